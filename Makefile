@@ -1,0 +1,43 @@
+# One word a task. `make demo` and `make test` set up what they need in $(VENV), from a Python package registry alone.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO ?= demo
+
+.PHONY: demo test lint fix docs bench clean
+
+demo: $(VENV)/.installed        ## the whole story on street photos, in DEMO
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh "$(DEMO)"
+
+test: $(VENV)/.installed-dev    ## all tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev    ## style, types, who may import whom, documentation that may have drifted
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/help_page.py --check docs/cli.md
+
+fix: $(VENV)/.installed-dev     ## mend style where a tool can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed-dev    ## write docs/cli.md anew
+	$(BIN)/python scripts/help_page.py docs/cli.md
+
+bench: $(VENV)/.installed       ## measure; see benchmarks/README.md
+	$(BIN)/python -m benchmarks.training
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
+
+$(VENV)/.installed: pyproject.toml setup.py
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@

@@ -1,0 +1,175 @@
+"""Every setting of an experiment, as one frozen and validated record.
+
+The command line's options and the keys of a YAML file are the fields of `Experiment`, one to one. This module loads
+neither TensorFlow nor Keras, so that help texts and mistakes in settings show at once.
+"""
+
+import difflib
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from keras_sister.errors import InputError
+
+SYSTEMS = {
+    "baseline": ("photo",),
+    "sister_a": ("photo", "segmented"),
+}
+"""The systems that `keras_sister.models.build` knows, each with the views of a photo that it looks at."""
+
+BACKBONES = ("resnet50", "resnet101", "resnet152", "resnet_mini")
+"""The backbones that `keras_sister.backbones.build` knows."""
+
+BACKGROUNDS = ("white", "black")
+"""What the background of a segmented photo is painted over with."""
+
+TRAINABLE = ("all", "head")
+"""``all`` fine-tunes every weight; ``head`` keeps the towers frozen and trains what comes after them."""
+
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+"""The Keras dtype policies an experiment can run under."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """What is trained, on which views, and how. The defaults are the paper's base setting where it has one.
+
+    Attributes:
+        system: a key of `SYSTEMS`.
+        backbone: the network of the whole-photo tower (of the only tower, where there is one).
+        small: the network of the segmented-photo tower.
+        weights: what the towers start from: ``imagenet``, ``none``, a file of weights for every tower, or a file for
+            each backbone by name, ``{"resnet101": FILE, "resnet50": FILE}``.
+        size: height and width of the model's input, in pixels.
+        segmenter: where person masks come from: ``masks:FOLDER`` or a folder made by ``segment train``; None where
+            the system looks at whole photos only.
+        background: what the segmented photo's background is painted over with.
+        trainable: ``all`` or ``head``.
+        augment: flip, shift and light the training photos at random.
+        folds: of the cross-validation. The paper has 16.
+        epochs: at most; the epoch that is kept is picked on an inner split. The paper does not say; 20 is our choice.
+        batch: photos a step. The paper has 64 or 32 for the baseline, 32 or 16 for the sisters.
+        learning_rate: of Adam. The paper has 1e-5.
+        precision: a Keras dtype policy.
+        seed: of folds, initial weights, order and augmentation.
+
+    Raises:
+        InputError: for a value out of range, naming the setting.
+
+    Example:
+        >>> Experiment(system="baseline", size=96).views
+        ('photo',)
+    """
+
+    system: str = "baseline"
+    backbone: str = "resnet50"
+    small: str = "resnet50"
+    weights: str | dict[str, str] = "imagenet"
+    size: int = 224
+    segmenter: str | None = None
+    background: str = "white"
+    trainable: str = "all"
+    augment: bool = False
+    folds: int = 16
+    epochs: int = 20
+    batch: int = 32
+    learning_rate: float = 1e-5
+    precision: str = "float32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _one_of("system", self.system, SYSTEMS)
+        _one_of("backbone", self.backbone, BACKBONES)
+        _one_of("small", self.small, BACKBONES)
+        _one_of("background", self.background, BACKGROUNDS)
+        _one_of("trainable", self.trainable, TRAINABLE)
+        _one_of("precision", self.precision, PRECISIONS)
+        _integer("size", self.size, 32, 1024)
+        _integer("folds", self.folds, 2, 1000)
+        _integer("epochs", self.epochs, 1, 100_000)
+        _integer("batch", self.batch, 1, 65_536)
+        _integer("seed", self.seed, 0, 2**31 - 1)
+        _typed("augment", self.augment, bool)
+        _typed("segmenter", self.segmenter, str | None)
+        if not isinstance(self.learning_rate, float) or not 0 < self.learning_rate < 1:
+            raise InputError(f"learning_rate must be a number between 0 and 1. Received: {self.learning_rate!r}")
+        if isinstance(self.weights, dict):
+            for backbone, file in self.weights.items():
+                _one_of("weights", backbone, BACKBONES)
+                _typed(f"weights of {backbone}", file, str)
+        else:
+            _typed("weights", self.weights, str)
+        if "segmented" in self.views and self.segmenter is None:
+            raise InputError(
+                f"system {self.system} looks at the segmented photo and needs a segmenter: masks:FOLDER, or a folder"
+                " made by 'sister-keras segment train'."
+            )
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The views of a photo that the system looks at."""
+        return SYSTEMS[self.system]
+
+    def to_yaml(self) -> str:
+        """The text of ``config.yaml``, every setting included, in the order above."""
+        return yaml.safe_dump(asdict(self), sort_keys=False)
+
+
+def load_settings(path: str | Path) -> dict[str, Any]:
+    """Read settings of an `Experiment` from a YAML file; those it leaves out are not in the answer.
+
+    Args:
+        path: a file of ``name: value`` lines.
+
+    Raises:
+        InputError: if the file cannot be read or a key is no setting, naming file and key.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: not a readable YAML file: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected lines of 'setting: value'.")
+    known = [field.name for field in fields(Experiment)]
+    for key in content:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known settings: {', '.join(known)}."
+            raise InputError(f"{path}: '{key}' is not a setting; {hint}")
+    # YAML 1.1 reads 1e-5 as text; a user means the number.
+    if isinstance(content.get("learning_rate"), str | int):
+        try:
+            content["learning_rate"] = float(content["learning_rate"])
+        except ValueError:
+            pass  # Experiment names the setting
+    return content
+
+
+def load_experiment(path: str | Path) -> Experiment:
+    """Read a whole experiment, such as a run's ``config.yaml``; settings that are left out take their defaults.
+
+    Raises:
+        InputError: naming the file, for what `load_settings` or `Experiment` refuse.
+    """
+    try:
+        return Experiment(**load_settings(path))
+    except InputError as error:
+        message = str(error)
+        raise InputError(message if message.startswith(str(path)) else f"{path}: {message}") from error
+
+
+def _one_of(name: str, value: object, allowed: Any) -> None:
+    if value not in tuple(allowed):
+        raise InputError(f"{name} must be one of {', '.join(allowed)}. Received: {value!r}")
+
+
+def _integer(name: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise InputError(f"{name} must be a whole number from {low} to {high}. Received: {value!r}")
+
+
+def _typed(name: str, value: object, kind: Any) -> None:
+    if not isinstance(value, kind):
+        raise InputError(f"{name} must be {getattr(kind, '__name__', kind)}. Received: {value!r}")
