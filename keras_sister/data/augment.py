@@ -1,0 +1,64 @@
+"""Random variations of training photos that leave every attribute as it is.
+
+Flipped, shifted and lit differently: no attribute tells left from right, and hues stay, since 11 of DCSA's 26
+attributes are colours. The paper names no augmentation; experiments start without it.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+SHIFT = 0.08
+"""A photo moves by at most this share of its size, in both directions; its border is repeated."""
+
+LIGHT = 0.2
+"""Brightness and contrast change by at most this share."""
+
+
+def draw(seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
+    """The random numbers for a batch, from (seed, epoch, row) alone: the same in any order and after any restart.
+
+    Args:
+        seed: of the training.
+        epoch: counted from 0.
+        rows: int array, shape (batch,): the photos.
+
+    Returns:
+        float32 array, shape (batch, 5), uniform in [−1, 1): flip, shift down, shift right, brightness, contrast.
+    """
+    return np.stack([np.random.default_rng([seed, epoch, row]).uniform(-1, 1, 5) for row in rows]).astype(np.float32)
+
+
+def augment(views: dict[str, tf.Tensor], draws: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Vary a batch of view pairs, photo and mask alike.
+
+    Args:
+        views: ``photo`` uint8 (batch, size, size, 3) and, if there are masks, ``mask`` uint8 (batch, size, size, 1).
+        draws: float32 (batch, 5), as `draw` makes them.
+
+    Returns:
+        Views of the same names, shapes and dtypes.
+    """
+    size = tf.shape(views["photo"])[1]
+    flip, down, right, brightness, contrast = tf.unstack(draws, axis=1)
+    y = _shifted(tf.range(size), down)
+    x = _shifted(tf.range(size), right)
+    x = tf.where(flip[:, None] < 0, size - 1 - x, x)
+    moved = {
+        name: tf.gather(tf.gather(view, y, axis=1, batch_dims=1), x, axis=2, batch_dims=1)
+        for name, view in views.items()
+    }
+    return {**moved, "photo": _lit(moved["photo"], 1 + LIGHT * brightness, 1 + LIGHT * contrast)}
+
+
+def _shifted(positions: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+    """Where each pixel of a shifted line is read from: int32 (batch, size)."""
+    size = tf.shape(positions)[0]
+    shift = tf.cast(tf.round(SHIFT * share * tf.cast(size, tf.float32)), tf.int32)
+    return tf.clip_by_value(positions[None] - shift[:, None], 0, size - 1)
+
+
+def _lit(photos: tf.Tensor, brightness: tf.Tensor, contrast: tf.Tensor) -> tf.Tensor:
+    levels = tf.cast(photos, tf.float32)
+    mean = tf.reduce_mean(levels, axis=(1, 2, 3), keepdims=True)
+    levels = (mean + (levels - mean) * contrast[:, None, None, None]) * brightness[:, None, None, None]
+    return tf.cast(tf.round(tf.clip_by_value(levels, 0, 255)), tf.uint8)

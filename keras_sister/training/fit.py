@@ -1,0 +1,117 @@
+"""Fit one model, epoch by epoch, so that it can be killed at any point and go on as if it had not been."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_sister.training.run import OnEvent, write_aside
+
+WEIGHTS = "model.weights.h5"
+CHECKPOINT = "checkpoint.npz"
+
+
+def fit(
+    model: keras.Model,
+    batches: Callable[[int], tf.data.Dataset],
+    *,
+    steps: int,
+    epochs: int,
+    validation: tf.data.Dataset | None,
+    folder: Path,
+    on_event: OnEvent,
+) -> list[dict[str, float]]:
+    """Train `model` and leave it with the weights of its best epoch.
+
+    After each epoch the whole state of model and optimizer is in ``folder/checkpoint.npz``; where that file exists
+    already, training goes on behind it. Since `batches` depend on the epoch only, the result is the same.
+
+    Args:
+        model: compiled, with the metric ``macc``.
+        batches: gives the training batches from an epoch on, such as `keras_sister.data.pipeline.training_batches`.
+        steps: batches an epoch.
+        epochs: to train in all.
+        validation: photos on which the epoch is picked: the highest MACC, then the lowest loss, then the earliest.
+            None keeps the last epoch.
+        folder: for ``checkpoint.npz`` and ``model.weights.h5``.
+        on_event: told of every step and epoch.
+
+    Returns:
+        A dict for each epoch: ``loss``, ``macc`` and, with `validation`, ``val_loss``, ``val_macc``.
+    """
+    model.optimizer.build(model.trainable_variables)
+    history = _restore(model, folder / CHECKPOINT)
+    if len(history) < epochs:
+        model.fit(
+            batches(len(history)),
+            initial_epoch=len(history),
+            epochs=epochs,
+            steps_per_epoch=steps,
+            validation_data=validation,
+            callbacks=[_Keep(history, folder), _Tell(on_event, steps, epochs)],
+            verbose=0,
+        )
+    model.load_weights(folder / WEIGHTS)
+    return history
+
+
+def best_epoch(history: list[dict[str, float]]) -> int:
+    """The epoch whose weights are kept, counted from 0."""
+    if "val_macc" not in history[0]:
+        return len(history) - 1
+    return min(range(len(history)), key=lambda epoch: (-history[epoch]["val_macc"], history[epoch]["val_loss"], epoch))
+
+
+class _Keep(keras.callbacks.Callback):
+    """Write weights first, then the checkpoint: killed between the two, the epoch is done again, to the same end."""
+
+    def __init__(self, history: list[dict[str, float]], folder: Path) -> None:
+        super().__init__()
+        self.history = history
+        self.folder = folder
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.history.append({name: float(value) for name, value in (logs or {}).items()})
+        if best_epoch(self.history) == epoch:
+            write_aside(self.folder / WEIGHTS, self.model.save_weights)
+        write_aside(self.folder / CHECKPOINT, lambda path: _save(self.model, self.history, path))
+
+
+class _Tell(keras.callbacks.Callback):
+    def __init__(self, on_event: OnEvent, steps: int, epochs: int) -> None:
+        super().__init__()
+        self.on_event = on_event
+        self.of = {"steps": steps, "epochs": epochs}
+        self.epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.on_event({"event": "step", "epoch": self.epoch, "step": batch + 1, "loss": float(logs["loss"]), **self.of})
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        scores = {name: float(value) for name, value in (logs or {}).items()}
+        self.on_event({"event": "epoch", "epoch": epoch, **scores, **self.of})
+
+
+def _state(model: keras.Model) -> list[keras.Variable]:
+    """All that an epoch changes; ``model.variables`` holds the states of seed generators, ``model.weights`` not."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _save(model: keras.Model, history: list[dict[str, float]], path: Path) -> None:
+    arrays = {f"v{i}": keras.ops.convert_to_numpy(variable) for i, variable in enumerate(_state(model))}
+    np.savez(path, history=np.array(json.dumps(history)), **arrays)
+
+
+def _restore(model: keras.Model, path: Path) -> list[dict[str, float]]:
+    if not path.exists():
+        return []
+    with np.load(path, allow_pickle=False) as saved:
+        for i, variable in enumerate(_state(model)):
+            variable.assign(saved[f"v{i}"])
+        return json.loads(str(saved["history"]))
