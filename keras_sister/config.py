@@ -5,7 +5,7 @@ neither TensorFlow nor Keras, so that help texts and mistakes in settings show a
 """
 
 import difflib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,19 @@ class Experiment:
     def views(self) -> tuple[str, ...]:
         """The views of a photo that the system looks at."""
         return SYSTEMS[self.system]
+
+    def absolute(self) -> "Experiment":
+        """The same experiment with absolute paths, to be understood from any working directory."""
+        weights = self.weights
+        if isinstance(weights, dict):
+            weights = {backbone: str(Path(file).absolute()) for backbone, file in weights.items()}
+        elif weights not in ("imagenet", "none"):
+            weights = str(Path(weights).absolute())
+        segmenter = self.segmenter
+        if segmenter is not None:
+            kind, colon, place = segmenter.rpartition(":")
+            segmenter = f"{kind}{colon}{Path(place).absolute()}"
+        return replace(self, weights=weights, segmenter=segmenter)
 
     def to_yaml(self) -> str:
         """The text of ``config.yaml``, every setting included, in the order above."""

@@ -17,6 +17,7 @@ import os
 import shutil
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,9 +33,6 @@ from keras_sister.errors import InputError
 BLOCK = 64
 """Photos a block: what a killed build loses at most."""
 
-MAX_PIXELS = 100_000_000
-"""A photo that claims more is refused before it is decoded; 100 megapixels are 300 MB of RGB."""
-
 _STALE = 24 * 3600  # an unfinished block this many seconds old belongs to a build that was killed
 
 
@@ -47,17 +45,19 @@ def content_hash(photo: Path) -> str:
     """The SHA-256 of a photo's bytes.
 
     Raises:
-        InputError: if the file is missing, no image, or larger than `MAX_PIXELS`, naming it.
+        InputError: if the file is missing, no image, or claims more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``, naming
+            it.
     """
     try:
         contents = photo.read_bytes()
-        with Image.open(io.BytesIO(contents)) as image:
-            width, height = image.size
-    except (OSError, Image.DecompressionBombError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a readable image"
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            Image.open(io.BytesIO(contents)).close()  # reads the header only
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InputError(f"{photo}: more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller.") from error
+    except OSError as error:
+        reason = error.strerror or "not a readable image"
         raise InputError(f"{photo}: {reason}. 'sister-keras data check' lists every such photo.") from error
-    if width * height > MAX_PIXELS:
-        raise InputError(f"{photo}: {width}×{height} pixels are more than {MAX_PIXELS:,}; make it smaller.")
     return hashlib.sha256(contents).hexdigest()
 
 

@@ -38,7 +38,7 @@ def train(
     """
     run = Run(out)
     with run.locked():
-        begin(run, dataset, experiment, resume=resume)
+        begin(run, dataset, experiment.absolute(), resume=resume)
         perform_in_child(run, "views", on_event)
         if not (run.folder / "model.keras").exists():
             perform_in_child(run, "train", on_event)

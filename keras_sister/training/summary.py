@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_sister.schema import Schema
-from keras_sister.scores import accuracies, macc, majority
+from keras_sister.scores import macc
+from keras_sister.training.predictions import Predictions, majority_answers, read
 from keras_sister.training.run import Run
 
 
@@ -17,44 +17,39 @@ def summarize(run: Run) -> dict[str, Any]:
 
         - ``macc``: ``mean`` and ``std`` (of the sample) of the folds' MACC, and ``pooled``, the unweighted mean of the
           attributes' accuracies below;
-        - ``attributes``: by name ``accuracy`` over all out-of-fold predictions with a known label, ``majority``, the
-          accuracy of always answering the class that is most frequent among the training photos of the fold, and
-          ``known``, how many labels that is; an attribute without a known label has null for both;
-        - ``majority``: ``mean``, ``std`` and ``pooled`` as in ``macc``, of the majority answer;
+        - ``majority``: the same of always answering the class that is most frequent among a fold's training photos;
+        - ``attributes``: by name ``accuracy`` over all photos whose label is known, ``majority`` likewise, and
+          ``known``, how many photos that is; both are null for an attribute without a known label;
         - ``folds``: for each fold ``macc``, ``majority``, ``photos`` and ``best_epoch``, counted from 0.
     """
-    schema, labels = run.schema, run.labels
-    predicted, constant = np.empty_like(labels), np.empty_like(labels)
-    folds = []
-    for fold, rows in enumerate(run.folds):
-        name = f"fold-{fold:02d}"
-        with np.load(run.folder / name / "predictions.npz", allow_pickle=False) as saved:
-            predicted[rows] = schema.predict(saved["logits"])
-        constant[rows] = majority(schema, np.delete(labels, rows, axis=0))
-        folds.append(
-            {
-                "macc": _macc(schema, labels[rows], predicted[rows]),
-                "majority": _macc(schema, labels[rows], constant[rows]),
-                "photos": len(rows),
-                "best_epoch": run.read(f"{name}/history.json")["best_epoch"],
-            }
-        )
-    ours, theirs = accuracies(schema, labels, predicted), accuracies(schema, labels, constant)
-    known = (labels >= 0).sum(axis=0)
+    ours = read(run.folder)
+    constant = majority_answers(ours)
+    accuracies, majorities = ours.accuracies(), constant.accuracies()
     return {
-        "macc": _spread([fold["macc"] for fold in folds]) | {"pooled": macc(ours)},
-        "majority": _spread([fold["majority"] for fold in folds]) | {"pooled": macc(theirs)},
+        "macc": _macc(ours),
+        "majority": _macc(constant),
         "attributes": {
-            name: {"accuracy": ours.get(name), "majority": theirs.get(name), "known": int(count)}
-            for name, count in zip(schema.names, known, strict=True)
+            name: {"accuracy": accuracies.get(name), "majority": majorities.get(name), "known": int(known)}
+            for name, known in zip(ours.schema.names, ours.known.sum(axis=0), strict=True)
         },
-        "folds": folds,
+        "folds": [
+            {
+                "macc": float(score),
+                "majority": float(guessed),
+                "photos": len(rows),
+                "best_epoch": run.read(f"fold-{fold:02d}/history.json")["best_epoch"],
+            }
+            for fold, (rows, score, guessed) in enumerate(
+                zip(ours.folds, ours.fold_maccs(), constant.fold_maccs(), strict=True)
+            )
+        ],
     }
 
 
-def _macc(schema: Schema, labels: np.ndarray, predicted: np.ndarray) -> float:
-    return macc(accuracies(schema, labels, predicted))
-
-
-def _spread(values: list[float]) -> dict[str, float]:
-    return {"mean": float(np.mean(values)), "std": float(np.std(values, ddof=1))}
+def _macc(predictions: Predictions) -> dict[str, float]:
+    folds = predictions.fold_maccs()
+    return {
+        "mean": float(np.mean(folds)),
+        "std": float(np.std(folds, ddof=1)),
+        "pooled": macc(predictions.accuracies()),
+    }

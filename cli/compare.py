@@ -1,0 +1,70 @@
+"""``sister-keras compare``: which run is better, and is the difference real?"""
+
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+
+@click.command()
+@click.argument("runs", metavar="RUN…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def compare(runs: tuple[Path, ...], seed: int, as_json: bool) -> None:
+    """Show runs of `sister-keras cv` side by side and compare each with the first.
+
+    The runs must have the same photos, labels and folds. Intervals are at 95 %.
+
+    \b
+    sister-keras compare runs/baseline runs/sister_a
+    """
+    from keras_sister.evaluation.comparison import compare as compare_runs
+    from keras_sister.training.predictions import majority_answers, read
+
+    predictions = [read(run) for run in runs]
+    comparisons = compare_runs(predictions, seed=seed)
+    if as_json:
+        click.echo(json.dumps([comparison.to_dict() for comparison in comparisons], indent=1))
+        return
+
+    console = Console()
+    columns = [majority_answers(predictions[0]), *predictions]
+    console.print(_scores(columns, {c.second: {a.name: a.p for a in c.attributes} for c in comparisons[1:]}))
+    console.print(_differences(comparisons))
+
+
+def _scores(columns: list, p_values: dict[str, dict[str, float]]) -> Table:
+    table = Table(
+        title="Accuracy on photos the model has not seen, %",
+        caption="* differs from the first run (McNemar, Holm-corrected over the attributes, p < 0.05)",
+        title_justify="left",
+        caption_justify="left",
+    )
+    table.add_column("attribute")
+    for column in columns:
+        table.add_column(column.name, justify="right")
+    accuracies = [column.accuracies() for column in columns]
+    for name in accuracies[0]:
+        stars = ["*" if p_values.get(column.name, {}).get(name, 1) < 0.05 else "" for column in columns]
+        table.add_row(name, *(f"{100 * a[name]:.2f}{star}" for a, star in zip(accuracies, stars, strict=True)))
+    table.add_section()
+    spreads = [f"{100 * m.mean():.2f} ± {100 * m.std(ddof=1):.2f}" for m in (c.fold_maccs() for c in columns)]
+    table.add_row("MACC, mean ± spread over folds", *spreads, style="bold")
+    return table
+
+
+def _differences(comparisons: list) -> Table:
+    table = Table(title="Difference of MACC, percentage points", title_justify="left")
+    for heading in ("", "over folds (corrected t-test)", "p", "over photos (bootstrap)"):
+        table.add_column(heading)
+    for comparison in comparisons:
+        folds, photos = comparison.folds, comparison.photos
+        table.add_row(
+            f"{comparison.second} − {comparison.first}",
+            *(f"{100 * d.estimate:+.2f}  [{100 * d.low:+.2f}, {100 * d.high:+.2f}]" for d in (folds,)),
+            f"{folds.p:.3f}",
+            *(f"{100 * d.estimate:+.2f}  [{100 * d.low:+.2f}, {100 * d.high:+.2f}]" for d in (photos,)),
+        )
+    return table

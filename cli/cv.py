@@ -1,0 +1,57 @@
+"""``sister-keras cv``: cross-validate one system on one dataset."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from .experiment import experiment_options, experiment_to_run
+from .progress import RunProgress
+
+
+@click.command()
+@click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
+@experiment_options
+@click.option("--out", type=click.Path(path_type=Path), help="The run folder to make.  [default: runs/SYSTEM]")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out where it stopped; settings not given are its own.")
+@click.pass_context
+def cv(context: click.Context, dataset: Path, out: Path | None, resume: bool, **settings: Any) -> None:
+    """Cross-validate a system on the photos in DIR.
+
+    Every photo is tested once, by a model that has not seen it; the epoch is picked on a part of the training photos.
+    The defaults are the paper's where it has them.
+
+    \b
+    sister-keras cv DCSA --system sister_a --segmenter FCN --out runs/sister_a
+    sister-keras cv street --system baseline --backbone resnet_mini --weights none --size 112 \\
+        --folds 4 --epochs 30 --learning-rate 1e-3
+    """
+    from keras_sister.data import dcsa
+    from keras_sister.training.cross_validation import cross_validate
+
+    out = out or Path("runs") / context.params["system"]
+    experiment = experiment_to_run(context, out, resume=resume)
+    photos = dcsa.load(dataset)
+    with RunProgress(folds=experiment.folds) as progress:
+        summary = cross_validate(photos, experiment, out, resume=resume, on_event=progress.show)
+    Console().print(_table(summary))
+    click.echo(f"\nAll of it: {out}")
+
+
+def _table(summary: dict[str, Any]) -> Table:
+    table = Table(title="Accuracy on photos the model has not seen, %", title_justify="left")
+    for heading in ("attribute", "known", "majority", "accuracy"):
+        table.add_column(heading, justify="left" if heading == "attribute" else "right")
+    for name, scores in summary["attributes"].items():
+        known = f"{scores['known']}"
+        table.add_row(name, known, *(_percent(scores[answer]) for answer in ("majority", "accuracy")))
+    table.add_section()
+    spreads = [f"{_percent(summary[a]['mean'])} ± {_percent(summary[a]['std'])}" for a in ("majority", "macc")]
+    table.add_row("MACC, mean ± spread over folds", "", *spreads, style="bold")
+    return table
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.2f}"

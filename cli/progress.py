@@ -1,0 +1,73 @@
+"""How a run gets on: bars on a terminal, a line now and then where the output is a file or a pipe."""
+
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+
+class RunProgress:
+    """Shows the events of a run (see `keras_sister.training.run.OnEvent`) on standard error.
+
+    Example:
+        >>> with RunProgress(folds=16) as progress:
+        ...     cross_validate(dataset, experiment, out, on_event=progress.show)
+    """
+
+    def __init__(self, *, folds: int | None = None) -> None:
+        self.console = Console(stderr=True)
+        self.folds = folds
+        self.bars = Progress(
+            TextColumn("{task.description:<9}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self.started = time.monotonic()
+        self.ids = {name: self.bars.add_task(name, visible=False, note="") for name in ("photos", "folds", "epochs", "steps")}
+
+    def __enter__(self) -> "RunProgress":
+        self.bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.bars.stop()
+
+    def show(self, event: dict[str, Any]) -> None:
+        """Take one event."""
+        getattr(self, f"_{event['event']}")(event)
+
+    def _photos(self, event: dict[str, Any]) -> None:
+        self._update("photos", event["photos"], event["of"], "decoded and segmented")
+        if event["photos"] == event["of"]:
+            self._line(f"{event['of']} photos in the view store")
+
+    def _step(self, event: dict[str, Any]) -> None:
+        self._update("steps", event["step"], event["steps"], f"loss {event['loss']:.4f}")
+
+    def _epoch(self, event: dict[str, Any]) -> None:
+        note = f"MACC {100 * event['macc']:.2f}"
+        if "val_macc" in event:
+            note += f", on the inner split {100 * event['val_macc']:.2f}"
+        self._update("epochs", event["epoch"] + 1, event["epochs"], note)
+        if event["epoch"] + 1 == event["epochs"]:
+            self._line(f"{event['task']}: epoch {event['epoch'] + 1} of {event['epochs']}, loss {event['loss']:.4f}, {note}")
+
+    def _done(self, event: dict[str, Any]) -> None:
+        if self.folds is not None:
+            self._update("folds", int(event["task"].removeprefix("fold-")) + 1, self.folds, "")
+        self._line(f"{event['task']}: done")
+
+    def _update(self, name: str, completed: int, total: int, note: str) -> None:
+        self.bars.update(self.ids[name], completed=completed, total=total, note=note, visible=True)
+
+    def _line(self, text: str) -> None:
+        if not self.console.is_terminal:
+            self.console.print(f"[{time.monotonic() - self.started:6.0f} s] {text}", markup=False, highlight=False)

@@ -1,0 +1,42 @@
+"""``sister-keras train``: train on everything."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .experiment import experiment_options, experiment_to_run
+from .progress import RunProgress
+
+
+@click.command()
+@click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--like",
+    type=click.Path(path_type=Path),
+    help="A finished cv run: take its settings, and the epochs its folds did best with.",
+)
+@experiment_options
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The run folder to make.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out where it stopped; settings not given are its own.")
+@click.pass_context
+def train(
+    context: click.Context, dataset: Path, like: Path | None, out: Path, resume: bool, **settings: Any
+) -> None:
+    """Train on all photos in DIR, for `sister-keras export`.
+
+    Nothing is held out, so all --epochs are trained; --like takes their number from a cross-validation.
+
+    \b
+    sister-keras train DCSA --like runs/sister_a --out runs/final
+    """
+    from keras_sister.data import dcsa
+    from keras_sister.training.final import recipe
+    from keras_sister.training.final import train as train_on_everything
+    from keras_sister.training.run import Run
+
+    base = recipe(Run(like)) if like else None
+    experiment = experiment_to_run(context, out, resume=resume, base=base)
+    with RunProgress() as progress:
+        model = train_on_everything(dcsa.load(dataset), experiment, out, resume=resume, on_event=progress.show)
+    click.echo(f"{model}\nNext: sister-keras export {out}")

@@ -1,0 +1,1 @@
+"""SavedModels: export, and tagging photos with one."""

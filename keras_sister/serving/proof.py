@@ -1,0 +1,83 @@
+"""The proof of an export: asked about the same photos, it says what the Keras model says.
+
+The Keras model gets its views from a view store, as in training, and so by none of the export's own code.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_sister.data.views import ViewStore
+from keras_sister.errors import InputError
+from keras_sister.schema import Schema
+from keras_sister.segmentation.compositing import composite
+from keras_sister.segmentation.segmenter import Segmenter
+from keras_sister.serving import clean_process
+
+
+def largest_difference(
+    folder: Path,
+    model: keras.Model,
+    schema: Schema,
+    photos: Sequence[Path],
+    *,
+    segmenter: Segmenter | None = None,
+    background: str = "white",
+) -> float:
+    """Load an export in a fresh process without Keras and compare it with the model it was made from.
+
+    Args:
+        folder: of the SavedModel.
+        model, schema, segmenter, background: what it was made from (see `keras_sister.serving.signatures`).
+        photos: JPEG or PNG files to ask both about.
+
+    Returns:
+        The largest absolute difference of any probability of any attribute, by any signature.
+
+    Raises:
+        InputError: if a photo cannot be decoded.
+        RuntimeError: if the export does not load, or does not answer.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        views = training_views(model, photos, segmenter, background, cache=Path(scratch))
+        answers = _answers(folder, views, photos, Path(scratch))
+    logits = keras.ops.convert_to_numpy(model(views, training=False))
+    differences = [
+        np.abs(answers[f"{signature}/{name}"] - expected).max()
+        for name, expected in schema.probabilities(logits).items()
+        for signature in ("serving_default", "images", "views")
+    ]
+    return float(np.max(differences))  # unlike max(), lets a NaN through
+
+
+def training_views(
+    model: keras.Model, photos: Sequence[Path], segmenter: Segmenter | None, background: str, *, cache: Path
+) -> dict[str, np.ndarray]:
+    """What the model would have looked at in training: for each of its inputs uint8 (photos, size, size, 3)."""
+    store = ViewStore(model.inputs[0].shape[1], segmenter.fingerprint if segmenter else None, cache=cache)
+    pairs = store.open(store.fill(photos, segmenter))
+    rows = range(len(photos))
+    views = {"photo": pairs.photos(rows)}
+    if segmenter:
+        views["segmented"] = np.asarray(composite(tf.constant(views["photo"]), tf.constant(pairs.masks(rows)), background))
+    return {tensor.name: views[tensor.name] for tensor in model.inputs}
+
+
+def _answers(folder: Path, views: dict[str, np.ndarray], photos: Sequence[Path], scratch: Path) -> dict[str, np.ndarray]:
+    asked, answered = scratch / "views.npz", scratch / "answers.npz"
+    np.savez(asked, **views)
+    # -P: the folder of the script, which is within this package, stays off the module path.
+    command = [sys.executable, "-P", clean_process.__file__, *map(str, (folder, asked, answered, *photos))]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}  # this process may hold all memory of the GPU
+    child = subprocess.run(command, env=environment, capture_output=True, text=True)  # noqa: S603 - our own script
+    if child.returncode:
+        raise RuntimeError(f"{folder}: the export does not work without Keras: {child.stderr.strip()[-2000:]}")
+    with np.load(answered, allow_pickle=False) as answers:
+        return dict(answers)

@@ -1,0 +1,138 @@
+"""The graph of an export: from the bytes of photos to named probabilities, each signature calling the next.
+
+    serving_default   image_bytes ── decode, resize ─┐
+    images            images ────────────── resize ──┴─ segment, composite ─┐
+    views             photo, segmented ─────────────────────────────────────┴─ model ── probabilities
+
+Chained like this the graph is stored once, and the network is the same whichever way a photo comes in.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_sister.data import images as pixels
+from keras_sister.errors import InputError
+from keras_sister.layers import AttributeProbabilities
+from keras_sister.schema import Schema
+from keras_sister.segmentation.compositing import composite
+from keras_sister.segmentation.segmenter import Segmenter
+
+DECODED, PERSON_SHARE = "decoded", "person_share"
+"""Outputs beside the attributes, whose names no attribute may have."""
+
+
+def make_archive(
+    model: keras.Model, schema: Schema, *, segmenter: Segmenter | None = None, background: str = "white"
+) -> keras.export.ExportArchive:
+    """Gather the signatures of an export; ``write_out`` of what comes back makes the SavedModel.
+
+    All have one output for each attribute: ``(batch,)`` the probability of its positive class, or ``(batch, k)``
+    probabilities of k classes. All numbers are float32.
+
+    - ``serving_default``: ``image_bytes``, string (batch,), each a JPEG or PNG of any size. Also puts out ``decoded``,
+      bool (batch,): False for a photo that is broken; all its numbers are 0, and its neighbours are not touched.
+    - ``images``: ``images``, uint8 (batch, height, width, 3), RGB, any size.
+    - ``views``: what the model itself looks at, ``photo`` and, if it does, ``segmented``, uint8 (batch, size, size, 3).
+
+    With a segmenter inside, the first two put out ``person_share`` as well: float32 (batch,), the share of the photo's
+    pixels that are person.
+
+    Args:
+        model: with inputs named ``photo`` and, or, ``segmented`` and the schema's logits as output.
+        schema: of the logits.
+        segmenter: finds the person; needed if the model looks at ``segmented``.
+        background: what the segmented photo's background is painted over with.
+
+    Raises:
+        InputError: if an attribute has the name of another output.
+        ValueError: if the model and the segmenter do not go together.
+    """
+    views = {tensor.name: tensor.shape[1] for tensor in model.inputs}
+    size = next(iter(views.values()))
+    if ("segmented" in views) != (segmenter is not None):
+        raise ValueError(f"Expected a segmenter if the model looks at 'segmented'. Received: {views=}, {segmenter=}")
+    for attribute in schema:
+        if attribute.name in (DECODED, PERSON_SHARE):
+            raise InputError(f"schema: an attribute may not be called '{attribute.name}', as an export's own output is.")
+    probabilities = AttributeProbabilities(schema)
+    # The photo for the model, and the one for the segmenter, which are the same where the segmenter takes any size.
+    sizes = (size, segmenter.size or size) if segmenter else (size, size)
+
+    def tag_views(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        named = probabilities(model(inputs, training=False))
+        return {name: tf.cast(values, tf.float32) for name, values in named.items()}
+
+    def tag_photos(photos: tf.Tensor, to_segment: tf.Tensor) -> dict[str, tf.Tensor]:
+        if segmenter is None:
+            return views_signature({"photo": photos})
+        masks = person_mask(segmenter(to_segment), size)
+        both = {"photo": photos, "segmented": composite(photos, masks, background)}
+        return {**views_signature({view: both[view] for view in views}), PERSON_SHARE: person_share(masks)}
+
+    def tag_images(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return photos_function(*(pixels.resize(images, size) for size in sizes))
+
+    def tag_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        *photos, decoded = tf.map_fn(
+            lambda contents: decode_or_blank(contents, sizes),
+            image_bytes,
+            fn_output_signature=(*(tf.TensorSpec((size, size, 3), tf.uint8) for size in sizes), tf.bool),
+        )
+        outputs = photos_function(*photos)
+        return {**{name: _zero_unless(decoded, values) for name, values in outputs.items()}, DECODED: decoded}
+
+    views_signature = _function(tag_views, {view: _rgb(size, view) for view in views})
+    photos_function = _function(tag_photos, *(_rgb(size) for size in sizes))
+    archive = keras.export.ExportArchive()
+    # No `archive.track(model)`: endpoints bring the variables they use, and Keras 3.15 would store them a second time.
+    archive.add_endpoint("serving_default", _function(tag_bytes, tf.TensorSpec((None,), tf.string, "image_bytes")))
+    archive.add_endpoint("images", _function(tag_images, _rgb(None, "images")))
+    archive.add_endpoint("views", views_signature)
+    return archive
+
+
+def decode_or_blank(contents: tf.Tensor, sizes: tuple[int, ...]) -> tuple[tf.Tensor, ...]:
+    """Decode one photo and bring it to each of `sizes`; a broken one becomes black ones.
+
+    An operation that fails would fail the whole batch. Only ``tf.data`` can go on after an error inside a graph, so
+    the photo passes through a data set of its own.
+
+    Returns:
+        For each size an uint8 tensor (size, size, 3), RGB; then a bool, whether the photo could be decoded.
+    """
+
+    def read(contents: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        image = pixels.decode(contents)
+        return (*(pixels.resize(image, size) for size in sizes), tf.constant(True))
+
+    blank = (*(tf.zeros((size, size, 3), tf.uint8) for size in sizes), tf.constant(False))
+    photo = tf.data.Dataset.from_tensors(contents).map(read).ignore_errors()
+    return photo.concatenate(tf.data.Dataset.from_tensors(blank)).take(1).get_single_element()
+
+
+def person_mask(probability: tf.Tensor, size: int) -> tf.Tensor:
+    """The mask that the view store would keep of a segmenter's answer: uint8 (batch, size, size, 1), 255 = person."""
+    probability = tf.image.resize(probability, (size, size), antialias=True)
+    return tf.cast(tf.round(255 * tf.clip_by_value(probability, 0, 1)), tf.uint8)
+
+
+def person_share(masks: tf.Tensor) -> tf.Tensor:
+    """The share of pixels that are more likely person than not: float32 (batch,)."""
+    return tf.reduce_mean(tf.cast(masks > 127, tf.float32), axis=(1, 2, 3))
+
+
+def _zero_unless(decoded: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    return tf.where(tf.reshape(decoded, (-1,) + (1,) * (values.shape.rank - 1)), values, tf.zeros_like(values))
+
+
+def _rgb(size: int | None, name: str | None = None) -> tf.TensorSpec:
+    return tf.TensorSpec((None, size, size, 3), tf.uint8, name)
+
+
+def _function(function: Any, *signature: Any) -> Any:
+    """A traced ``tf.function``; traced, since an endpoint without a trace has no shapes to export."""
+    traced = tf.function(function, input_signature=signature, autograph=False)
+    traced.get_concrete_function()
+    return traced

@@ -1,0 +1,77 @@
+"""Decoding and resizing against Pillow, eagerly and in a ``tf.data`` map."""
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from keras_sister.data.images import decode, resize
+
+
+def photo_like(height: int, width: int) -> Image.Image:
+    """Smooth colours with edges and some noise, as photos have."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[0:height, 0:width]
+    waves = [127 + 90 * np.sin(x / 9 + c) * np.cos(y / 7 - c) + 30 * (x > width // 2) for c in range(3)]
+    noisy = np.stack(waves, axis=-1) + rng.normal(0, 6, (height, width, 3))
+    return Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+IMAGE = photo_like(61, 47)
+FILES = {
+    "jpeg": encoded(IMAGE, "JPEG", quality=85),
+    "jpeg 4:4:4": encoded(IMAGE, "JPEG", quality=95, subsampling=0),
+    "progressive": encoded(IMAGE, "JPEG", progressive=True),
+    "grey jpeg": encoded(IMAGE.convert("L"), "JPEG"),
+    "cmyk jpeg": encoded(IMAGE.convert("CMYK"), "JPEG"),
+    "png": encoded(IMAGE, "PNG"),
+    "palette png": encoded(IMAGE.convert("P"), "PNG"),
+    "rgba png": encoded(IMAGE.convert("RGBA"), "PNG"),
+    "grey png": encoded(IMAGE.convert("L"), "PNG"),
+}
+
+
+def mapped(function, value):
+    return next(iter(tf.data.Dataset.from_tensors(value).map(function))).numpy()
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_decoding_is_bit_for_bit_pillows(kind):
+    expected = np.asarray(Image.open(io.BytesIO(FILES[kind])).convert("RGB"))
+    np.testing.assert_array_equal(decode(tf.constant(FILES[kind])).numpy(), expected)
+    np.testing.assert_array_equal(mapped(decode, FILES[kind]), expected)
+
+
+def test_exif_orientation_is_ignored():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # rotate by 90 degrees to view
+    turned = encoded(IMAGE, "JPEG", quality=85, exif=exif)
+    np.testing.assert_array_equal(decode(tf.constant(turned)), decode(tf.constant(FILES["jpeg"])))
+
+
+@pytest.mark.parametrize("contents", [b"", b"no image", FILES["jpeg"][:300], FILES["png"][:300]])
+def test_broken_files_are_errors(contents):
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        decode(tf.constant(contents))
+
+
+@pytest.mark.parametrize("size", [32, 47, 96])
+def test_resizing_is_pillows_bilinear_within_a_level(size):
+    expected = np.asarray(IMAGE.resize((size, size), Image.Resampling.BILINEAR)).astype(int)
+    image = np.asarray(IMAGE)
+    for resized in (resize(tf.constant(image), size).numpy(), mapped(lambda image: resize(image, size), image)):
+        assert resized.dtype == np.uint8
+        assert np.abs(resized.astype(int) - expected).max() <= 1
+
+
+def test_resizing_to_the_same_size_changes_nothing():
+    image = np.asarray(IMAGE.crop((0, 0, 40, 40)))
+    np.testing.assert_array_equal(resize(tf.constant(image), 40), image)

@@ -1,0 +1,107 @@
+from dataclasses import fields, replace
+
+import pytest
+import yaml
+
+from keras_sister.config import SYSTEMS, Experiment, load_experiment, load_settings
+from keras_sister.errors import InputError
+
+
+def test_the_defaults_are_the_papers_base_setting():
+    paper = Experiment()
+    assert (paper.backbone, paper.weights, paper.size, paper.folds) == ("resnet50", "imagenet", 224, 16)
+    assert paper.learning_rate == 1e-5
+
+
+def test_yaml_round_trip(tmp_path):
+    experiment = Experiment(
+        system="sister_a", weights={"resnet101": "a.h5", "resnet50": "b.h5"}, segmenter="masks:m", learning_rate=3e-4
+    )
+    path = tmp_path / "config.yaml"
+    path.write_text(experiment.to_yaml())
+    assert load_experiment(path) == experiment
+    assert list(yaml.safe_load(path.read_text())) == [field.name for field in fields(Experiment)]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("system", "sister_z"),
+        ("backbone", "resnet51"),
+        ("small", ""),
+        ("background", "pink"),
+        ("trainable", "tail"),
+        ("precision", "int8"),
+        ("size", 8),
+        ("size", 64.0),
+        ("folds", 1),
+        ("epochs", 0),
+        ("batch", 0),
+        ("batch", True),
+        ("seed", -1),
+        ("learning_rate", 0.0),
+        ("learning_rate", "fast"),
+        ("augment", "yes"),
+        ("segmenter", 3),
+        ("weights", None),
+        ("weights", {"vgg": "a.h5"}),
+    ],
+)
+def test_a_wrong_value_names_its_setting(setting, value):
+    with pytest.raises(InputError, match=setting):
+        Experiment(**{setting: value})
+
+
+@pytest.mark.parametrize("system", [name for name, views in SYSTEMS.items() if "segmented" in views])
+def test_a_system_that_looks_at_the_segmented_photo_needs_a_segmenter(system):
+    with pytest.raises(InputError, match=f"{system}.*masks:FOLDER"):
+        Experiment(system=system)
+    assert "segmented" in Experiment(system=system, segmenter="masks:m").views
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("epoch: 3", "'epoch' is not a setting; did you mean 'epochs'"),
+        ("zzz: 3", "known settings"),
+        ("- a", "setting: value"),
+        ("a: [", "YAML"),
+        ("size: 8", "size"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_fault(tmp_path, text, expected):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=expected) as error:
+        load_experiment(path)
+    assert str(error.value).count("mine.yaml") == 1
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"none\.yaml"):
+        load_settings(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("text", ["1e-5", "0.00001", "1.0e-05"])
+def test_learning_rates_read_as_numbers(tmp_path, text):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"learning_rate: {text}")
+    assert load_experiment(path).learning_rate == 1e-5
+
+
+def test_settings_left_out_take_their_defaults(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("epochs: 3")
+    assert load_settings(path) == {"epochs": 3}
+    assert load_experiment(path) == replace(Experiment(), epochs=3)
+
+
+def test_places_become_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = Experiment(segmenter="masks:m", weights={"resnet50": "w.h5"}).absolute()
+    assert made.segmenter == f"masks:{tmp_path / 'm'}"
+    assert made.weights == {"resnet50": str(tmp_path / "w.h5")}
+    assert Experiment(segmenter="fcn").absolute().segmenter == str(tmp_path / "fcn")
+    assert Experiment().absolute() == Experiment()
+    assert Experiment(weights="none").absolute().weights == "none"
+    assert made.absolute() == made

@@ -1,0 +1,88 @@
+import json
+
+import numpy as np
+import pytest
+from scipy.special import expit, softmax
+
+from keras_sister.errors import InputError
+from keras_sister.schema import DCSA, Attribute, Schema
+
+SMALL = Schema((Attribute("scarf"), Attribute("sleeves", ("none", "short", "long")), Attribute("collar")))
+
+
+def test_dcsa_is_the_papers_dataset():
+    binary = [attribute for attribute in DCSA if attribute.is_binary]
+    classes = {a.name: len(a.classes) for a in DCSA if not a.is_binary}
+    assert len(DCSA) == 26
+    assert len(binary) == 23
+    assert classes == {"category": 7, "neckline": 3, "sleevelength": 3}
+    assert DCSA.n_logits == 23 + 7 + 3 + 3
+
+
+def test_logit_slices_cover_every_logit_once_in_order():
+    for schema in (SMALL, DCSA):
+        columns = np.concatenate([np.arange(schema.n_logits)[s] for s in schema.logit_slices.values()])
+        assert columns.tolist() == list(range(schema.n_logits))
+
+
+def test_probabilities_are_those_of_scipy():
+    logits = np.random.default_rng(0).normal(0, 30, (50, SMALL.n_logits))
+    probabilities = SMALL.probabilities(logits)
+    np.testing.assert_allclose(probabilities["scarf"], expit(logits[:, 0]), rtol=1e-12)
+    np.testing.assert_allclose(probabilities["sleeves"], softmax(logits[:, 1:4], axis=1), rtol=1e-12)
+    np.testing.assert_allclose(probabilities["collar"], expit(logits[:, 4]), rtol=1e-12)
+
+
+def test_predictions_are_the_most_probable_classes():
+    logits = np.random.default_rng(1).normal(0, 3, (50, SMALL.n_logits))
+    probabilities = SMALL.probabilities(logits)
+    predicted = SMALL.predict(logits)
+    assert predicted.dtype == np.int8
+    np.testing.assert_array_equal(predicted[:, 0], probabilities["scarf"] >= 0.5)
+    np.testing.assert_array_equal(predicted[:, 1], probabilities["sleeves"].argmax(axis=1))
+
+
+def test_extreme_logits_stay_finite():
+    logits = np.array([[1e4, 1e4, -1e4, 0.0, -1e4]])
+    for values in SMALL.probabilities(logits).values():
+        assert np.isfinite(values).all()
+
+
+def test_wrong_number_of_logits_is_refused():
+    with pytest.raises(ValueError, match=r"\(batch, 5\).*\(2, 4\)"):
+        SMALL.predict(np.zeros((2, 4)))
+
+
+def test_file_round_trip(tmp_path):
+    (tmp_path / "schema.json").write_text(DCSA.to_json(), encoding="utf-8")
+    assert Schema.load(tmp_path / "schema.json") == DCSA
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", '{"attributes": 3}', '{"attributes": [{"name": "a"}]}', '{"attributes": []}'],
+)
+def test_broken_file_is_named(tmp_path, content):
+    path = tmp_path / "schema.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match="schema.json"):
+        Schema.load(path)
+
+
+@pytest.mark.parametrize("name", ["", "1st", "a-b", "a b", None])
+def test_names_that_cannot_name_an_output_are_refused(name):
+    with pytest.raises(InputError, match="name"):
+        Attribute(name)
+
+
+def test_attributes_must_differ_and_have_classes():
+    with pytest.raises(InputError, match="scarf"):
+        Schema((Attribute("scarf"), Attribute("scarf")))
+    with pytest.raises(InputError, match="two or more"):
+        Attribute("scarf", ("yes",))
+    with pytest.raises(InputError, match="different"):
+        Attribute("scarf", ("yes", "yes"))
+
+
+def test_the_file_has_the_documented_form():
+    assert json.loads(SMALL.to_json())["attributes"][1] == {"name": "sleeves", "classes": ["none", "short", "long"]}
