@@ -15,7 +15,13 @@ from keras_sister.errors import InputError
 
 SYSTEMS = {
     "baseline": ("photo",),
+    "segmented": ("segmented",),
     "sister_a": ("photo", "segmented"),
+    "sister_b": ("photo", "segmented"),
+    "twin": ("photo", "segmented"),
+    "gate_single": ("photo", "segmented"),
+    "gate_add": ("photo", "segmented"),
+    "gate_concat": ("photo", "segmented"),
 }
 """The systems that `keras_sister.models.build` knows, each with the views of a photo that it looks at."""
 

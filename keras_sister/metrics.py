@@ -1,0 +1,70 @@
+"""MACC while a model trains; `keras_sister.scores` computes it from saved predictions."""
+
+from typing import Any
+
+import keras
+
+from keras_sister.schema import UNKNOWN, Schema
+
+
+@keras.saving.register_keras_serializable(package="keras_sister")
+class AttributeAccuracy(keras.metrics.Metric):
+    """MACC: the unweighted mean of the attributes' accuracies over all photos seen.
+
+    Only known labels count, and an attribute without any known label is left out of the mean. A logit of at least 0
+    answers the positive class of a binary attribute, the highest of k logits that of a multi-class one.
+
+    Source: Lim, Han and Lee, SisterNetwork (2018), which reports it as MACC.
+
+    Args:
+        schema: of labels and logits.
+
+    Call arguments:
+        y_true: int, shape (batch, attributes): an index into the attribute's classes, or −1 = unknown.
+        y_pred: float, shape (batch, schema.n_logits): logits.
+
+    Returns:
+        ``result()`` is a scalar in [0, 1]; 0 before any known label was seen.
+
+    Example:
+        >>> metric = AttributeAccuracy(DCSA)
+        >>> metric.update_state(labels, logits)
+        >>> float(metric.result())
+        0.914
+    """
+
+    def __init__(self, schema: Schema, *, name: str = "macc", dtype: Any = "float32") -> None:
+        super().__init__(name=name, dtype=dtype)
+        self.schema = schema
+        self.right = self.add_variable(shape=(len(schema),), initializer="zeros", name="right")
+        self.known = self.add_variable(shape=(len(schema),), initializer="zeros", name="known")
+
+    def update_state(self, y_true: Any, y_pred: Any) -> None:
+        labels = keras.ops.cast(y_true, "int32")
+        known = labels != UNKNOWN
+        right = keras.ops.logical_and(known, labels == self._predict(keras.ops.convert_to_tensor(y_pred)))
+        self.known.assign_add(keras.ops.sum(keras.ops.cast(known, self.dtype), axis=0))
+        self.right.assign_add(keras.ops.sum(keras.ops.cast(right, self.dtype), axis=0))
+
+    def result(self) -> Any:
+        seen = keras.ops.cast(self.known > 0, self.dtype)
+        accuracies = self.right / keras.ops.maximum(self.known, 1)  # 0 where nothing is known
+        return keras.ops.sum(accuracies) / keras.ops.maximum(keras.ops.sum(seen), 1)
+
+    def _predict(self, logits: Any) -> Any:
+        """`Schema.predict`, inside a graph: int32 (batch, attributes)."""
+        slices = self.schema.logit_slices
+        columns = [
+            keras.ops.cast(logits[:, slices[a.name].start] >= 0, "int32")
+            if a.is_binary
+            else keras.ops.cast(keras.ops.argmax(logits[:, slices[a.name]], axis=-1), "int32")
+            for a in self.schema
+        ]
+        return keras.ops.stack(columns, axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "schema": self.schema.to_dict()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "AttributeAccuracy":
+        return cls(**{**config, "schema": Schema.from_dict(config["schema"])})
