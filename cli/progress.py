@@ -1,6 +1,8 @@
 """How a run gets on: bars on a terminal, a line now and then where the output is a file or a pipe."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -53,12 +55,10 @@ class RunProgress:
         self._update("steps", event["step"], event["steps"], f"loss {event['loss']:.4f}")
 
     def _epoch(self, event: dict[str, Any]) -> None:
-        note = f"MACC {100 * event['macc']:.2f}"
-        if "val_macc" in event:
-            note += f", on the inner split {100 * event['val_macc']:.2f}"
+        scores = {"macc": "MACC", "val_macc": "on the inner split", "pixel_accuracy": "pixel accuracy"}
+        note = ", ".join(f"{text} {100 * event[name]:.2f}" for name, text in scores.items() if name in event)
         self._update("epochs", event["epoch"] + 1, event["epochs"], note)
-        if event["epoch"] + 1 == event["epochs"]:
-            self._line(f"{event['task']}: epoch {event['epoch'] + 1} of {event['epochs']}, loss {event['loss']:.4f}, {note}")
+        self._line(f"{event.get('task', 'epoch')} {event['epoch'] + 1}/{event['epochs']}: loss {event['loss']:.4f}, {note}")
 
     def _done(self, event: dict[str, Any]) -> None:
         if self.folds is not None:
@@ -71,3 +71,13 @@ class RunProgress:
     def _line(self, text: str) -> None:
         if not self.console.is_terminal:
             self.console.print(f"[{time.monotonic() - self.started:6.0f} s] {text}", markup=False, highlight=False)
+
+
+@contextmanager
+def count(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar for so many equal steps; yields what to call after each."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:<9}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)

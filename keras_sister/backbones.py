@@ -4,13 +4,13 @@ Whichever it is, a tower takes raw pixels and gives its last feature map.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 from keras import applications
 
+from keras_sister.config import BACKBONES
 from keras_sister.errors import InputError
 from keras_sister.layers import PixelNormalization
 
@@ -43,10 +43,10 @@ def build(
     pixels = keras.Input((size, size, 3), name="pixels")
     if isinstance(network, keras.Model):
         return keras.Model(pixels, _copy(network)(pixels), name=name)
-    if network not in _NETWORKS:
-        raise InputError(f"backbone must be one of {', '.join(_NETWORKS)}, or a keras.Model. Received: {network!r}")
+    if network not in BACKBONES:
+        raise InputError(f"backbone must be one of {', '.join(BACKBONES)}, or a keras.Model. Received: {network!r}")
     source = _weights_of(network, weights)
-    tower = keras.Model(pixels, _last_map(network, pixels, source), name=name)
+    tower = keras.Model(pixels, _last_map(network, pixels, pretrained=source == "imagenet"), name=name)
     if source not in ("imagenet", "none"):
         _load(tower, source, network)
     return tower
@@ -62,12 +62,13 @@ def resnet_mini(pixels: Any) -> Any:
     arXiv:1512.03385), Figure 5, left.
 
     Args:
-        pixels: float tensor, shape (batch, height, width, 3), about zero mean.
+        pixels: tensor, shape (batch, height, width, 3), RGB, 0–255.
 
     Returns:
         Tensor, shape (batch, height / 16, width / 16, 128), rounded up.
     """
-    x = _convolution(pixels, 32, stride=2, name="stem")  # (batch, height / 2, width / 2, 32)
+    x = PixelNormalization(**_TENSORFLOW, name="normalization")(pixels)
+    x = _convolution(x, 32, stride=2, name="stem")  # (batch, height / 2, width / 2, 32)
     for stage, channels in enumerate((32, 64, 128), start=1):
         x = _basic_block(x, channels, stride=2, name=f"stage{stage}_block1")
         x = _basic_block(x, channels, stride=1, name=f"stage{stage}_block2")
@@ -94,44 +95,76 @@ def _convolution(
 
 _CAFFE = {"mean": (123.68, 116.779, 103.939), "std": (1.0, 1.0, 1.0), "bgr": True}
 _TORCH = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
-_PLUS_MINUS_ONE = {"mean": (127.5, 127.5, 127.5), "std": (127.5, 127.5, 127.5)}
-_128 = {"mean": (128.0, 128.0, 128.0), "std": (128.0, 128.0, 128.0)}
+_TENSORFLOW = {"mean": (127.5, 127.5, 127.5), "std": (127.5, 127.5, 127.5)}
+_BY_128 = {"mean": (128.0, 128.0, 128.0), "std": (128.0, 128.0, 128.0)}
 
+# These can normalise by themselves, but would do so at the precision of the dtype policy.
+_RAW = {"include_preprocessing": False}
 
-@dataclass(frozen=True)
-class _Network:
-    """A constructor of ``keras.applications`` and the pixels its ImageNet weights are made for.
-
-    Some constructors can normalise by themselves; there it is switched off, since they do it at the precision of the
-    dtype policy.
-    """
-
-    constructor: Callable[..., keras.Model]
-    normalization: dict[str, Any]
-    normalizes: bool = False
-
-
-_NETWORKS = {
-    "resnet50": _Network(applications.ResNet50, _CAFFE),
-    "resnet101": _Network(applications.ResNet101, _CAFFE),
-    "resnet152": _Network(applications.ResNet152, _CAFFE),
-    "resnet50v2": _Network(applications.ResNet50V2, _PLUS_MINUS_ONE),
-    "resnet101v2": _Network(applications.ResNet101V2, _PLUS_MINUS_ONE),
-    "resnet152v2": _Network(applications.ResNet152V2, _PLUS_MINUS_ONE),
-    "efficientnetv2-b0": _Network(applications.EfficientNetV2B0, _TORCH, normalizes=True),
-    "efficientnetv2-b3": _Network(applications.EfficientNetV2B3, _TORCH, normalizes=True),
-    "efficientnetv2-s": _Network(applications.EfficientNetV2S, _128, normalizes=True),
-    "efficientnetv2-m": _Network(applications.EfficientNetV2M, _128, normalizes=True),
-    "convnext_tiny": _Network(applications.ConvNeXtTiny, _TORCH, normalizes=True),
-    "convnext_small": _Network(applications.ConvNeXtSmall, _TORCH, normalizes=True),
-    "convnext_base": _Network(applications.ConvNeXtBase, _TORCH, normalizes=True),
-    "resnet_mini": None,
+# The constructor, the pixels its ImageNet weights are made for, and its further arguments.
+_APPLICATIONS: dict[str, tuple[Callable[..., keras.Model], dict[str, Any], dict[str, Any]]] = {
+    "resnet50": (applications.ResNet50, _CAFFE, {}),
+    "resnet101": (applications.ResNet101, _CAFFE, {}),
+    "resnet152": (applications.ResNet152, _CAFFE, {}),
+    "resnet50v2": (applications.ResNet50V2, _TENSORFLOW, {}),
+    "resnet101v2": (applications.ResNet101V2, _TENSORFLOW, {}),
+    "resnet152v2": (applications.ResNet152V2, _TENSORFLOW, {}),
+    "efficientnetv2-b0": (applications.EfficientNetV2B0, _TORCH, _RAW),
+    "efficientnetv2-b3": (applications.EfficientNetV2B3, _TORCH, _RAW),
+    "efficientnetv2-s": (applications.EfficientNetV2S, _BY_128, _RAW),
+    "efficientnetv2-m": (applications.EfficientNetV2M, _BY_128, _RAW),
+    "convnext_tiny": (applications.ConvNeXtTiny, _TORCH, _RAW),
+    "convnext_small": (applications.ConvNeXtSmall, _TORCH, _RAW),
+    "convnext_base": (applications.ConvNeXtBase, _TORCH, _RAW),
 }
 
 
-def _last_map(network: str, pixels: Any, weights: str) -> Any:
-    """The network behind its normalisation, without its top."""
+def _last_map(network: str, pixels: Any, *, pretrained: bool) -> Any:
     if network == "resnet_mini":
-        if weights == "imagenet":
-            raise InputError("resnet_mini has no ImageNet weights: use --weights none, or --weights FILE.")
-        return resnet_mini(PixelNormalization(**_PLUS_MINUS_ONE, name="normalization")(pixels))
+        if pretrained:
+            raise InputError("resnet_mini has no ImageNet weights; use --weights none, or --weights FILE.")
+        return resnet_mini(pixels)
+    constructor, normalization, options = _APPLICATIONS[network]
+    x = PixelNormalization(**normalization, name="normalization")(pixels)
+    options = {"include_top": False, "input_tensor": x, **options}
+    if not pretrained:
+        return constructor(weights=None, **options).output
+    try:
+        return constructor(weights="imagenet", **options).output
+    except Exception as error:  # which is what Keras raises where it cannot download
+        raise InputError(
+            f"The ImageNet weights of {network} cannot be had: {error}.\n"
+            "Fetch that file elsewhere and give --weights FILE, or start from random weights with --weights none."
+        ) from error
+
+
+def _weights_of(network: str, weights: str | Path | dict[str, str]) -> str | Path:
+    if not isinstance(weights, dict):
+        return weights
+    if network not in weights:
+        raise InputError(f"weights: no file for {network}, only for {', '.join(weights)}.")
+    return weights[network]
+
+
+def _load(tower: keras.Model, file: str | Path, network: str) -> None:
+    if not Path(file).is_file():
+        raise InputError(f"weights: no such file: {file}. Expected imagenet, none, or a file of {network}'s weights.")
+    try:
+        tower.load_weights(file)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{file}: not the weights of a {network} without top: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _copy(network: keras.Model) -> keras.Model:
+    copy = keras.models.clone_model(network)
+    copy.set_weights(network.get_weights())
+    if len(copy.inputs) != 1 or not isinstance(copy.output, keras.KerasTensor) or len(copy.output.shape) != 4:
+        raise ValueError(
+            "Expected a backbone that takes one image and gives one map (batch, height, width, channels)."
+            f" Received: {network.name} with outputs {network.outputs}"
+        )
+    return copy

@@ -25,8 +25,24 @@ SYSTEMS = {
 }
 """The systems that `keras_sister.models.build` knows, each with the views of a photo that it looks at."""
 
-BACKBONES = ("resnet50", "resnet101", "resnet152", "resnet_mini")
-"""The backbones that `keras_sister.backbones.build` knows."""
+BACKBONES = (
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnet50v2",
+    "resnet101v2",
+    "resnet152v2",
+    "efficientnetv2-b0",
+    "efficientnetv2-b3",
+    "efficientnetv2-s",
+    "efficientnetv2-m",
+    "convnext_tiny",
+    "convnext_small",
+    "convnext_base",
+    "resnet_mini",
+)
+"""The backbones that `keras_sister.backbones.build` knows: those of ``keras.applications`` by its own names, and a
+small one of ours that learns from scratch."""
 
 BACKGROUNDS = ("white", "black")
 """What the background of a segmented photo is painted over with."""

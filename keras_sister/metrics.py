@@ -22,6 +22,7 @@ class AttributeAccuracy(keras.metrics.Metric):
     Call arguments:
         y_true: int, shape (batch, attributes): an index into the attribute's classes, or −1 = unknown.
         y_pred: float, shape (batch, schema.n_logits): logits.
+        sample_weight: float, shape (batch,): what each photo counts; 1 if left out.
 
     Returns:
         ``result()`` is a scalar in [0, 1]; 0 before any known label was seen.
@@ -39,16 +40,18 @@ class AttributeAccuracy(keras.metrics.Metric):
         self.right = self.add_variable(shape=(len(schema),), initializer="zeros", name="right")
         self.known = self.add_variable(shape=(len(schema),), initializer="zeros", name="known")
 
-    def update_state(self, y_true: Any, y_pred: Any) -> None:
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         labels = keras.ops.cast(y_true, "int32")
-        known = labels != UNKNOWN
-        right = keras.ops.logical_and(known, labels == self._predict(keras.ops.convert_to_tensor(y_pred)))
-        self.known.assign_add(keras.ops.sum(keras.ops.cast(known, self.dtype), axis=0))
-        self.right.assign_add(keras.ops.sum(keras.ops.cast(right, self.dtype), axis=0))
+        known = keras.ops.cast(labels != UNKNOWN, self.dtype)
+        if sample_weight is not None:
+            known *= keras.ops.reshape(keras.ops.cast(sample_weight, self.dtype), (-1, 1))
+        right = keras.ops.cast(labels == self._predict(keras.ops.convert_to_tensor(y_pred)), self.dtype)
+        self.known.assign_add(keras.ops.sum(known, axis=0))
+        self.right.assign_add(keras.ops.sum(known * right, axis=0))
 
     def result(self) -> Any:
         seen = keras.ops.cast(self.known > 0, self.dtype)
-        accuracies = self.right / keras.ops.maximum(self.known, 1)  # 0 where nothing is known
+        accuracies = keras.ops.divide_no_nan(self.right, self.known)
         return keras.ops.sum(accuracies) / keras.ops.maximum(keras.ops.sum(seen), 1)
 
     def _predict(self, logits: Any) -> Any:

@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import platformdirs
@@ -29,6 +30,7 @@ from PIL import Image
 
 from keras_sister.data import images
 from keras_sister.errors import InputError
+from keras_sister.segmenter import Segmenter
 
 BLOCK = 64
 """Photos a block: what a killed build loses at most."""
@@ -123,37 +125,40 @@ class ViewStore:
     def fill(
         self,
         photos: Sequence[Path],
-        segmenter: Callable | None = None,
+        segmenter: Segmenter | None = None,
         *,
-        on_photos: Callable[[int], None] = lambda count: None,
+        on_event: Callable[[dict[str, Any]], None] = lambda event: None,
     ) -> list[str]:
         """Make the view pairs that are not there yet.
 
         Args:
             photos: files of any image size.
-            segmenter: whose fingerprint the store has (see `keras_sister.segmentation.segmenter`).
-            on_photos: told how many more photos are in the store.
+            segmenter: whose fingerprint the store has (see `keras_sister.segmenter`).
+            on_event: told of ``{"event": "photos", "photos": how many are there, "of": how many there will be}``.
 
         Returns:
             The key of every photo, in order: its content hash.
 
         Raises:
-            InputError: if a photo cannot be decoded, naming it.
+            InputError: if a photo cannot be decoded or segmented, naming it.
         """
-        if (segmenter.fingerprint if segmenter else None) != self.fingerprint:  # type: ignore[attr-defined]
+        if (segmenter.fingerprint if segmenter else None) != self.fingerprint:
             raise ValueError(f"Expected the segmenter with fingerprint={self.fingerprint}. Received: {segmenter}")
+        if segmenter:
+            segmenter.check([photo.stem for photo in photos])
         keys = [content_hash(photo) for photo in photos]
         stored = self._locations()
-        missing = {key: photo for key, photo in zip(keys, photos, strict=True) if key not in stored}
-        on_photos(len(photos) - len(missing))
+        missing = list({key: photo for key, photo in zip(keys, photos, strict=True) if key not in stored}.items())
         self.folder.mkdir(parents=True, exist_ok=True)
         self._sweep()
-        todo = list(missing.items())
-        batches = _view_pairs([photo for _, photo in todo], self.size, segmenter)
-        for start, views in zip(range(0, len(todo), BLOCK), batches, strict=True):
-            block = todo[start : start + BLOCK]
+        batches = _view_pairs([photo for _, photo in missing], self.size, segmenter)
+        done, of = len(photos) - len(missing), len(photos)
+        on_event({"event": "photos", "photos": done, "of": of})
+        for start, views in zip(range(0, len(missing), BLOCK), batches, strict=True):
+            block = missing[start : start + BLOCK]
             self._write([key for key, _ in block], views)
-            on_photos(len(block))
+            done += len(block)
+            on_event({"event": "photos", "photos": done, "of": of})
         return keys
 
     def open(self, keys: Sequence[str]) -> Views:
@@ -193,7 +198,7 @@ class ViewStore:
 
 
 def _view_pairs(
-    photos: Sequence[Path], size: int, segmenter: Callable | None
+    photos: Sequence[Path], size: int, segmenter: Segmenter | None
 ) -> Iterator[dict[str, np.ndarray]]:
     """Decode, resize and segment photos in one ``tf.data`` pipeline; yields blocks of `BLOCK` view pairs."""
     if not photos:
@@ -203,7 +208,7 @@ def _view_pairs(
         image = images.decode(tf.io.read_file(path))
         example = {"photo": images.resize(image, size)}
         if segmenter is not None:
-            wanted = segmenter.size  # type: ignore[attr-defined]
+            wanted = segmenter.size
             example["image"] = images.resize(image, wanted) if wanted else example["photo"]
             example["name"] = name
         return example

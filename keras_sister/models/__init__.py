@@ -1,17 +1,23 @@
-"""The systems of the paper: one functional builder each, all called the same way.
+"""One functional builder for each system of the paper, reading top-down like its drawing.
 
-"SisterNetwork" is Lim, Han and Lee (Seoul National University, 2018).
+    photo ────── backbone ── max pool ── 1,024 ─┐
+                                                ├─ fusion ── scores        sister_a, twin, gate_*
+    segmented ── small ───── max pool ── 1,024 ─┘
 """
 
+import inspect
 from collections.abc import Callable
+from pathlib import Path
 
 import keras
 
+from keras_sister.errors import InputError
 from keras_sister.models.baseline import baseline as baseline
 from keras_sister.models.baseline import segmented as segmented
-from keras_sister.models.gates import gate_add as gate_add
-from keras_sister.models.gates import gate_concat as gate_concat
-from keras_sister.models.gates import gate_single as gate_single
+from keras_sister.models.gated import gate_add as gate_add
+from keras_sister.models.gated import gate_concat as gate_concat
+from keras_sister.models.gated import gate_single as gate_single
+from keras_sister.models.gated import gated as gated
 from keras_sister.models.sister_a import sister_a as sister_a
 from keras_sister.models.sister_a import twin as twin
 from keras_sister.models.sister_b import sister_b as sister_b
@@ -27,42 +33,44 @@ SYSTEMS: dict[str, Callable[..., keras.Model]] = {
     "gate_add": gate_add,
     "gate_concat": gate_concat,
 }
-"""Builder by name; the keys are those of `keras_sister.config.SYSTEMS`."""
+"""The builder of each system in `keras_sister.config.SYSTEMS`."""
 
 
 def build(
     system: str,
     schema: Schema,
     *,
-    backbone: str = "resnet50",
-    small: str = "resnet50",
-    weights: str | dict[str, str] = "imagenet",
+    backbone: str | keras.Model = "resnet50",
+    small: str | keras.Model = "resnet50",
+    weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
 ) -> keras.Model:
-    """Build one of the paper's systems.
+    """The model of a system.
 
     Args:
         system: a key of `SYSTEMS`.
-        schema: what to predict.
-        backbone: network of the whole-photo tower, or of the only one.
-        small: network of the segmented-photo tower, where there are two.
-        weights: ``imagenet``, ``none``, a file for every tower, or ``{backbone: file}``.
-        size: height and width of the input, in pixels.
+        schema: of the logits.
+        backbone: the network of the photo, or of the only view; see `keras_sister.backbones.build`.
+        small: the network of the segmented photo; not looked at by systems that have none.
+        weights: what the networks start from; see `keras_sister.backbones.build`.
+        size: height and width of the views, in pixels.
 
     Returns:
-        A model whose inputs are named ``photo`` and ``segmented``, as far as the system looks at them: RGB, 0–255,
-        uint8 or float, shape (batch, size, size, 3). Its output is ``logits``, float32, shape (batch,
-        schema.n_logits).
+        A ``keras.Model`` that takes a dict of the system's views, each (batch, size, size, 3), RGB, 0–255, uint8 or
+        float, and gives float32 logits (batch, schema.n_logits).
 
     Raises:
-        ValueError: for another system or backbone.
-        InputError: if the weights cannot be had.
+        InputError: for an unknown system or backbone, or weights that cannot be had or do not fit.
 
     Example:
-        >>> model = build("sister_a", DCSA, backbone="resnet101", weights="none")
-        >>> [view.name for view in model.inputs], model.output_shape
-        (['photo', 'segmented'], (None, 36))
+        >>> model = build("sister_a", DCSA, backbone="resnet_mini", small="resnet_mini", weights="none", size=96)
+        >>> model({"photo": photos, "segmented": segmented_photos}).shape
+        (8, 36)
     """
     if system not in SYSTEMS:
-        raise ValueError(f"Expected system to be one of {list(SYSTEMS)}. Received: system={system!r}")
-    return SYSTEMS[system](schema, backbone=backbone, small=small, weights=weights, size=size)
+        raise InputError(f"system must be one of {', '.join(SYSTEMS)}. Received: {system!r}")
+    builder = SYSTEMS[system]
+    networks = {"backbone": backbone, "small": small}
+    if "small" not in inspect.signature(builder).parameters:
+        del networks["small"]
+    return builder(schema, **networks, weights=weights, size=size)

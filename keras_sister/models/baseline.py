@@ -1,49 +1,51 @@
-"""One tower on one view: the paper's base setting."""
+"""The base setting of the paper: one network, one view."""
+
+from pathlib import Path
 
 import keras
 
-from keras_sister.models.towers import hidden, scores, tower, view
+from keras_sister.models.towers import tower
 from keras_sister.schema import Schema
 
 
 def baseline(
     schema: Schema,
     *,
-    backbone: str = "resnet50",
-    small: str = "resnet50",
-    weights: str | dict[str, str] = "imagenet",
+    backbone: str | keras.Model = "resnet50",
+    weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
+    view: str = "photo",
 ) -> keras.Model:
-    """The base setting on the whole photo (Table 2, "Baseline": 91.40 % MACC with ResNet-50).
+    """One backbone, max-pooled, a layer of 1,024 units, scores.
 
-        photo ── backbone ── max pool ── dense 1024, ReLU ── logits
+    Source: Lim, Han and Lee, SisterNetwork (2018), base setting and *Baseline* of Table 2.
 
-    Args and returns as `keras_sister.models.build`; `small` is not used.
+    Args:
+        schema: of the logits.
+        backbone, weights, size: as `keras_sister.backbones.build` takes them.
+        view: what the network looks at and the input is called, ``photo`` or ``segmented``.
+
+    Returns:
+        A ``keras.Model``: ``{view: (batch, size, size, 3)}``, RGB, 0–255, uint8 or float, to float32 logits
+        (batch, schema.n_logits).
+
+    Example:
+        >>> model = baseline(DCSA, backbone="resnet101")
+        >>> model({"photo": photos}).shape
+        (8, 36)
     """
-    return _one_tower("baseline", "photo", schema, backbone=backbone, weights=weights, size=size)
+    image, x = tower(view, backbone, weights=weights, size=size)  # (batch, channels)
+    x = keras.layers.Dense(1024, activation="relu", name=f"{view}_features")(x)
+    logits = keras.layers.Dense(schema.n_logits, dtype="float32", name="logits")(x)
+    return keras.Model({view: image}, logits, name="baseline")
 
 
 def segmented(
     schema: Schema,
     *,
-    backbone: str = "resnet50",
-    small: str = "resnet50",
-    weights: str | dict[str, str] = "imagenet",
+    backbone: str | keras.Model = "resnet50",
+    weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
 ) -> keras.Model:
-    """The base setting on the segmented photo (Table 1: 91.06 % MACC with FCN-White and ResNet-50).
-
-        segmented ── backbone ── max pool ── dense 1024, ReLU ── logits
-
-    Args and returns as `keras_sister.models.build`; `small` is not used.
-    """
-    return _one_tower("segmented", "segmented", schema, backbone=backbone, weights=weights, size=size)
-
-
-def _one_tower(
-    system: str, name: str, schema: Schema, *, backbone: str, weights: str | dict[str, str], size: int
-) -> keras.Model:
-    image = view(name, size)
-    features = tower(image, backbone=backbone, weights=weights)
-    logits = scores(hidden(features, name="hidden"), schema)
-    return keras.Model({name: image}, logits, name=system)
+    """The baseline on the segmented photo: Table 1 of the paper. Arguments and answer as of `baseline`."""
+    return baseline(schema, backbone=backbone, weights=weights, size=size, view="segmented")

@@ -1,32 +1,46 @@
 """Sister-B: two towers, multiplied."""
 
+from pathlib import Path
+
 import keras
 
-from keras_sister.models.towers import scores, tower, two_alike, view
+from keras_sister.models.towers import check_equal_width, tower
 from keras_sister.schema import Schema
 
 
 def sister_b(
     schema: Schema,
     *,
-    backbone: str = "resnet50",
-    small: str = "resnet50",
-    weights: str | dict[str, str] = "imagenet",
+    backbone: str | keras.Model = "resnet50",
+    small: str | keras.Model = "resnet50",
+    weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
 ) -> keras.Model:
-    """Multiply what the two towers saw, element by element (Table 2, "Sister-B": 91.62 % MACC with ResNet-50 twice).
+    """The pooled vectors of both towers are multiplied element by element, without layers of 1,024 units, and scored.
 
-        photo ────── backbone ── max pool ──┐
-                                            ⊙ ── logits
-        segmented ── small ───── max pool ──┘
+    Source: Lim, Han and Lee, SisterNetwork (2018), *Sister-B* of Table 2.
 
-    Args and returns as `keras_sister.models.build`. The towers must end in equally many channels.
+    Args:
+        schema: of the logits.
+        backbone: the network of the photo.
+        small: the network of the segmented photo, whose last map has as many channels as the backbone's.
+        weights, size: as `keras_sister.backbones.build` takes them.
+
+    Returns:
+        A ``keras.Model``: ``photo`` and ``segmented``, both (batch, size, size, 3), RGB, 0–255, uint8 or float, to
+        float32 logits (batch, schema.n_logits).
 
     Raises:
-        InputError: if they do not.
+        InputError: if the towers give vectors of unequal width.
+
+    Example:
+        >>> model = sister_b(DCSA, backbone="resnet152")
+        >>> model({"photo": photos, "segmented": segmented_photos}).shape
+        (8, 36)
     """
-    photo, segmented = view("photo", size), view("segmented", size)
-    whole = tower(photo, backbone=backbone, weights=weights)
-    person = tower(segmented, backbone=small, weights=weights)
-    fused = keras.layers.Multiply(name="fusion")(two_alike(whole, person))
-    return keras.Model({"photo": photo, "segmented": segmented}, scores(fused, schema), name="sister_b")
+    photo, a = tower("photo", backbone, weights=weights, size=size)  # (batch, channels)
+    segmented, b = tower("segmented", small, weights=weights, size=size)  # (batch, channels)
+    check_equal_width("sister_b", a, b)
+    x = keras.layers.Multiply(name="fusion")([a, b])
+    logits = keras.layers.Dense(schema.n_logits, dtype="float32", name="logits")(x)
+    return keras.Model({"photo": photo, "segmented": segmented}, logits, name="sister_b")

@@ -6,26 +6,32 @@ Run by its path, never imported. ``VIEWS.npz`` holds the inputs of the signature
 ``ANSWERS.npz`` will hold every output of every signature, as ``<signature>/<output>``.
 """
 
+import collections
 import sys
 
 
 def main(folder: str, views: str, answers: str, *photos: str) -> None:
-    """Put the photos through every signature."""
+    """Put the photos through every signature, one by one."""
     for package in ("keras", "tf_keras", "keras_sister"):
         sys.modules[package] = None  # type: ignore[assignment]  # from here on importing it fails
     import numpy as np
     import tensorflow as tf
 
     signatures = tf.saved_model.load(folder).signatures
-    contents = [tf.io.read_file(photo) for photo in photos]
-    images = [tf.io.decode_jpeg(photo, channels=3, dct_method="INTEGER_ACCURATE") for photo in contents]
-    one_by_one = [signatures["images"](images=image[tf.newaxis]) for image in images]
-    found = {
-        "serving_default": signatures["serving_default"](image_bytes=tf.stack(contents)),
-        "images": {name: tf.concat([outputs[name] for outputs in one_by_one], axis=0) for name in one_by_one[0]},
-        "views": signatures["views"](**{view: tf.constant(array) for view, array in np.load(views).items()}),
-    }
-    np.savez(answers, **{f"{sig}/{name}": out.numpy() for sig, outputs in found.items() for name, out in outputs.items()})
+    views_of_all = dict(np.load(views))
+    found = collections.defaultdict(list)
+    for row, photo in enumerate(photos):
+        contents = tf.io.read_file(photo)
+        image = tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
+        inputs = {
+            "serving_default": {"image_bytes": contents[tf.newaxis]},
+            "images": {"images": image[tf.newaxis]},
+            "views": {view: tf.constant(array[row : row + 1]) for view, array in views_of_all.items()},
+        }
+        for signature, tensors in inputs.items():
+            for output, values in signatures[signature](**tensors).items():
+                found[f"{signature}/{output}"].append(values.numpy())
+    np.savez(answers, **{name: np.concatenate(rows) for name, rows in found.items()})
 
 
 if __name__ == "__main__":

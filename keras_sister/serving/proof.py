@@ -15,11 +15,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_sister.data.views import ViewStore
-from keras_sister.errors import InputError
 from keras_sister.schema import Schema
 from keras_sister.segmentation.compositing import composite
-from keras_sister.segmentation.segmenter import Segmenter
-from keras_sister.serving import clean_process
+from keras_sister.segmenter import Segmenter
+
+_CLEAN_PROCESS = Path(__file__).with_name("clean_process.py")
 
 
 def largest_difference(
@@ -48,7 +48,8 @@ def largest_difference(
     with tempfile.TemporaryDirectory() as scratch:
         views = training_views(model, photos, segmenter, background, cache=Path(scratch))
         answers = _answers(folder, views, photos, Path(scratch))
-    logits = keras.ops.convert_to_numpy(model(views, training=False))
+    with tf.device("CPU:0"):  # where the other process computes; a GPU rounds convolutions to TF32
+        logits = keras.ops.convert_to_numpy(model(views, training=False))
     differences = [
         np.abs(answers[f"{signature}/{name}"] - expected).max()
         for name, expected in schema.probabilities(logits).items()
@@ -62,19 +63,25 @@ def training_views(
 ) -> dict[str, np.ndarray]:
     """What the model would have looked at in training: for each of its inputs uint8 (photos, size, size, 3)."""
     store = ViewStore(model.inputs[0].shape[1], segmenter.fingerprint if segmenter else None, cache=cache)
-    pairs = store.open(store.fill(photos, segmenter))
+    # One by one, as the other process does: a pixel at the edge of the person may fall to the other side by the last
+    # bit of a sum, and how a convolution sums depends on the size of the batch.
+    pairs = store.open([key for photo in photos for key in store.fill([photo], segmenter)])
     rows = range(len(photos))
     views = {"photo": pairs.photos(rows)}
     if segmenter:
-        views["segmented"] = np.asarray(composite(tf.constant(views["photo"]), tf.constant(pairs.masks(rows)), background))
+        views["segmented"] = np.asarray(
+            composite(tf.constant(views["photo"]), tf.constant(pairs.masks(rows)), background)
+        )
     return {tensor.name: views[tensor.name] for tensor in model.inputs}
 
 
-def _answers(folder: Path, views: dict[str, np.ndarray], photos: Sequence[Path], scratch: Path) -> dict[str, np.ndarray]:
+def _answers(
+    folder: Path, views: dict[str, np.ndarray], photos: Sequence[Path], scratch: Path
+) -> dict[str, np.ndarray]:
     asked, answered = scratch / "views.npz", scratch / "answers.npz"
-    np.savez(asked, **views)
+    np.savez(asked, **views)  # type: ignore[arg-type]  # the stubs take any name for `allow_pickle`
     # -P: the folder of the script, which is within this package, stays off the module path.
-    command = [sys.executable, "-P", clean_process.__file__, *map(str, (folder, asked, answered, *photos))]
+    command = [sys.executable, "-P", *map(str, (_CLEAN_PROCESS, folder, asked, answered, *photos))]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}  # this process may hold all memory of the GPU
     child = subprocess.run(command, env=environment, capture_output=True, text=True)  # noqa: S603 - our own script
     if child.returncode:

@@ -17,7 +17,7 @@ from keras_sister.errors import InputError
 from keras_sister.layers import AttributeProbabilities
 from keras_sister.schema import Schema
 from keras_sister.segmentation.compositing import composite
-from keras_sister.segmentation.segmenter import Segmenter
+from keras_sister.segmenter import Segmenter
 
 DECODED, PERSON_SHARE = "decoded", "person_share"
 """Outputs beside the attributes, whose names no attribute may have."""
@@ -55,7 +55,9 @@ def make_archive(
         raise ValueError(f"Expected a segmenter if the model looks at 'segmented'. Received: {views=}, {segmenter=}")
     for attribute in schema:
         if attribute.name in (DECODED, PERSON_SHARE):
-            raise InputError(f"schema: an attribute may not be called '{attribute.name}', as an export's own output is.")
+            raise InputError(
+                f"schema: an attribute may not be called '{attribute.name}', as an export's own output is."
+            )
     probabilities = AttributeProbabilities(schema)
     # The photo for the model, and the one for the segmenter, which are the same where the segmenter takes any size.
     sizes = (size, segmenter.size or size) if segmenter else (size, size)

@@ -51,6 +51,7 @@ def fit(
             epochs=epochs,
             steps_per_epoch=steps,
             validation_data=validation,
+            shuffle=False,  # the batches come shuffled
             callbacks=[_Keep(history, folder), _Tell(on_event, steps, epochs)],
             verbose=0,
         )

@@ -44,16 +44,10 @@ def make_views(run: Run, on_event: OnEvent) -> None:
     Raises:
         InputError: if the photos or the segmenter have changed since the run was begun.
     """
-    experiment, photos, done = run.experiment, run.photos, 0
+    experiment, photos = run.experiment, run.photos
     segmenter = open_segmenter(experiment.segmenter) if experiment.segmenter else None
     store = ViewStore(experiment.size, segmenter.fingerprint if segmenter else None)
-
-    def on_photos(count: int) -> None:
-        nonlocal done
-        done += count
-        on_event({"event": "photos", "photos": done, "of": len(photos)})
-
-    made = {"fingerprint": store.fingerprint, "keys": store.fill(photos, segmenter, on_photos=on_photos)}
+    made = {"fingerprint": store.fingerprint, "keys": store.fill(photos, segmenter, on_event=on_event)}
     if (run.folder / "views.json").exists():
         before = run.read("views.json")
         if before["fingerprint"] != made["fingerprint"]:
@@ -93,6 +87,6 @@ def train_on_everything(run: Run, on_event: OnEvent) -> None:
     """Train on all photos for all epochs; leaves ``history.json`` and ``model.keras`` in the run folder."""
     trainer = Trainer(run, seed=run.experiment.seed)
     trainer.fit(np.arange(len(run.labels)), None, folder=run.folder, on_event=on_event)
-    write_aside(run.folder / "model.keras", trainer.model.save)
+    write_aside(run.folder / "model.keras", lambda path: trainer.model.save(path, include_optimizer=False))
     for left in (CHECKPOINT, WEIGHTS):
         (run.folder / left).unlink(missing_ok=True)

@@ -20,6 +20,9 @@ class Brightness:
     def __init__(self, size: int | None = None) -> None:
         self.size = size
 
+    def check(self, names: list[str]) -> None:
+        pass
+
     def __call__(self, images: tf.Tensor, names: tf.Tensor = None) -> tf.Tensor:
         return tf.cast(images[..., :1], tf.float32) / 255
 
@@ -64,9 +67,9 @@ def test_the_segmenter_gets_the_photo_at_the_size_it_wants(photos):
 
 def test_every_photo_is_made_exactly_once(photos):
     store = ViewStore(32, "red")
-    told: list[int] = []
-    keys = store.fill(photos, Brightness(), on_photos=told.append)
-    assert sum(told) == len(photos)
+    told: list[dict] = []
+    keys = store.fill(photos, Brightness(), on_event=told.append)
+    assert [event["photos"] for event in told] == [0, BLOCK, len(photos)]
     assert store.fill(photos, Brightness()) == keys
     assert store.fill([*photos[3:], photos[0]], Brightness()) == [*keys[3:], keys[0]]
     assert sorted(stored(store)) == sorted(keys)

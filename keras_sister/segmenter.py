@@ -1,5 +1,6 @@
-"""What a person segmenter is. Adding one is one file that has these three members."""
+"""What a person segmenter is. Adding one is one file that has these four members."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 
@@ -13,6 +14,13 @@ class Segmenter(Protocol):
 
     size: int | None
     fingerprint: str
+
+    def check(self, names: Sequence[str]) -> None:
+        """Make sure, before the work begins, that photos of these names can be segmented.
+
+        Raises:
+            InputError: if not.
+        """
 
     def __call__(self, images: Any, names: Any = None) -> Any:
         """Segment a batch.

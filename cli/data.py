@@ -1,0 +1,81 @@
+"""``sister-keras data``: look a dataset over, or draw one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from .progress import count
+
+
+@click.group()
+def data() -> None:
+    """Check a dataset, or draw one to try things on."""
+
+
+@data.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def check(context: click.Context, folder: Path, as_json: bool) -> None:
+    """Show what the dataset in DIR holds and what is wrong with it.
+
+    DIR is in DCSA's layout: images/000001.jpg … and labels/<attribute>_GT.mat, perhaps masks/000001.png. The exit
+    code is 1 if it cannot be trained on.
+
+    \b
+    sister-keras data check DCSA
+    """
+    from keras_sister.data import dcsa
+    from keras_sister.data.check import check as check_dataset
+
+    photos, _ = dcsa.find_photos(folder)
+    with count("photos", len(photos)) as step:
+        report = check_dataset(folder, on_photo=step)
+    if as_json:
+        click.echo(json.dumps(report.to_dict(), indent=1))
+    else:
+        _show(report, Console())
+    context.exit(1 if report.problems else 0)
+
+
+@data.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--photos", type=click.IntRange(1, 999_999), default=400, show_default=True, help="How many to draw.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed, the same photos.")
+def street(out: Path, photos: int, seed: int) -> None:
+    """Draw people on cluttered streets into OUT, in DCSA's layout, with the mask of each person.
+
+    \b
+    sister-keras data street street --photos 400 --seed 0
+    """
+    from keras_sister.data.street import write
+
+    with count("photos", photos) as step:
+        write(out, photos=photos, seed=seed, on_photo=step)
+    click.echo(f"{photos} photos in {out}\nNext: sister-keras data check {out}")
+
+
+def _show(report: Any, console: Console) -> None:
+    if report.photos:
+        console.print(f"[bold]{report.photos} photos[/] in {report.folder}, {report.masks} masks")
+        for name, (low, middle, high) in (("width", report.widths), ("height", report.heights)):
+            console.print(f"{name}: {low} to {high} pixels, median {middle}")
+        console.print("colours: " + ", ".join(f"{mode} {number}" for mode, number in report.modes.items()))
+        table = Table(box=None)
+        table.add_column("attribute")
+        table.add_column("unknown", justify="right")
+        table.add_column("photos of each class")
+        for name, found in report.attributes.items():
+            counts = "  ".join(f"{label} [bold]{number}[/]" for label, number in found["counts"].items())
+            table.add_row(name, f"{100 * found['unknown']:.1f} %", counts)
+        console.print(table)
+    for heading, style, lines in (("warning", "yellow", report.warnings), ("problem", "red", report.problems)):
+        for line in lines:
+            console.print(f"[{style}]{heading}[/] ", end="")
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if not report.problems:
+        console.print("[green]Nothing is wrong with it.[/]")

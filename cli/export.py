@@ -1,0 +1,41 @@
+"""``sister-keras export``: make a SavedModel of a run."""
+
+import shlex
+from pathlib import Path
+
+import click
+
+_SERVER = "tensorflow/serving:2.20.0"
+
+
+@click.command()
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of all its versions.  [default: saved_models/NAME of RUN]"
+)
+@click.option("--segmenter", metavar="FCN", help="A folder made by 'segment train'.  [default: the run's own]")
+@click.option(
+    "--photo",
+    "photos",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A photo to prove the export on; may be repeated.  [default: some of the run's]",
+)
+def export(run: Path, out: Path | None, segmenter: str | None, photos: tuple[Path, ...]) -> None:
+    """Export the model of RUN, made by 'sister-keras train', for TensorFlow Serving and 'sister-keras tag'.
+
+    The segmenter goes inside: JPEG or PNG bytes in, a named output for each attribute out. The export is loaded again
+    without Keras and compared with the model; if they differ, nothing is written.
+
+    \b
+    sister-keras export runs/final --out saved_models/sister_a
+    """
+    from keras_sister.serving.export import export_run
+    from keras_sister.training.run import Run
+
+    out = out or Path("saved_models") / run.resolve().name
+    exported = export_run(Run(run), out, segmenter=segmenter, photos=photos)
+    name, place = shlex.quote(out.resolve().name), shlex.quote(f"{out.resolve()}:/models/{out.resolve().name}:ro")
+    click.echo(f"{exported.folder}\nLargest difference from the Keras model: {exported.difference:.1e}\n")
+    click.echo(f"Tag photos:  sister-keras tag {shlex.quote(str(out))} PHOTO…")
+    click.echo(f"Serve it:    docker run -p 8500:8500 -p 8501:8501 -v {place} -e MODEL_NAME={name} {_SERVER}")

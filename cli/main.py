@@ -1,0 +1,56 @@
+"""``sister-keras``: the commands, in the order one uses them."""
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from keras_sister import __version__
+from keras_sister.errors import InputError
+
+from .compare import compare
+from .cv import cv
+from .data import data
+from .export import export
+from .segment import segment
+from .tag import tag
+from .train import train
+
+
+class _Commands(click.Group):
+    """Shows commands in the order they were added, and a user's mistakes without a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            raise click.ClickException(str(error)) from error
+        except BrokenPipeError:
+            sys.stderr.close()
+            raise
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise click.ClickException(f"{error.filename}: {error.strerror}.") from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sister-keras")
+def main() -> None:
+    """Tag photos with binary and multi-class attributes by looking at them twice: whole, and with the person alone.
+
+    \b
+    sister-keras data street street --photos 400
+    sister-keras segment train street --out fcn
+    sister-keras cv street --system sister_a --segmenter fcn --backbone resnet_mini --small resnet_mini \\
+        --weights none --size 96 --folds 4 --learning-rate 1e-3
+    """
+
+
+for command in (data, segment, cv, compare, train, export, tag):
+    main.add_command(command)

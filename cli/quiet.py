@@ -1,0 +1,19 @@
+"""TensorFlow without its greetings."""
+
+import os
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow with standard error closed.
+
+    While it is imported, its C++ part tells of oneDNN, CUDA and the processor, and no variable turns that off.
+    """
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        import tensorflow  # noqa: F401
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,169 @@
+"""Look a dataset over before training on it: all that is wrong with it at once, and what it holds."""
+
+import hashlib
+import statistics
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from keras_sister.data import dcsa
+from keras_sister.schema import DCSA, Schema
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `check` found.
+
+    Attributes:
+        folder: the dataset's.
+        photos: how many there are.
+        widths: smallest, median and largest width in pixels; zeros if no photo can be read.
+        heights: likewise.
+        modes: how many photos are in RGB, L (grey), CMYK and so on.
+        attributes: for each attribute ``counts``, how many photos of every class, and ``unknown``, the share in [0, 1].
+        masks: how many person masks lie in ``masks/``.
+        duplicates: groups of photos with the same content.
+        problems: what makes training impossible or wrong, a line each, naming the file.
+        warnings: what one should know, a line each.
+    """
+
+    folder: str
+    photos: int
+    widths: tuple[int, int, int]
+    heights: tuple[int, int, int]
+    modes: dict[str, int]
+    attributes: dict[str, dict[str, Any]]
+    masks: int
+    duplicates: list[list[str]]
+    problems: list[str]
+    warnings: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts and lists, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Photo:
+    path: Path
+    digest: str
+    size: tuple[int, int] | None = None
+    mode: str = ""
+    turned: bool = False
+    problem: str | None = None
+
+
+def check(folder: str | Path, *, on_photo: Callable[[], None] = lambda: None) -> Report:
+    """Check a dataset in DCSA's layout; every photo is decoded.
+
+    Args:
+        folder: holds ``images/`` and ``labels/``, perhaps ``masks/``.
+        on_photo: told after each photo.
+
+    Returns:
+        A report; its ``problems`` are empty if one can train on the dataset.
+    """
+    folder = Path(folder)
+    paths, problems = dcsa.find_photos(folder)
+    labels, more = dcsa.read_labels(folder, DCSA, len(paths))
+    with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter's lock
+        photos = []
+        for photo in pool.map(_look_at, paths):
+            photos.append(photo)
+            on_photo()
+    masks, mask_problems = _look_at_masks(folder / "masks", photos)
+    readable = [photo for photo in photos if photo.size]
+    duplicates = _duplicates(photos)
+    return Report(
+        folder=str(folder),
+        photos=len(photos),
+        widths=_spread([photo.size[0] for photo in readable if photo.size]),
+        heights=_spread([photo.size[1] for photo in readable if photo.size]),
+        modes=dict(Counter(photo.mode for photo in readable).most_common()),
+        attributes=_count(DCSA, labels),
+        masks=masks,
+        duplicates=duplicates,
+        problems=[*problems, *more, *(photo.problem for photo in photos if photo.problem), *mask_problems],
+        warnings=_warnings(photos, labels, duplicates),
+    )
+
+
+def _look_at(path: Path) -> _Photo:
+    contents = path.read_bytes()
+    digest = hashlib.sha256(contents).hexdigest()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                image.load()
+                turned = image.getexif().get(0x0112, 1) != 1
+                return _Photo(path, digest, image.size, image.mode, turned)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        reason = f"more than {Image.MAX_IMAGE_PIXELS:,} pixels"
+    except Exception as error:
+        # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, … for broken files.
+        reason = "truncated" if "truncated" in str(error) else "not a readable image"
+    return _Photo(path, digest, problem=f"{path}: {reason}.")
+
+
+def _look_at_masks(folder: Path, photos: list[_Photo]) -> tuple[int, list[str]]:
+    """How many masks there are, and what is wrong with them; no folder is no problem."""
+    if not folder.is_dir():
+        return 0, []
+    files = {file.stem: file for file in folder.glob("*.png")}
+    missing = [photo.path.stem for photo in photos if photo.path.stem not in files]
+    problems = []
+    if missing:
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        problems.append(f"{folder / f'{missing[0]}.png'}: missing{more}; every photo needs its mask.")
+    for photo in photos:
+        if photo.path.stem in files:
+            mask = _look_at(files[photo.path.stem])
+            if mask.problem:
+                problems.append(mask.problem)
+            elif photo.size and mask.size != photo.size:
+                problems.append(f"{mask.path}: {mask.size} pixels, but its photo has {photo.size}.")
+    return len(files), problems
+
+
+def _duplicates(photos: list[_Photo]) -> list[list[str]]:
+    groups: dict[str, list[str]] = {}
+    for photo in photos:
+        groups.setdefault(photo.digest, []).append(photo.path.name)
+    return [names for names in groups.values() if len(names) > 1]
+
+
+def _count(schema: Schema, labels: np.ndarray) -> dict[str, dict[str, Any]]:
+    return {
+        attribute.name: {
+            "counts": {name: int((column == i).sum()) for i, name in enumerate(attribute.classes)},
+            "unknown": float((column < 0).mean()) if len(column) else 0.0,
+        }
+        for attribute, column in zip(schema, labels.T, strict=True)
+    }
+
+
+def _warnings(photos: list[_Photo], labels: np.ndarray, duplicates: list[list[str]]) -> list[str]:
+    found = [f"{', '.join(names)}: the same file; they may be torn between training and test." for names in duplicates]
+    turned = [photo.path.name for photo in photos if photo.turned]
+    if turned:
+        found.append(f"{turned[0]} ({len(turned)} in all): has an EXIF orientation, which is ignored; turn its pixels.")
+    blank = int((labels < 0).all(axis=1).sum())
+    if blank:
+        found.append(f"{blank} photos have no known label at all.")
+    for attribute, column in zip(DCSA, labels.T, strict=True):
+        absent = [name for i, name in enumerate(attribute.classes) if not (column == i).any()]
+        if absent:
+            found.append(f"{attribute.name}: no photo is labelled {', '.join(absent)}.")
+    return found
+
+
+def _spread(values: list[int]) -> tuple[int, int, int]:
+    return (min(values), int(statistics.median(values)), max(values)) if values else (0, 0, 0)

@@ -1,0 +1,147 @@
+"""The Clothing Attributes Dataset on disk (Chen, Gallagher and Girod, ECCV 2012), read and written.
+
+    images/000001.jpg … images/001856.jpg
+    labels/<attribute>_GT.mat     a vector GT: 1 = first class, 2 = second, …, NaN = unknown
+
+The photo with the number n has the n-th label of every vector.
+"""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+
+from keras_sister.data.dataset import Dataset
+from keras_sister.errors import InputError
+from keras_sister.schema import DCSA, UNKNOWN, Attribute, Schema
+
+# scipy puts the time into the text at the head of the file; the same labels should make the same file.
+_HEADER = b"MATLAB 5.0 MAT-file, written by keras-sister".ljust(116)
+
+_ENDINGS = (".jpg", ".jpeg", ".png")
+
+
+def load(folder: str | Path) -> Dataset:
+    """Read a dataset in DCSA's layout; the photos themselves are not opened.
+
+    Args:
+        folder: holds ``images/`` and ``labels/``; any number of photos, JPEG or PNG, named by their numbers from 1.
+
+    Returns:
+        Photos in the order of their numbers, labels of the schema `DCSA`.
+
+    Raises:
+        InputError: for the first thing that is wrong, naming the file: a missing folder, photo or label file, a label
+            vector of another length, a value that is no class.
+
+    Example:
+        >>> dataset = load("DCSA")
+        >>> len(dataset), dataset.labels.shape
+        (1856, (1856, 26))
+    """
+    folder = Path(folder)
+    photos, problems = find_photos(folder)
+    labels, more = read_labels(folder, DCSA, len(photos))
+    if problems or more:
+        rest = len(problems) + len(more) - 1
+        also = f" ({rest} more; 'sister-keras data check' lists them.)" if rest else ""
+        raise InputError(f"{[*problems, *more][0]}{also}")
+    return Dataset(DCSA, tuple(photos), labels)
+
+
+def find_photos(folder: Path) -> tuple[list[Path], list[str]]:
+    """The photos of a dataset in the order of their numbers, and what is wrong with them, a line each.
+
+    Returns:
+        As many paths as the highest number, if the problems are empty.
+    """
+    images = folder / "images"
+    if not images.is_dir():
+        return [], [f"{images}: no such folder; a dataset has images/000001.jpg … and labels/<attribute>_GT.mat."]
+    files = sorted(f for f in images.iterdir() if f.suffix.lower() in _ENDINGS and not f.name.startswith("."))
+    if not files:
+        return [], [f"{images}: no photos (.jpg, .jpeg or .png)."]
+    photos: dict[int, Path] = {}
+    problems = []
+    for file in files:
+        number = int(file.stem) if file.stem.isascii() and file.stem.isdigit() else 0
+        if number < 1:
+            problems.append(f"{file}: not named by its number, as 000001.jpg; its labels cannot be told.")
+        elif number in photos:
+            problems.append(f"{file}: has the same number as {photos[number].name}.")
+        else:
+            photos[number] = file
+    missing = [number for number in range(1, max(photos, default=0) + 1) if number not in photos]
+    if missing:
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        problems.append(f"{images / f'{missing[0]:06d}.jpg'}: missing{more}; numbers run from 1 without gaps.")
+    return [photos[number] for number in sorted(photos)], problems
+
+
+def read_labels(folder: Path, schema: Schema, photos: int) -> tuple[np.ndarray, list[str]]:
+    """The labels of a dataset, and what is wrong with them, a line each.
+
+    Returns:
+        int8 array, shape (photos, attributes), −1 = unknown; where something is wrong with an attribute its column is
+        unknown.
+    """
+    labels = np.full((photos, len(schema)), UNKNOWN, np.int8)
+    folder = folder / "labels"
+    if not folder.is_dir():
+        return labels, [f"{folder}: no such folder; it holds <attribute>_GT.mat for {len(schema)} attributes."]
+    missing = [f"{name}_GT.mat" for name in schema.names if not (folder / f"{name}_GT.mat").is_file()]
+    problems = [f"{folder / name}: missing; every attribute needs its labels." for name in missing]
+    for column, attribute in enumerate(schema):
+        file = folder / f"{attribute.name}_GT.mat"
+        if file.name not in missing:
+            try:
+                labels[:, column] = _read_vector(file, attribute, photos)
+            except InputError as error:
+                problems.append(str(error))
+    return labels, problems
+
+
+def _read_vector(file: Path, attribute: Attribute, photos: int) -> np.ndarray:
+    """One attribute's labels, int8 (photos,)."""
+    try:
+        content = scipy.io.loadmat(file, variable_names=["GT"])
+    except NotImplementedError as error:
+        raise InputError(f"{file}: MATLAB 7.3 format; save it again in MATLAB with save(…, '-v7').") from error
+    except Exception as error:
+        # scipy raises whatever its parser stumbles over: ValueError, TypeError, IndexError, zlib.error, …
+        raise InputError(f"{file}: not a readable MATLAB file.") from error
+    if "GT" not in content:
+        raise InputError(f"{file}: has no variable GT.")
+    values = np.asarray(content["GT"])
+    if values.dtype.kind not in "biuf" or values.size != max(values.shape, default=0):
+        raise InputError(f"{file}: GT is not a vector of numbers; its shape is {values.shape}.")
+    values = values.ravel().astype(np.float64)
+    if len(values) != photos:
+        raise InputError(f"{file}: {len(values)} labels for {photos} photos.")
+    known = ~np.isnan(values)
+    wrong = known & ~np.isin(values, np.arange(1, len(attribute.classes) + 1))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise InputError(
+            f"{file}: photo {row + 1} has the label {values[row]:g}; allowed are 1 to {len(attribute.classes)} and NaN."
+        )
+    return np.where(known, np.nan_to_num(values) - 1, UNKNOWN).astype(np.int8)
+
+
+def write_labels(folder: Path, schema: Schema, labels: np.ndarray) -> None:
+    """Write ``labels/<attribute>_GT.mat``, each file whole or not at all.
+
+    Args:
+        folder: the dataset's folder.
+        schema: of the labels.
+        labels: int8 array, shape (photos, attributes), −1 = unknown.
+    """
+    (folder / "labels").mkdir(parents=True, exist_ok=True)
+    for attribute, column in zip(schema, labels.T, strict=True):
+        file = folder / "labels" / f"{attribute.name}_GT.mat"
+        contents = io.BytesIO()
+        scipy.io.savemat(contents, {"GT": np.where(column == UNKNOWN, np.nan, column + 1.0)[:, None]})
+        aside = file.with_name(f".{file.name}")
+        aside.write_bytes(_HEADER + contents.getvalue()[len(_HEADER) :])
+        aside.replace(file)

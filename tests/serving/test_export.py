@@ -1,0 +1,124 @@
+import json
+import shutil
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_sister.config import load_experiment
+from keras_sister.errors import InputError
+from keras_sister.schema import Attribute, Schema
+from keras_sister.segmentation.fcn_folder import load
+from keras_sister.serving.export import TOLERANCE, export_model, export_run
+from keras_sister.training.run import Run
+
+from .conftest import SCHEMA
+
+TINY = Schema((Attribute("collar"),))
+
+
+def tiny_model() -> keras.Model:
+    pixels = keras.Input((8, 8, 3), name="photo")
+    return keras.Model({"photo": pixels}, keras.layers.Dense(1)(keras.layers.Flatten()(pixels)))
+
+
+def test_every_weight_is_stored_once_and_nothing_else(sister, sister_export, fcn):
+    models = keras.saving.load_model(sister.folder / "model.keras"), load(fcn).model
+    parameters = sum(model.count_params() for model in models)
+    stored = sum(file.stat().st_size for file in (sister_export.folder / "variables").iterdir())
+    assert 1 <= stored / (4 * parameters) < 1.02
+
+
+def test_schema_settings_and_history_travel_with_it(sister, sister_export):
+    extra = sister_export.folder / "assets.extra"
+    assert Schema.load(extra / "schema.json") == SCHEMA
+    assert load_experiment(extra / "config.yaml") == sister.experiment
+    assert json.loads((extra / "history.json").read_text()) == sister.read("history.json")
+    about = json.loads((extra / "export.json").read_text())
+    assert about["segmenter"] == sister.read("views.json")["fingerprint"]
+    assert (about["size"], about["views"], about["background"]) == (64, ["photo", "segmented"], "black")
+    assert about["proof"] == {"photos": 4, "largest_difference": sister_export.difference, "tolerance": TOLERANCE}
+    assert sister_export.difference < 1e-6
+
+
+def test_exporting_leaves_the_dtype_policy_alone(baseline_export):
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_versions_are_numbered_on_and_never_overwritten(photos, tmp_path):
+    out = tmp_path / "tiny"
+    (out / "9").mkdir(parents=True)
+    (out / "notes").mkdir()
+    model = tiny_model()
+    first = export_model(model, TINY, out, photos=photos[:1]).folder
+    assert sorted(path.name for path in out.iterdir()) == ["10", "9", "notes"]
+    assert first == out / "10"
+    before = {file: file.read_bytes() for file in first.rglob("*") if file.is_file()}
+    model.set_weights([weight + 1 for weight in model.get_weights()])
+    assert export_model(model, TINY, out, photos=photos[:1]).folder == out / "11"
+    assert {file: file.read_bytes() for file in first.rglob("*") if file.is_file()} == before
+
+
+def test_an_export_that_does_not_prove_leaves_nothing_behind(photos, tmp_path):
+    model = tiny_model()
+    model.set_weights([np.full(weight.shape, np.nan) for weight in model.get_weights()])
+    with pytest.raises(InputError, match="differ from the model by nan"):
+        export_model(model, TINY, tmp_path / "tiny", photos=photos[:1])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_masks_on_disk_cannot_be_exported(sister, photos, tmp_path):
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for photo in photos:
+        Image.new("L", (8, 8)).save(masks / f"{photo.stem}.png")
+    with pytest.raises(InputError, match=r"segment train.*--segmenter FCN"):
+        export_run(sister, tmp_path / "out", segmenter=f"masks:{masks}")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_segmenter_that_changed_since_training_is_refused(sister, photos, tmp_path):
+    run = Run(shutil.copytree(sister.folder, tmp_path / "run"))
+    run.write("views.json", {**run.read("views.json"), "fingerprint": "another"})
+    with pytest.raises(InputError, match="changed since"):
+        export_run(run, tmp_path / "out")
+
+
+def test_a_run_without_a_model_is_refused(sister, tmp_path):
+    run = Run(shutil.copytree(sister.folder, tmp_path / "run", ignore=shutil.ignore_patterns("model.keras")))
+    with pytest.raises(InputError, match=r"model\.keras: missing.*sister-keras train"):
+        export_run(run, tmp_path / "out")
+
+
+def test_a_model_of_other_settings_is_refused(baseline, tmp_path):
+    run = Run(shutil.copytree(baseline.folder, tmp_path / "run"))
+    run.write("config.yaml", replace(run.experiment, backbone="resnet50").to_yaml())
+    with pytest.raises(InputError, match="not the model"):
+        export_run(run, tmp_path / "out")
+
+
+def test_a_damaged_model_is_refused(baseline, tmp_path):
+    run = Run(shutil.copytree(baseline.folder, tmp_path / "run"))
+    (run.folder / "model.keras").write_bytes((baseline.folder / "model.keras").read_bytes()[:1000])
+    with pytest.raises(InputError, match="not the model"):
+        export_run(run, tmp_path / "out")
+
+
+def test_a_segmenter_for_a_system_that_needs_none_is_refused(baseline, fcn, tmp_path):
+    with pytest.raises(InputError, match="whole photos only"):
+        export_run(baseline, tmp_path / "out", segmenter=str(fcn))
+
+
+def test_photos_that_are_gone_are_said_to_be(baseline, tmp_path):
+    run = Run(shutil.copytree(baseline.folder, tmp_path / "run"))
+    run.write("dataset.json", {"photos": [{"path": str(tmp_path / "gone.jpg"), "labels": [0, 0, 0]}]})
+    with pytest.raises(InputError, match=r"gone\.jpg: missing.*--photo"):
+        export_run(run, tmp_path / "out")
+
+
+def test_a_place_that_cannot_be_written_to_is_said_to_be(photos, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        export_model(tiny_model(), TINY, tmp_path / "file", photos=photos[:1])

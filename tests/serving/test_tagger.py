@@ -1,0 +1,72 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_sister.errors import InputError
+from keras_sister.serving.tagger import Tagger
+
+from .conftest import SCHEMA
+
+
+def test_tags_are_the_probable_classes_of_the_export(sister_export, photos):
+    signature = tf.saved_model.load(str(sister_export.folder)).signatures["serving_default"]
+    outputs = signature(image_bytes=tf.stack([tf.io.read_file(str(photo)) for photo in photos]))
+    found = list(Tagger(sister_export.folder).tag(photos, batch=2))
+    assert [tags.photo for tags in found] == photos
+    for row, tags in enumerate(found):
+        assert tags.error is None
+        assert tags.person_share == pytest.approx(float(outputs["person_share"][row]), abs=1e-5)
+        assert list(tags.attributes) == [attribute.name for attribute in SCHEMA]
+        for attribute in SCHEMA:
+            values = outputs[attribute.name][row].numpy()
+            expected = np.array([1 - values, values]) if attribute.is_binary else values
+            tag = tags.attributes[attribute.name]
+            assert tag.value == attribute.classes[expected.argmax()]
+            assert tag.probability == pytest.approx(expected.max(), abs=1e-5)
+
+
+def test_a_photo_that_cannot_be_read_is_an_error_in_its_place(baseline_export, photos, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(photos[0].read_bytes()[:200])
+    asked = [photos[0], tmp_path / "none.jpg", broken, tmp_path, photos[1]]
+    found = list(Tagger(baseline_export.folder).tag(asked, batch=3))
+    assert [bool(tags.error) for tags in found] == [False, True, True, True, False]
+    assert [bool(tags.attributes) for tags in found] == [True, False, False, False, True]
+    assert "No such file" in found[1].error
+    assert "JPEG or PNG" in found[2].error
+    assert found[0].person_share is None  # there is no segmenter inside
+
+
+def test_tags_as_json(sister_export, photos):
+    (tags,) = Tagger(sister_export.folder).tag(photos[:1])
+    content = json.loads(json.dumps(tags.to_dict()))
+    assert content["photo"] == str(photos[0])
+    assert content["attributes"]["gender"]["class"] in ("male", "female")
+    assert 0.5 <= content["attributes"]["gender"]["probability"] <= 1
+    assert content["error"] is None
+
+
+def test_the_highest_version_is_taken(sister_export, baseline_export, photos, tmp_path):
+    shutil.copytree(sister_export.folder, tmp_path / "2")
+    shutil.copytree(baseline_export.folder, tmp_path / "10")
+    (tmp_path / "11").mkdir()  # not an export
+    (tags,) = Tagger(tmp_path).tag(photos[:1])
+    assert tags.person_share is None
+
+
+@pytest.mark.parametrize("what", ["nothing", "empty", "no schema", "damaged"])
+def test_what_is_no_export_is_named(what, baseline_export, tmp_path):
+    folder = tmp_path / "model"
+    if what != "nothing":
+        folder.mkdir()
+    if what in ("no schema", "damaged"):
+        shutil.copytree(baseline_export.folder, folder / "1")
+    if what == "no schema":
+        (folder / "1" / "assets.extra" / "schema.json").unlink()
+    if what == "damaged":
+        (folder / "1" / "saved_model.pb").write_bytes(b"no protocol buffer")
+    with pytest.raises(InputError, match=str(folder)):
+        Tagger(folder)
