@@ -1,0 +1,56 @@
+"""What every test stands on: a view store of its own, and small datasets that the tests draw themselves."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from keras_sister.data.dcsa import write_labels
+from keras_sister.schema import DCSA, UNKNOWN
+
+COLORS = {"red": (200, 40, 40), "green": (40, 160, 40), "blue": (40, 40, 200), "white": (240, 240, 240)}
+"""The colours that the person in a photo of `dataset_folder` wears; the labels of the other attributes are chance."""
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_SISTER_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="session")
+def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """48 photos in DCSA's layout with masks; read only. A figure in one of four colours stands before noise."""
+    folder = tmp_path_factory.mktemp("photos") / "dataset"
+    draw_dataset(folder, photos=48)
+    return folder
+
+
+def draw_dataset(folder: Path, photos: int) -> None:
+    (folder / "images").mkdir(parents=True)
+    (folder / "masks").mkdir()
+    rng = np.random.default_rng(0)
+    labels = np.stack([rng.integers(0, len(attribute.classes), photos) for attribute in DCSA], axis=1).astype(np.int8)
+    for i in range(photos):
+        color = list(COLORS)[i % len(COLORS)]
+        for name in COLORS:
+            labels[i, DCSA.names.index(name)] = name == color
+        photo, mask = _figure(rng, COLORS[color])
+        photo.save(folder / "images" / f"{i + 1:06d}.jpg", quality=90)
+        mask.save(folder / "masks" / f"{i + 1:06d}.png")
+    labels[rng.random(labels.shape) < 0.1] = UNKNOWN
+    write_labels(folder, DCSA, labels)
+
+
+def _figure(rng: np.random.Generator, color: tuple[int, int, int]) -> tuple[Image.Image, Image.Image]:
+    width, height = int(rng.integers(60, 90)), int(rng.integers(90, 120))
+    photo = Image.fromarray(rng.integers(60, 200, (12, 8, 3), dtype=np.uint8)).resize((width, height))
+    mask = Image.new("L", (width, height))
+    middle = int(rng.integers(width // 3, 2 * width // 3))
+    body = (middle - width // 4, height // 3, middle + width // 4, height)
+    head = (middle - width // 9, height // 8, middle + width // 9, height // 3)
+    for image, skin, cloth in ((photo, (220, 180, 150), color), (mask, 255, 255)):
+        draw = ImageDraw.Draw(image)
+        draw.rectangle(body, fill=cloth)
+        draw.ellipse(head, fill=skin)
+    return photo, mask
