@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from .quiet import import_tensorflow
+
 _SERVER = "tensorflow/serving:2.20.0"
 
 
@@ -30,6 +32,7 @@ def export(run: Path, out: Path | None, segmenter: str | None, photos: tuple[Pat
     \b
     sister-keras export runs/final --out saved_models/sister_a
     """
+    import_tensorflow()
     from keras_sister.serving.export import export_run
     from keras_sister.training.run import Run
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
+
+from .quiet import import_tensorflow
 
 if TYPE_CHECKING:
     from keras_sister.schema import Schema
@@ -29,6 +30,7 @@ def tag(context: click.Context, model: Path, photos: tuple[Path, ...], as_json: 
     sister-keras tag saved_models/sister_a me.jpg you.png
     sister-keras tag saved_models/sister_a *.jpg --json > tags.jsonl
     """
+    import_tensorflow()
     from keras_sister.serving.tagger import Tagger
 
     tagger = Tagger(model)
@@ -41,6 +43,8 @@ def tag(context: click.Context, model: Path, photos: tuple[Path, ...], as_json: 
         elif tags.error:
             click.echo(f"{tags.photo}: {tags.error}\n", err=True)
         else:
+            person = "" if tags.person_share is None else f", {tags.person_share:.0%} of it person"
+            click.echo(f"{tags.photo}{person}")
             console.print(_table(tags, tagger.schema))
     context.exit(int(failed))
 
@@ -48,8 +52,7 @@ def tag(context: click.Context, model: Path, photos: tuple[Path, ...], as_json: 
 def _table(tags: "Tags", schema: "Schema") -> Table:
     several = [attribute for attribute in schema if not attribute.is_binary]
     positive = [a for a in schema if a.is_binary and tags.attributes[a.name].value == a.classes[1]]
-    person = "" if tags.person_share is None else f" · {tags.person_share:.0%} person"
-    table = Table(title=Text(f"{tags.photo}{person}"), title_justify="left", show_header=False, box=None)
+    table = Table(show_header=False, box=None)
     table.add_column(style="bold")
     table.add_column()
     table.add_column(justify="right")

@@ -57,7 +57,8 @@ def save(folder: Path, segmenter: FcnSegmenter, scores: dict[str, Any]) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     aside = folder / ".model.keras"
-    segmenter.model.save(aside, include_optimizer=False)
+    network = segmenter.model
+    keras.Model(network.input, network.output, name=network.name).save(aside)  # without what it was compiled with
     aside.replace(folder / "model.keras")
     content = {
         "kind": "fcn8s",

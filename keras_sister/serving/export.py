@@ -11,6 +11,7 @@ import itertools
 import json
 import shutil
 import uuid
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -167,8 +168,10 @@ def _load_in_float32(run: Run, trained: Path) -> keras.Model:
     keras.config.set_dtype_policy("float32")
     try:
         model = build_model(replace(run.experiment, weights="none"), run.schema)
-        model.load_weights(trained)
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # Keras only warns of a layer that the file does not have
+            model.load_weights(trained)
+    except (OSError, ValueError, KeyError, BadZipFile, UserWarning) as error:
         raise InputError(
             f"{trained}: not the model that config.yaml describes: {str(error).splitlines()[0]}"
         ) from error

@@ -87,6 +87,8 @@ def train_on_everything(run: Run, on_event: OnEvent) -> None:
     """Train on all photos for all epochs; leaves ``history.json`` and ``model.keras`` in the run folder."""
     trainer = Trainer(run, seed=run.experiment.seed)
     trainer.fit(np.arange(len(run.labels)), None, folder=run.folder, on_event=on_event)
-    write_aside(run.folder / "model.keras", lambda path: trainer.model.save(path, include_optimizer=False))
+    model = trainer.model
+    network = keras.Model(model.input, model.output, name=model.name)  # without the optimizer, twice the weights' size
+    write_aside(run.folder / "model.keras", network.save)
     for left in (CHECKPOINT, WEIGHTS):
         (run.folder / left).unlink(missing_ok=True)
