@@ -7,7 +7,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from .experiment import experiment_options, experiment_to_run
+from keras_sister.config import Experiment
+
+from .experiment import experiment_options, experiment_to_run, settings_given
 from .progress import RunProgress
 
 
@@ -31,7 +33,7 @@ def cv(context: click.Context, dataset: Path, out: Path | None, resume: bool, **
     from keras_sister.data import dcsa
     from keras_sister.training.cross_validation import cross_validate
 
-    out = out or Path("runs") / context.params["system"]
+    out = out or Path("runs") / settings_given(context).get("system", Experiment.system)
     experiment = experiment_to_run(context, out, resume=resume)
     photos = dcsa.load(dataset)
     with RunProgress(folds=experiment.folds) as progress:

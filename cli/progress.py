@@ -41,6 +41,8 @@ class RunProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.bars.stop()
+        if kind is KeyboardInterrupt:
+            self.console.print("Interrupted. What was finished is kept; go on with --resume.")
 
     def show(self, event: dict[str, Any]) -> None:
         """Take one event."""

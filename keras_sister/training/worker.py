@@ -1,13 +1,15 @@
 """One task of a run in a process of its own: ``python -m keras_sister.training.worker RUN TASK``.
 
 A process a task gives all its memory back when it ends, on the GPU too. The worker reads what it needs from the run
-folder and tells of its progress in JSON lines on standard output. When the process that reads them was killed, the
-next line ends the worker.
+folder and tells of its progress in JSON lines on standard output. It ends with the process that started it, however
+that ended: its standard input is a pipe on which nothing is ever said, but which closes then.
 """
 
 import json
+import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ def perform_in_child(run: Run, task: str, on_event: OnEvent) -> None:
     log.parent.mkdir(exist_ok=True)
     command = [sys.executable, "-m", __name__, str(run.folder), task]
     with log.open("w") as errors, subprocess.Popen(  # noqa: S603 - our own module, no shell
-        command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, text=True
+        command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.PIPE, text=True
     ) as child:
         try:
             for line in child.stdout or ():
@@ -39,6 +41,7 @@ def perform_in_child(run: Run, task: str, on_event: OnEvent) -> None:
                 if event["event"] == "error":
                     raise InputError(event["message"])
                 on_event(event)
+            child.wait()
         except BaseException:
             child.kill()
             raise
@@ -48,6 +51,7 @@ def perform_in_child(run: Run, task: str, on_event: OnEvent) -> None:
 
 def main(folder: str, task: str) -> int:
     """Perform `task` and tell of it on standard output; the exit code is 1 if it failed."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     lines, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints must not mix with the events
     last_step = 0.0
 
@@ -69,6 +73,11 @@ def main(folder: str, task: str) -> int:
     except (BrokenPipeError, KeyboardInterrupt):
         return 1
     return 0
+
+
+def _end_with_parent() -> None:
+    os.read(0, 1)
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,187 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score
+
+from keras_sister.config import Experiment
+from keras_sister.data import dcsa
+from keras_sister.data.dataset import Dataset
+from keras_sister.errors import InputError
+from keras_sister.schema import DCSA
+from keras_sister.training.cross_validation import cross_validate
+from keras_sister.training.run import Run
+
+from ..conftest import COLORS
+
+EXPERIMENT = Experiment(
+    backbone="resnet_mini",
+    weights="none",
+    size=32,
+    augment=True,
+    folds=2,
+    epochs=8,
+    batch=8,
+    learning_rate=2e-3,
+)
+
+
+@pytest.fixture(scope="module")
+def dataset(dataset_folder: Path) -> Dataset:
+    return dcsa.load(dataset_folder)
+
+
+@pytest.fixture(scope="module")
+def finished(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, list[dict[str, Any]]]:
+    """A run that nothing interrupted, and the events it told of."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_SISTER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        told: list[dict[str, Any]] = []
+        out = tmp_path_factory.mktemp("runs") / "whole"
+        cross_validate(dataset, EXPERIMENT, out, on_event=told.append)
+    return Run(out), told
+
+
+def outcome(run: Run) -> dict[str, Any]:
+    """All that must not depend on whether the run was interrupted."""
+    logits = [np.load(run.folder / f"fold-{fold:02d}" / "predictions.npz")["logits"] for fold in range(2)]
+    histories = [run.read(f"fold-{fold:02d}/history.json") for fold in range(2)]
+    return {"summary": run.read("summary.json"), "logits": [a.tobytes() for a in logits], "histories": histories}
+
+
+def run_until(dataset_folder: Path, out: Path, enough: Callable[[dict[str, Any]], bool]) -> bool:
+    """Run or resume in another process; kill that, and whatever it started, at the first event that is `enough`."""
+    program = f"""
+import json, sys
+from pathlib import Path
+from keras_sister.config import Experiment
+from keras_sister.data import dcsa
+from keras_sister.training.cross_validation import cross_validate
+
+experiment = Experiment(**json.loads({json.dumps(asdict(EXPERIMENT))!r}))
+tell = lambda event: print(json.dumps(event), flush=True)
+cross_validate(dcsa.load(sys.argv[1]), experiment, Path(sys.argv[2]), resume=True, on_event=tell)
+"""
+    command = [sys.executable, "-c", program, str(dataset_folder), str(out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as child:
+        for line in child.stdout:
+            if enough(json.loads(line)):
+                os.killpg(child.pid, signal.SIGKILL)
+                return True
+    assert child.returncode == 0
+    return False
+
+
+def test_every_photo_is_tested_once_by_a_model_that_has_not_seen_it(dataset, finished):
+    run, _ = finished
+    tested = np.concatenate(run.folds)
+    assert sorted(tested) == list(range(len(dataset)))
+    for fold, rows in enumerate(run.folds):
+        saved = np.load(run.folder / f"fold-{fold:02d}" / "predictions.npz")
+        np.testing.assert_array_equal(saved["rows"], rows)
+        np.testing.assert_array_equal(saved["labels"], dataset.labels[rows])
+        assert saved["photos"].tolist() == [dataset.photos[row].name for row in rows]
+
+
+def test_scores_are_those_of_the_saved_predictions(dataset, finished):
+    run, _ = finished
+    summary = run.read("summary.json")
+    answers = np.empty_like(dataset.labels)
+    for fold, rows in enumerate(run.folds):
+        answers[rows] = DCSA.predict(np.load(run.folder / f"fold-{fold:02d}" / "predictions.npz")["logits"])
+
+    def macc(rows: np.ndarray) -> float:
+        known = [dataset.labels[rows, i] >= 0 for i in range(len(DCSA))]
+        pairs = [(dataset.labels[rows, i][k], answers[rows, i][k]) for i, k in enumerate(known) if k.any()]
+        return float(np.mean([accuracy_score(*pair) for pair in pairs]))
+
+    folds = [macc(rows) for rows in run.folds]
+    assert [fold["macc"] for fold in summary["folds"]] == pytest.approx(folds)
+    assert summary["macc"]["mean"] == pytest.approx(np.mean(folds))
+    assert summary["macc"]["std"] == pytest.approx(np.std(folds, ddof=1))
+    assert summary["macc"]["pooled"] == pytest.approx(macc(np.arange(len(dataset))))
+    for i, name in enumerate(DCSA.names):
+        known = dataset.labels[:, i] >= 0
+        assert summary["attributes"][name]["known"] == known.sum()
+        expected = accuracy_score(dataset.labels[known, i], answers[known, i])
+        assert summary["attributes"][name]["accuracy"] == pytest.approx(expected)
+
+
+def test_it_learns(finished):
+    attributes = finished[0].read("summary.json")["attributes"]
+    scores = {answer: np.mean([attributes[color][answer] for color in COLORS]) for answer in ("accuracy", "majority")}
+    assert scores["accuracy"] > scores["majority"] + 0.05
+
+
+def test_the_epoch_is_the_best_on_the_inner_split(finished):
+    run, _ = finished
+    for fold in range(2):
+        history = run.read(f"fold-{fold:02d}/history.json")
+        assert len(history["epochs"]) == EXPERIMENT.epochs
+        scores = [epoch["val_macc"] for epoch in history["epochs"]]
+        assert scores[history["best_epoch"]] == max(scores)
+
+
+def test_it_tells_how_it_gets_on(finished):
+    told = finished[1]
+    assert [event["task"] for event in told if event["event"] == "done"] == ["fold-00", "fold-01"]
+    epochs = [(event["task"], event["epoch"]) for event in told if event["event"] == "epoch"]
+    assert epochs == [(task, epoch) for task in ("fold-00", "fold-01") for epoch in range(EXPERIMENT.epochs)]
+    photos = [event["photos"] for event in told if event["event"] == "photos"]
+    assert photos[-1] == 48
+
+
+def test_killed_again_and_again_it_ends_with_the_same_scores(dataset_folder, finished, tmp_path):
+    out = tmp_path / "killed"
+    points = [
+        lambda event: event["event"] == "photos" and event["photos"] == 48,
+        lambda event: event["event"] == "step" and event["epoch"] == 1,
+        lambda event: event["event"] == "epoch" and event["epoch"] == 2,
+        lambda event: event["event"] == "done" and event["task"] == "fold-00",
+        lambda event: event["event"] == "epoch" and event["epoch"] == 0 and event["task"] == "fold-01",
+    ]
+    for point in points:
+        assert run_until(dataset_folder, out, point)
+    assert not (out / "summary.json").exists()
+    assert not run_until(dataset_folder, out, lambda event: False)
+    assert outcome(Run(out)) == outcome(finished[0])
+
+
+def test_a_finished_run_is_not_done_again(dataset, finished):
+    run, _ = finished
+    before = {file: file.stat().st_mtime_ns for file in run.folder.rglob("predictions.npz")}
+    told: list[dict[str, Any]] = []
+    summary = cross_validate(dataset, EXPERIMENT, run.folder, resume=True, on_event=told.append)
+    assert summary == run.read("summary.json")
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+    assert not any(event["event"] in ("step", "epoch") for event in told)
+
+
+def test_a_run_is_not_mixed_with_another(dataset, finished):
+    run, _ = finished
+    with pytest.raises(InputError, match="--resume"):
+        cross_validate(dataset, EXPERIMENT, run.folder)
+    with pytest.raises(InputError, match="epochs: 9, not 8"):
+        cross_validate(dataset, replace(EXPERIMENT, epochs=9), run.folder, resume=True)
+    labels = dataset.labels.copy()
+    labels[0, 0] = -1 - labels[0, 0] if labels[0, 0] < 0 else -1
+    with pytest.raises(InputError, match="other photos or labels"):
+        cross_validate(replace(dataset, labels=labels), EXPERIMENT, run.folder, resume=True)
+    with run.locked(), pytest.raises(InputError, match="another process"):
+        cross_validate(dataset, EXPERIMENT, run.folder, resume=True)
+
+
+def test_a_broken_photo_is_named_by_the_worker(dataset, tmp_path):
+    broken = tmp_path / "000001.jpg"
+    broken.write_bytes(dataset.photos[0].read_bytes()[:-300])
+    photos = (broken, *dataset.photos[1:])
+    with pytest.raises(InputError, match=r"000001\.jpg: broken or truncated"):
+        cross_validate(replace(dataset, photos=photos), EXPERIMENT, tmp_path / "run")
