@@ -17,7 +17,9 @@ from .progress import RunProgress
 @click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
 @experiment_options
 @click.option("--out", type=click.Path(path_type=Path), help="The run folder to make.  [default: runs/SYSTEM]")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out where it stopped; settings not given are its own.")
+@click.option(
+    "--resume", is_flag=True, help="Go on with the run in --out where it stopped; settings not given are its own."
+)
 @click.pass_context
 def cv(context: click.Context, dataset: Path, out: Path | None, resume: bool, **settings: Any) -> None:
     """Cross-validate a system on the photos in DIR.

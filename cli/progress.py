@@ -31,7 +31,9 @@ class RunProgress:
             disable=not self.console.is_terminal,
         )
         self.started = time.monotonic()
-        self.ids = {name: self.bars.add_task(name, visible=False, note="") for name in ("photos", "folds", "epochs", "steps")}
+        self.ids = {
+            name: self.bars.add_task(name, visible=False, note="") for name in ("photos", "folds", "epochs", "steps")
+        }
 
     def __enter__(self) -> "RunProgress":
         self.bars.start()
@@ -60,7 +62,9 @@ class RunProgress:
         scores = {"macc": "MACC", "val_macc": "on the inner split", "pixel_accuracy": "pixel accuracy"}
         note = ", ".join(f"{text} {100 * event[name]:.2f}" for name, text in scores.items() if name in event)
         self._update("epochs", event["epoch"] + 1, event["epochs"], note)
-        self._line(f"{event.get('task', 'epoch')} {event['epoch'] + 1}/{event['epochs']}: loss {event['loss']:.4f}, {note}")
+        self._line(
+            f"{event.get('task', 'epoch')} {event['epoch'] + 1}/{event['epochs']}: loss {event['loss']:.4f}, {note}"
+        )
 
     def _done(self, event: dict[str, Any]) -> None:
         if self.folds is not None:

@@ -18,11 +18,11 @@ from .progress import RunProgress
 )
 @experiment_options
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The run folder to make.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out where it stopped; settings not given are its own.")
+@click.option(
+    "--resume", is_flag=True, help="Go on with the run in --out where it stopped; settings not given are its own."
+)
 @click.pass_context
-def train(
-    context: click.Context, dataset: Path, like: Path | None, out: Path, resume: bool, **settings: Any
-) -> None:
+def train(context: click.Context, dataset: Path, like: Path | None, out: Path, resume: bool, **settings: Any) -> None:
     """Train on all photos in DIR, for `sister-keras export`.
 
     Nothing is held out, so all --epochs are trained; --like takes their number from a cross-validation.

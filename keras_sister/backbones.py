@@ -25,8 +25,8 @@ def build(
             0–255, (batch, height, width, 3) and gives one map (batch, height, width, channels). Your model is copied
             with the weights it has, so one model given for two towers does not tie them; `weights` leaves it alone.
         size: height and width of the photos, in pixels, 32 or more.
-        weights: ``imagenet``, which ``keras.applications`` downloads and keeps; ``none`` for random ones; a file, either
-            ``….weights.h5`` or one of ``keras.applications`` without top; or files by the names of networks.
+        weights: ``imagenet``, which ``keras.applications`` downloads and keeps; ``none`` for random ones; a file,
+            either ``….weights.h5`` or one of ``keras.applications`` without top; or files by the names of networks.
         name: of the model that comes back.
 
     Returns:
@@ -67,7 +67,7 @@ def resnet_mini(pixels: Any) -> Any:
     Returns:
         Tensor, shape (batch, height / 16, width / 16, 128), rounded up.
     """
-    x = PixelNormalization(**_TENSORFLOW, name="normalization")(pixels)
+    x = PixelNormalization(mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5), name="normalization")(pixels)
     x = _convolution(x, 32, stride=2, name="stem")  # (batch, height / 2, width / 2, 32)
     for stage, channels in enumerate((32, 64, 128), start=1):
         x = _basic_block(x, channels, stride=2, name=f"stage{stage}_block1")

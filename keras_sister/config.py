@@ -5,6 +5,7 @@ neither TensorFlow nor Keras, so that help texts and mistakes in settings show a
 """
 
 import difflib
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -175,10 +176,8 @@ def load_settings(path: str | Path) -> dict[str, Any]:
             raise InputError(f"{path}: '{key}' is not a setting; {hint}")
     # YAML 1.1 reads 1e-5 as text; a user means the number.
     if isinstance(content.get("learning_rate"), str | int):
-        try:
+        with suppress(ValueError):  # Experiment names the setting
             content["learning_rate"] = float(content["learning_rate"])
-        except ValueError:
-            pass  # Experiment names the setting
     return content
 
 

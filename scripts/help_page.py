@@ -1,7 +1,7 @@
 """Write the help of every command to one Markdown page, or check that the page is what the commands say.
 
-    python scripts/help_page.py docs/cli.md            # write
-    python scripts/help_page.py --check docs/cli.md    # exit code 1 if it has drifted
+python scripts/help_page.py docs/cli.md            # write
+python scripts/help_page.py --check docs/cli.md    # exit code 1 if it has drifted
 """
 
 import sys

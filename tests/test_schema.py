@@ -65,7 +65,7 @@ def test_file_round_trip(tmp_path):
 def test_broken_file_is_named(tmp_path, content):
     path = tmp_path / "schema.json"
     path.write_text(content)
-    with pytest.raises(InputError, match="schema.json"):
+    with pytest.raises(InputError, match=r"schema\.json"):
         Schema.load(path)
 
 

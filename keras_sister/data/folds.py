@@ -46,9 +46,7 @@ def stratified_folds(labels: np.ndarray, schema: Schema, *, folds: int, seed: in
     return drawn
 
 
-def inner_split(
-    labels: np.ndarray, schema: Schema, rows: np.ndarray, *, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def inner_split(labels: np.ndarray, schema: Schema, rows: np.ndarray, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Set aside an eighth of a fold's training photos, on which its epoch is picked.
 
     Args:

@@ -197,9 +197,7 @@ class ViewStore:
                 shutil.rmtree(aside, ignore_errors=True)
 
 
-def _view_pairs(
-    photos: Sequence[Path], size: int, segmenter: Segmenter | None
-) -> Iterator[dict[str, np.ndarray]]:
+def _view_pairs(photos: Sequence[Path], size: int, segmenter: Segmenter | None) -> Iterator[dict[str, np.ndarray]]:
     """Decode, resize and segment photos in one ``tf.data`` pipeline; yields blocks of `BLOCK` view pairs."""
     if not photos:
         return

@@ -12,7 +12,7 @@ from keras_sister.training.predictions import Predictions, majority_answers
 
 @dataclass(frozen=True)
 class AttributeDifference:
-    """How two runs differ on one attribute: accuracies over all photos, and McNemar's p-value after Holm's correction."""
+    """How two runs differ on one attribute: accuracies over all photos, and McNemar's p after Holm's correction."""
 
     name: str
     first: float

@@ -1,8 +1,8 @@
 """One functional builder for each system of the paper, reading top-down like its drawing.
 
-    photo ────── backbone ── max pool ── 1,024 ─┐
-                                                ├─ fusion ── scores        sister_a, twin, gate_*
-    segmented ── small ───── max pool ── 1,024 ─┘
+photo ────── backbone ── max pool ── 1,024 ─┐
+                                            ├─ fusion ── scores        sister_a, twin, gate_*
+segmented ── small ───── max pool ── 1,024 ─┘
 """
 
 import inspect

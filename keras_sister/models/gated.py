@@ -64,7 +64,7 @@ def gate_single(
     weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
 ) -> keras.Model:
-    """*Single-value gate*: one number g for a photo weighs its two vectors, ``g·a + (1 − g)·b``. Otherwise as `gated`."""
+    """*Single-value gate*: one number g weighs the two vectors of a photo, ``g·a + (1 − g)·b``. Else as `gated`."""
     fusion = GatedFusion(gate="single", join="add", name="fusion")
     return gated(schema, fusion, backbone=backbone, small=small, weights=weights, size=size)
 
@@ -77,7 +77,7 @@ def gate_add(
     weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
 ) -> keras.Model:
-    """*Element-wise gate (Add)*: a vector g, ``g ⊙ a + (1 − g) ⊙ b``. Otherwise as `gated`."""
+    """*Element-wise gate (Add)*: a vector g, ``g ⊙ a + (1 − g) ⊙ b``. Else as `gated`."""
     fusion = GatedFusion(gate="element", join="add", name="fusion")
     return gated(schema, fusion, backbone=backbone, small=small, weights=weights, size=size)
 
@@ -90,6 +90,6 @@ def gate_concat(
     weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
 ) -> keras.Model:
-    """*Element-wise gate (Concat)*: ``[g ⊙ a; (1 − g) ⊙ b]``, end to end. Otherwise as `gated`."""
+    """*Element-wise gate (Concat)*: ``[g ⊙ a; (1 − g) ⊙ b]``, end to end. Else as `gated`."""
     fusion = GatedFusion(gate="element", join="concat", name="fusion")
     return gated(schema, fusion, backbone=backbone, small=small, weights=weights, size=size)

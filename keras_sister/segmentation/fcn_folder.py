@@ -84,7 +84,9 @@ def load(folder: Path) -> FcnSegmenter:
         model = keras.saving.load_model(folder / "model.keras", compile=False)
         segmenter = FcnSegmenter(model, size=content["size"], person=content["person"])
     except FileNotFoundError as error:
-        raise InputError(f"{folder}: not a segmenter; make one with 'sister-keras segment train DIR --out FCN'.") from error
+        raise InputError(
+            f"{folder}: not a segmenter; make one with 'sister-keras segment train DIR --out FCN'."
+        ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder}: not a readable segmenter: {str(error).strip().splitlines()[0]}") from error
     if segmenter.fingerprint != content["fingerprint"]:

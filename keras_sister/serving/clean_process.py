@@ -31,7 +31,8 @@ def main(folder: str, views: str, answers: str, *photos: str) -> None:
         for signature, tensors in inputs.items():
             for output, values in signatures[signature](**tensors).items():
                 found[f"{signature}/{output}"].append(values.numpy())
-    np.savez(answers, **{name: np.concatenate(rows) for name, rows in found.items()})
+    arrays = {name: np.concatenate(rows) for name, rows in found.items()}
+    np.savez(answers, **arrays)  # type: ignore[arg-type]  # the stubs take any name for `allow_pickle`
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Cross-validation: train a model for every fold, each in a process of its own, and score the photos it has not seen."""
+"""Cross-validation: a model for every fold, each trained in a process of its own, scored on photos it has not seen."""
 
 from pathlib import Path
 from typing import Any

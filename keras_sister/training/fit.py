@@ -92,7 +92,8 @@ class _Tell(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        self.on_event({"event": "step", "epoch": self.epoch, "step": batch + 1, "loss": float(logs["loss"]), **self.of})
+        loss = float((logs or {})["loss"])
+        self.on_event({"event": "step", "epoch": self.epoch, "step": batch + 1, "loss": loss, **self.of})
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         scores = {name: float(value) for name, value in (logs or {}).items()}

@@ -26,12 +26,13 @@ from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
 from keras_sister.schema import Schema
 
-
 OnEvent = Callable[[dict[str, Any]], None]
 """Told how a task gets on: a dict with the key ``event``, one of
 
-``photos`` (``photos`` done, ``of`` all), ``step`` (``epoch``, ``epochs``, ``step``, ``steps``, ``loss``; counted from 0 and
-1), ``epoch`` (the same and its scores), ``done``.
+- ``photos``: ``photos`` of them are in the view store, ``of`` will be;
+- ``step``: ``epoch``, counted from 0, of ``epochs``; ``step``, counted from 1, of ``steps``; ``loss``;
+- ``epoch``: ``epoch`` of ``epochs`` and its scores;
+- ``done``.
 """
 
 
@@ -105,7 +106,9 @@ class Run:
             with FileLock(self.folder / ".lock", timeout=0):
                 yield
         except Timeout as error:
-            raise InputError(f"{self.folder}: another process is working on this run; wait for it or stop it.") from error
+            raise InputError(
+                f"{self.folder}: another process is working on this run; wait for it or stop it."
+            ) from error
 
 
 def begin(run: Run, dataset: Dataset, experiment: Experiment, *, resume: bool) -> None:

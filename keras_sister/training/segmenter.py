@@ -139,9 +139,7 @@ def _begin(run: Run, settings: SegmenterSettings, *, resume: bool) -> None:
         raise InputError(f"{run.folder}: was begun with other settings ({run.folder / 'settings.json'}).")
 
 
-def _fit(
-    views: Views, train: np.ndarray, settings: SegmenterSettings, folder: Path, on_event: OnEvent
-) -> keras.Model:
+def _fit(views: Views, train: np.ndarray, settings: SegmenterSettings, folder: Path, on_event: OnEvent) -> keras.Model:
     keras.utils.set_random_seed(settings.seed)
     model = fcn8s(classes=2, width=settings.width, weights=settings.weights)
     model.compile(

@@ -47,15 +47,15 @@ def make_views(run: Run, on_event: OnEvent) -> None:
     experiment, photos = run.experiment, run.photos
     segmenter = open_segmenter(experiment.segmenter) if experiment.segmenter else None
     store = ViewStore(experiment.size, segmenter.fingerprint if segmenter else None)
-    made = {"fingerprint": store.fingerprint, "keys": store.fill(photos, segmenter, on_event=on_event)}
+    keys = store.fill(photos, segmenter, on_event=on_event)
     if (run.folder / "views.json").exists():
         before = run.read("views.json")
-        if before["fingerprint"] != made["fingerprint"]:
+        if before["fingerprint"] != store.fingerprint:
             raise InputError(f"{experiment.segmenter}: changed since {run.folder} was begun; begin another with --out.")
-        for photo, then, now in zip(photos, before["keys"], made["keys"], strict=True):
+        for photo, then, now in zip(photos, before["keys"], keys, strict=True):
             if then != now:
                 raise InputError(f"{photo}: changed since {run.folder} was begun; begin another run with --out.")
-    run.write("views.json", made)
+    run.write("views.json", {"fingerprint": store.fingerprint, "keys": keys})
 
 
 def train_fold(run: Run, fold: int, on_event: OnEvent) -> None:

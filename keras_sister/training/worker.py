@@ -32,9 +32,12 @@ def perform_in_child(run: Run, task: str, on_event: OnEvent) -> None:
     log = run.folder / "logs" / f"{task}.txt"
     log.parent.mkdir(exist_ok=True)
     command = [sys.executable, "-m", __name__, str(run.folder), task]
-    with log.open("w") as errors, subprocess.Popen(  # noqa: S603 - our own module, no shell
-        command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.PIPE, text=True
-    ) as child:
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(  # noqa: S603 - our own module, no shell
+            command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.PIPE, text=True
+        ) as child,
+    ):
         try:
             for line in child.stdout or ():
                 event = json.loads(line)
@@ -58,7 +61,7 @@ def main(folder: str, task: str) -> int:
     def tell(event: dict[str, Any]) -> None:
         nonlocal last_step
         if event["event"] == "step":
-            if time.monotonic() - last_step < 0.1:
+            if time.monotonic() - last_step < 0.1 and event["step"] < event["steps"]:
                 return  # nobody can read more than ten steps a second
             last_step = time.monotonic()
         print(json.dumps({"task": task, **event}), file=lines, flush=True)
