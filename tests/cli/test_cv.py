@@ -1,0 +1,56 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from cli.main import main
+from keras_sister.config import load_experiment
+
+SETTINGS = """\
+system: sister_a
+backbone: resnet_mini
+small: resnet_mini
+weights: none
+size: 32
+folds: 2
+epochs: 1
+batch: 16
+learning_rate: 1e-3
+"""
+
+
+def test_from_a_settings_file_to_a_table_and_a_comparison(dataset_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sister.yaml").write_text(SETTINGS)
+    run = ["cv", str(dataset_folder), "--config", "sister.yaml", "--segmenter", f"masks:{dataset_folder / 'masks'}"]
+    result = CliRunner().invoke(main, [*run, "--seed", "7"])
+    assert result.exit_code == 0, result.output
+    assert "majority" in result.stdout
+    assert "MACC" in result.stdout
+    assert "fold-01: done" in result.stderr
+
+    folder = tmp_path / "runs" / "sister_a"  # after the system that the file names
+    experiment = load_experiment(folder / "config.yaml")
+    assert (experiment.seed, experiment.epochs, experiment.learning_rate) == (7, 1, 1e-3)
+    summary = json.loads((folder / "summary.json").read_text())
+    shown = " ".join(result.stdout.split())
+    for name, scores in summary["attributes"].items():
+        row = f"{name} │ {scores['known']} │ {100 * scores['majority']:.2f} │ {100 * scores['accuracy']:.2f}"
+        assert row in shown
+
+    again = CliRunner().invoke(main, run)
+    assert again.exit_code == 1
+    assert "--resume" in again.stderr
+    resumed = CliRunner().invoke(main, [*run, "--resume"])  # the seed is that of the run
+    assert resumed.exit_code == 0, resumed.output
+    assert resumed.stdout == result.stdout
+    changed = CliRunner().invoke(main, [*run, "--resume", "--epochs", "2"])
+    assert changed.exit_code == 1
+    assert "epochs: 2, not 1" in changed.stderr
+
+    compared = CliRunner().invoke(main, ["compare", "runs/sister_a", "--json"])
+    assert compared.exit_code == 0, compared.output
+    (against_majority,) = json.loads(compared.stdout)
+    assert against_majority["second"] == "sister_a"
+    difference = summary["macc"]["mean"] - summary["majority"]["mean"]
+    assert against_majority["folds"]["estimate"] == pytest.approx(difference)

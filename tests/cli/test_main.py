@@ -1,0 +1,104 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from cli.main import main
+
+ALL = "baseline segmented sister_a sister_b twin gate_single gate_add gate_concat".split()
+
+
+def invoke(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def commands(group: click.Group, *path: str) -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    for name, command in group.commands.items():
+        found.append((*path, name))
+        if isinstance(command, click.Group):
+            found += commands(command, *path, name)
+    return found
+
+
+@pytest.mark.parametrize("command", [(), *commands(main)], ids=" ".join)
+def test_every_command_has_help(command):
+    code, out, _ = invoke(*command, "--help")
+    assert code == 0
+    assert out.startswith("Usage: main")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["cv", "--help"], ["data", "--help"], ["--version"]])
+def test_help_loads_neither_tensorflow_nor_keras(arguments):
+    program = f"""
+import sys
+from cli.main import main
+try:
+    main({arguments!r})
+except SystemExit as end:
+    assert not end.code
+heavy = [name for name in ("tensorflow", "keras", "scipy", "PIL") if name in sys.modules]
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+def test_it_is_also_a_module():
+    done = subprocess.run([sys.executable, "-m", "cli", "--version"], check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("sister-keras, version")
+
+
+def test_a_system_can_be_chosen_for_each_builder():
+    code, _, error = invoke("cv", "x", "--system", "none")
+    assert code == 2
+    assert all(system in error for system in ALL)
+
+
+def test_mistakes_are_one_line_and_name_the_file(tmp_path, dataset_folder):
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("epoch: 3\n")
+    empty = tmp_path / "empty"
+    (empty / "images").mkdir(parents=True)
+    mistakes = {
+        ("cv", tmp_path / "none", "--weights", "none"): str(tmp_path / "none"),
+        ("cv", empty): str(empty / "images"),
+        ("cv", dataset_folder, "--config", settings): "'epoch' is not a setting; did you mean 'epochs'?",
+        ("cv", dataset_folder, "--config", tmp_path / "no.yaml"): "no.yaml",
+        ("cv", dataset_folder, "--system", "sister_a"): "needs a segmenter",
+        ("cv", dataset_folder, "--folds", "1"): "folds must be a whole number from 2",
+        ("cv", dataset_folder, "--learning-rate", "3"): "learning_rate",
+        ("cv", dataset_folder, "--weights", "resnet50=a", "--weights", "none"): "--weights",
+        ("train", dataset_folder, "--out", tmp_path / "out", "--like", tmp_path / "norun"): str(tmp_path / "norun"),
+        ("compare", tmp_path / "norun"): str(tmp_path / "norun"),
+        ("export", tmp_path / "norun"): str(tmp_path / "norun"),
+        ("tag", tmp_path / "nomodel", "x.jpg"): str(tmp_path / "nomodel"),
+        ("segment", "train", dataset_folder, "--out", tmp_path / "f", "--masks", tmp_path / "m"): str(tmp_path / "m"),
+    }
+    for arguments, expected in mistakes.items():
+        code, _, error = invoke(*arguments)
+        assert code == 1, arguments
+        assert error.startswith("Error: "), arguments
+        assert expected in error
+        assert len(error.strip().splitlines()) <= 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_check_as_json_and_as_text(dataset_folder, tmp_path):
+    code, out, _ = invoke("data", "check", dataset_folder, "--json")
+    assert code == 0
+    assert json.loads(out)["photos"] == 48
+    code, out, _ = invoke("data", "check", dataset_folder)
+    assert code == 0
+    assert "48 photos" in out
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "000001.jpg").write_bytes(Path(__file__).read_bytes())
+    code, out, _ = invoke("data", "check", tmp_path)
+    assert code == 1
+    assert "000001.jpg" in out

@@ -1,0 +1,51 @@
+from dataclasses import replace
+
+import keras
+import keras_sister.models  # registers the layers
+import numpy as np
+import pytest
+
+from keras_sister.config import Experiment
+from keras_sister.data import dcsa
+from keras_sister.data.images import decode, resize
+from keras_sister.errors import InputError
+from keras_sister.schema import DCSA
+from keras_sister.training.final import recipe, train
+from keras_sister.training.run import Run
+
+EXPERIMENT = Experiment(
+    backbone="resnet_mini", weights="none", size=32, epochs=12, batch=8, learning_rate=2e-3, folds=3
+)
+
+
+def test_the_model_knows_the_photos_it_was_trained_on(dataset_folder, tmp_path):
+    dataset = dcsa.load(dataset_folder)
+    file = train(dataset, EXPERIMENT, tmp_path / "run")
+    assert file == tmp_path / "run" / "model.keras"
+    model = keras.saving.load_model(file)
+    assert getattr(model, "optimizer", None) is None  # it would be twice the size of the weights
+    photos = np.stack([resize(decode(photo.read_bytes()), 32) for photo in dataset.photos])
+    answers = DCSA.predict(model.predict({"photo": photos}, verbose=0))
+    known = dataset.labels >= 0
+    majority = np.mean([np.bincount(column[column >= 0]).max() / (column >= 0).sum() for column in dataset.labels.T])
+    assert (answers == dataset.labels)[known].mean() > majority + 0.05
+    assert len(Run(tmp_path / "run").read("history.json")["epochs"]) == EXPERIMENT.epochs
+
+    before = file.stat().st_mtime_ns
+    assert train(dataset, EXPERIMENT, tmp_path / "run", resume=True) == file
+    assert file.stat().st_mtime_ns == before
+    with pytest.raises(InputError, match="--resume"):
+        train(dataset, EXPERIMENT, tmp_path / "run")
+
+
+def test_a_recipe_trains_for_the_median_of_the_best_epochs(tmp_path):
+    run = Run(tmp_path)
+    run.write("config.yaml", EXPERIMENT.to_yaml())
+    run.write("folds.json", [[0], [1], [2]])
+    for fold, best in enumerate((9, 1, 4)):
+        (tmp_path / f"fold-{fold:02d}").mkdir()
+        run.write(f"fold-{fold:02d}/history.json", {"best_epoch": best})
+    assert recipe(run) == replace(EXPERIMENT, epochs=5)
+    (tmp_path / "fold-02" / "history.json").unlink()
+    with pytest.raises(InputError, match=r"fold-02/history\.json: missing"):
+        recipe(run)
