@@ -114,18 +114,23 @@ class Run:
 def begin(run: Run, dataset: Dataset, experiment: Experiment, *, resume: bool) -> None:
     """Write down what goes into a run, or make sure that it is what went into it when it was begun.
 
+    A run in which nothing was trained yet, because its weights or a photo could not be read, is begun anew.
+
     Raises:
-        InputError: if there is a run and `resume` is not set, or a run of other settings, photos or labels.
+        InputError: if there is a run and `resume` is not set, or a run of other settings, photos or labels, or
+            something that is no run.
     """
+    if not (run.folder / "config.yaml").exists() and any(run.folder.glob("[!.]*")):
+        raise InputError(f"{run.folder}: not empty, and not a run; choose another --out.")
     photos = [
         {"path": str(photo.absolute()), "labels": row.tolist()}
         for photo, row in zip(dataset.photos, dataset.labels, strict=True)
     ]
-    inputs = {"schema.json": dataset.schema.to_json(), "dataset.json": {"photos": photos}}
-    if not (run.folder / "config.yaml").exists():
-        for name, content in inputs.items():
-            run.write(name, content)
-        run.write("config.yaml", experiment.to_yaml())  # last: a folder that has it is a run
+    if not any(run.folder.rglob("*.npz")) and not (run.folder / "model.keras").exists():
+        (run.folder / "views.json").unlink(missing_ok=True)
+        run.write("config.yaml", experiment.to_yaml())
+        run.write("schema.json", dataset.schema.to_json())
+        run.write("dataset.json", {"photos": photos})
         return
     if not resume:
         raise InputError(f"{run.folder}: there is a run already; go on with it by --resume, or choose another --out.")

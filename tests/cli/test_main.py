@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from cli.main import main
 
-ALL = "baseline segmented sister_a sister_b twin gate_single gate_add gate_concat".split()
+ALL = ["baseline", "segmented", "sister_a", "sister_b", "twin", "gate_single", "gate_add", "gate_concat"]
 
 
 def invoke(*arguments: object) -> tuple[int, str, str]:

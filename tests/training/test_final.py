@@ -1,10 +1,10 @@
 from dataclasses import replace
 
 import keras
-import keras_sister.models  # registers the layers
 import numpy as np
 import pytest
 
+import keras_sister.models  # noqa: F401 - registers the layers
 from keras_sister.config import Experiment
 from keras_sister.data import dcsa
 from keras_sister.data.images import decode, resize
