@@ -34,7 +34,7 @@ class Canvas:
         self.turn = np.array([[np.cos(lean), -np.sin(lean)], [np.sin(lean), np.cos(lean)]])
         self.light = light
 
-    def pixels(self, points: Sequence[Point]) -> np.ndarray:
+    def pixels(self, points: Sequence[Point] | np.ndarray) -> np.ndarray:
         """Coordinates to pixels: float array, shape (len(points), 2)."""
         return np.asarray(points, np.float64) @ self.turn.T * self.unit + np.asarray(self.origin)
 

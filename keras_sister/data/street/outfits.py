@@ -116,7 +116,7 @@ def dress(rng: np.random.Generator) -> Outfit:
     category = _pick(rng, _CATEGORIES[gender])
     sleeves, neckline = _pick(rng, _SLEEVES[category]), _pick(rng, _NECKLINES[category])
     polo = category == "t_shirt" and neckline == "other"
-    collar = polo or (neckline != "round" and rng.random() < _COLLAR.get(category, 0) or category in ("shirt", "suit"))
+    collar = polo or (neckline != "round" and rng.random() < _COLLAR.get(category, 0))
     placket = polo or rng.random() < _PLACKET.get(category, 0)
     tie = category in _TIE and gender == "male" and rng.random() < _TIE[category]
     garment = choose(rng, _pick(rng, {"solid": 0.85, "plaid": 0.08, "stripe": 0.07}) if category == "suit" else None)
@@ -128,7 +128,7 @@ def dress(rng: np.random.Generator) -> Outfit:
         collar=collar,
         placket=placket,
         garment=garment,
-        inner=_inner(rng, category, garment),
+        inner=_inner(rng, category, neckline, garment),
         scarf=choose(rng) if rng.random() < _SCARF.get(category, 0) and not tie else None,
         tie=_tie(rng, garment) if tie else None,
         legs=_legs(rng, gender, category),
@@ -150,11 +150,11 @@ def hide(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.where(rng.random(labels.shape) < rates, UNKNOWN, labels).astype(np.int8)
 
 
-def _inner(rng: np.random.Generator, category: str, garment: Fabric) -> Fabric | None:
+def _inner(rng: np.random.Generator, category: str, neckline: str, garment: Fabric) -> Fabric | None:
     if category == "suit":
         color = "white" if garment.color != "white" and rng.random() < 0.8 else "blue"
         return Fabric("solid", color, color)
-    if category == "outerwear":
+    if category == "outerwear" and neckline != "other":  # a jacket closed up to the neck shows nothing
         color = choose_color(rng)
         return choose(rng, "stripe") if rng.random() < 0.2 else Fabric("solid", color, color)
     return None

@@ -1,6 +1,7 @@
 """A street to stand in: walls, shops and stalls, and cloth wherever cloth can hang, so that it is easily taken for
 clothes."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -41,7 +42,7 @@ def draw_scene(size: tuple[int, int], ground: float, unit: float, rng: np.random
     scene.pavement()
     bays = max(1, round(width / (0.55 * unit)))
     edges = np.linspace(0, 2 * width, bays + 1) + rng.normal(0, 0.05 * unit, bays + 1)
-    for left, right in zip(edges, edges[1:], strict=False):
+    for left, right in itertools.pairwise(edges):
         scene.bay(left, right)
     for _ in range(rng.integers(2, 5)):
         scene.clutter()
