@@ -1,0 +1,43 @@
+"""What is asked of every layer and every model."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+
+def to_numpy(values: Any) -> Any:
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, values)
+
+
+def check_layer(layer: keras.layers.Layer, inputs: Any, expected: Any, *, atol: float = 1e-5) -> None:
+    """Values, shapes told in advance, the way through its configuration, and one precision lower."""
+    outputs = layer(inputs)
+    keras.tree.map_structure(lambda a, b: np.testing.assert_allclose(a, b, atol=atol), to_numpy(outputs), expected)
+    symbols = keras.tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype.name), inputs)
+    told = layer.compute_output_spec(symbols)
+    keras.tree.map_structure(lambda spec, out: np.testing.assert_equal(tuple(spec.shape), out.shape), told, outputs)
+
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    again(inputs)
+    again.set_weights(layer.get_weights())
+    keras.tree.map_structure(np.testing.assert_array_equal, to_numpy(again(inputs)), to_numpy(outputs))
+
+
+def check_model(model: keras.Model, views: dict[str, np.ndarray], folder: Path) -> np.ndarray:
+    """Saving, both ways of saving weights, and the types of pixels; gives the logits."""
+    logits = to_numpy(model(views, training=False))
+    assert logits.dtype == np.float32
+    as_float = {view: pixels.astype(np.float32) for view, pixels in views.items()}
+    np.testing.assert_allclose(to_numpy(model(as_float, training=False)), logits, atol=1e-5)
+
+    model.save(folder / "model.keras")
+    loaded = keras.saving.load_model(folder / "model.keras")
+    np.testing.assert_array_equal(to_numpy(loaded(views, training=False)), logits)
+    model.save_weights(folder / "model.weights.h5")
+    for weight in loaded.weights:
+        weight.assign(keras.ops.zeros_like(weight))
+    loaded.load_weights(folder / "model.weights.h5")
+    np.testing.assert_array_equal(to_numpy(loaded(views, training=False)), logits)
+    return logits
