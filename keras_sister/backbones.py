@@ -3,6 +3,7 @@
 Whichever it is, a tower takes raw pixels and gives its last feature map.
 """
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from keras_sister.layers import PixelNormalization
 
 
 def build(
-    network: str | keras.Model, *, size: int, weights: str | Path | dict[str, str] = "imagenet", name: str
+    network: str | keras.Model, *, size: int, weights: str | Path | dict[str, str] = "imagenet", name: str = "tower"
 ) -> keras.Model:
     """A tower: raw pixels in, normalised inside as the network wants them, last feature map out.
 
@@ -37,7 +38,7 @@ def build(
         ValueError: if your own model gives something else than one map.
 
     Example:
-        >>> build("resnet50", size=224, weights="none", name="photo_tower").output_shape
+        >>> build("resnet50", size=224, weights="none").output_shape
         (None, 7, 7, 2048)
     """
     pixels = keras.Input((size, size, 3), name="pixels")
@@ -150,8 +151,10 @@ def _load(tower: keras.Model, file: str | Path, network: str) -> None:
     if not Path(file).is_file():
         raise InputError(f"weights: no such file: {file}. Expected imagenet, none, or a file of {network}'s weights.")
     try:
-        tower.load_weights(file)
-    except (OSError, ValueError, KeyError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # Keras only warns of a layer that the file does not have
+            tower.load_weights(file)
+    except (OSError, ValueError, KeyError, UserWarning) as error:
         raise InputError(f"{file}: not the weights of a {network} without top: {_first_line(error)}") from error
 
 
