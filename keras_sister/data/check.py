@@ -78,7 +78,7 @@ def check(folder: str | Path, *, on_photo: Callable[[], None] = lambda: None) ->
         for photo in pool.map(_look_at, paths):
             photos.append(photo)
             on_photo()
-    masks, mask_problems = _look_at_masks(folder / "masks", photos)
+    masks, unreadable, odd = _look_at_masks(folder / "masks", photos)
     readable = [photo for photo in photos if photo.size]
     duplicates = _duplicates(photos)
     return Report(
@@ -90,8 +90,8 @@ def check(folder: str | Path, *, on_photo: Callable[[], None] = lambda: None) ->
         attributes=_count(DCSA, labels),
         masks=masks,
         duplicates=duplicates,
-        problems=[*problems, *more, *(photo.problem for photo in photos if photo.problem), *mask_problems],
-        warnings=_warnings(photos, labels, duplicates),
+        problems=[*problems, *more, *(photo.problem for photo in photos if photo.problem), *unreadable],
+        warnings=[*_warnings(photos, labels, duplicates), *odd],
     )
 
 
@@ -113,24 +113,24 @@ def _look_at(path: Path) -> _Photo:
     return _Photo(path, digest, problem=f"{path}: {reason}.")
 
 
-def _look_at_masks(folder: Path, photos: list[_Photo]) -> tuple[int, list[str]]:
-    """How many masks there are, and what is wrong with them; no folder is no problem."""
+def _look_at_masks(folder: Path, photos: list[_Photo]) -> tuple[int, list[str], list[str]]:
+    """How many masks there are, which cannot be read, and which are missing or of another size than their photo."""
     if not folder.is_dir():
-        return 0, []
+        return 0, [], []
     files = {file.stem: file for file in folder.glob("*.png")}
-    missing = [photo.path.stem for photo in photos if photo.path.stem not in files]
-    problems = []
+    masks = {photo: _look_at(files[photo.path.stem]) for photo in photos if photo.path.stem in files}
+    unreadable = [mask.problem for mask in masks.values() if mask.problem]
+    odd = []
+    missing = [photo.path.stem for photo in photos if photo not in masks]
     if missing:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        problems.append(f"{folder / f'{missing[0]}.png'}: missing{more}; every photo needs its mask.")
-    for photo in photos:
-        if photo.path.stem in files:
-            mask = _look_at(files[photo.path.stem])
-            if mask.problem:
-                problems.append(mask.problem)
-            elif photo.size and mask.size != photo.size:
-                problems.append(f"{mask.path}: {mask.size} pixels, but its photo has {photo.size}.")
-    return len(files), problems
+        odd.append(
+            f"{folder / f'{missing[0]}.png'}: missing{more}; --segmenter masks:FOLDER needs one for every photo."
+        )
+    other = [mask.path.name for photo, mask in masks.items() if mask.size and photo.size and mask.size != photo.size]
+    if other:
+        odd.append(f"{folder / other[0]} ({len(other)} in all): of another size than its photo; it will be stretched.")
+    return len(files), unreadable, odd
 
 
 def _duplicates(photos: list[_Photo]) -> list[list[str]]:

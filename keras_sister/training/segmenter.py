@@ -83,6 +83,8 @@ def train_segmenter(
     run = Run(out)
     with run.locked():
         _begin(run, settings, resume=resume)
+        if (out / "segmenter.json").exists():
+            return run.read("segmenter.json")["scores"]
         segmenter = MaskFolder(masks)
         store = ViewStore(settings.size, segmenter.fingerprint)
         views = store.open(store.fill(photos, segmenter, on_event=on_event))
@@ -131,7 +133,9 @@ def _truth(views: Views, rows: np.ndarray) -> np.ndarray:
 
 
 def _begin(run: Run, settings: SegmenterSettings, *, resume: bool) -> None:
-    if not (run.folder / "settings.json").exists():
+    if not (run.folder / "settings.json").exists() and any(run.folder.glob("[!.]*")):
+        raise InputError(f"{run.folder}: not empty, and not a segmenter; choose another --out.")
+    if not any((run.folder / name).exists() for name in (CHECKPOINT, "segmenter.json")):  # nothing was trained yet
         run.write("settings.json", asdict(settings))
     elif not resume:
         raise InputError(f"{run.folder}: there is a segmenter already; go on by --resume, or choose another --out.")

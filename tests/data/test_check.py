@@ -1,0 +1,104 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_sister.data import dcsa
+from keras_sister.data.check import check
+from keras_sister.schema import DCSA, UNKNOWN
+
+from ..conftest import draw_dataset
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    draw_dataset(tmp_path / "dataset", photos=8)
+    return tmp_path / "dataset"
+
+
+def size_of(photo: Path) -> tuple[int, int]:
+    with Image.open(photo) as image:
+        return image.size
+
+
+def test_it_counts_what_is_there(folder):
+    told = []
+    report = check(folder, on_photo=lambda: told.append(1))
+    dataset = dcsa.load(folder)
+    sizes = np.array([size_of(photo) for photo in dataset.photos])
+    assert len(told) == report.photos == report.masks == 8
+    assert report.widths == (sizes[:, 0].min(), int(np.median(sizes[:, 0])), sizes[:, 0].max())
+    assert report.heights == (sizes[:, 1].min(), int(np.median(sizes[:, 1])), sizes[:, 1].max())
+    assert report.modes == {"RGB": 8}
+    for attribute, column in zip(DCSA, dataset.labels.T, strict=True):
+        found = report.attributes[attribute.name]
+        assert list(found["counts"]) == list(attribute.classes)
+        assert list(found["counts"].values()) == [int((column == i).sum()) for i in range(len(attribute.classes))]
+        assert found["unknown"] == pytest.approx((column == UNKNOWN).mean())
+    assert report.problems == []
+    assert json.loads(json.dumps(report.to_dict()))["photos"] == 8
+
+
+def test_all_problems_are_listed_at_once(folder):
+    images, labels = folder / "images", folder / "labels"
+    whole = (images / "000001.jpg").read_bytes()
+    (images / "000001.jpg").write_bytes(whole[: len(whole) // 2])
+    (images / "000002.jpg").write_bytes(b"hello")
+    (images / "000003.jpg").write_bytes(b"")
+    (folder / "masks" / "000004.png").write_bytes(b"no mask")
+    (labels / "scarf_GT.mat").unlink()
+    (labels / "red_GT.mat").write_bytes(b"no labels")
+    problems = "\n".join(check(folder).problems)
+    for named in (
+        "000001.jpg: truncated",
+        "000002.jpg: not a",
+        "000003.jpg: not a",
+        "000004.png",
+        "scarf_GT.mat",
+        "red_GT",
+    ):
+        assert named in problems
+    assert len(problems.splitlines()) == 6
+
+
+def test_a_photo_of_too_many_pixels_is_a_problem(folder):
+    Image.new("1", (11_000, 10_000)).save(folder / "images" / "9.png")
+    assert any("9.png: more than 89,478,485 pixels" in problem for problem in check(folder).problems)
+
+
+def test_what_one_should_know_is_a_warning(folder):
+    images = folder / "images"
+    for kind in ("images/00000{}.jpg", "masks/00000{}.png"):
+        shutil.copy(folder / kind.format(1), folder / kind.format(2))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    with Image.open(images / "000003.jpg") as image:
+        image.save(images / "000003.jpg", exif=turned)
+    (folder / "masks" / "000004.png").unlink()
+    Image.new("L", (7, 7)).save(folder / "masks" / "000005.png")
+    labels = dcsa.load(folder).labels.copy()
+    labels[:, DCSA.names.index("scarf")] = 0
+    labels[6] = UNKNOWN
+    dcsa.write_labels(folder, DCSA, labels)
+    report = check(folder)
+    assert report.problems == []
+    assert report.duplicates == [["000001.jpg", "000002.jpg"]]
+    warnings = "\n".join(report.warnings)
+    for said in (
+        "000001.jpg, 000002.jpg: the same file",
+        "000003.jpg (1 in all): has an EXIF orientation",
+        "000004.png: missing",
+        "000005.png (1 in all): of another size",
+        "1 photos have no known label",
+        "scarf: no photo is labelled yes",
+    ):
+        assert said in warnings
+
+
+def test_an_empty_folder_is_a_problem(tmp_path):
+    assert "images: no such folder" in check(tmp_path).problems[0]
+    (tmp_path / "images").mkdir()
+    assert "no photos" in check(tmp_path).problems[0]
