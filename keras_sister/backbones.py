@@ -90,7 +90,8 @@ def _convolution(
     x: Any, channels: int, *, size: int = 3, stride: int = 1, activation: str | None = "relu", name: str
 ) -> Any:
     x = keras.layers.Conv2D(channels, size, strides=stride, padding="same", use_bias=False, name=f"{name}_conv")(x)
-    x = keras.layers.BatchNormalization(name=f"{name}_bn")(x)
+    # Keras's momentum of 0.99 takes hundreds of steps to find the statistics; a small catalogue has fewer.
+    x = keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
     return x if activation is None else keras.layers.Activation(activation, name=f"{name}_{activation}")(x)
 
 

@@ -7,15 +7,15 @@ export KERAS_SISTER_CACHE="$demo/cache"
 
 step() { printf '\n== %s\n' "$1"; shift; printf '$ %s\n\n' "$*"; "$@"; }
 
-network=(--backbone resnet_mini --small resnet_mini --weights none --size 96)
-training=(--epochs 24 --batch 16 --learning-rate 1e-3 --augment)
+network=(--backbone resnet_mini --small resnet_mini --weights none --size 72)
+training=(--epochs 16 --batch 16 --learning-rate 1e-3 --augment)
 
 step "Draw people on streets, with labels as incomplete as DCSA's" \
   sister-keras data street "$demo/street" --photos 400 --seed 0
 step "Look the dataset over" \
   sister-keras data check "$demo/street"
 step "Train a small FCN-8s to find the person" \
-  sister-keras segment train "$demo/street" --out "$demo/fcn" --resume
+  sister-keras segment train "$demo/street" --size 96 --epochs 8 --out "$demo/fcn" --resume
 for system in baseline sister_a; do
   step "Cross-validate $system" \
     sister-keras cv "$demo/street" --system "$system" --segmenter "$demo/fcn" "${network[@]}" "${training[@]}" \
