@@ -26,6 +26,7 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # take what is needed, not the whole GPU
         try:
             return super().invoke(ctx)
         except InputError as error:

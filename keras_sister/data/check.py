@@ -1,6 +1,7 @@
 """Look a dataset over before training on it: all that is wrong with it at once, and what it holds."""
 
 import hashlib
+import io
 import statistics
 import warnings
 from collections import Counter
@@ -15,6 +16,9 @@ from PIL import Image
 
 from keras_sister.data import dcsa
 from keras_sister.schema import DCSA, Schema
+
+_FORMATS = ("JPEG", "MPO", "PNG")
+"""What TensorFlow decodes, in Pillow's words; MPO is the JPEG of some cameras."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +76,15 @@ def check(folder: str | Path, *, on_photo: Callable[[], None] = lambda: None) ->
     """
     folder = Path(folder)
     paths, problems = dcsa.find_photos(folder)
-    labels, more = dcsa.read_labels(folder, DCSA, len(paths))
-    with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter's lock
+    labels, more = dcsa.read_labels(folder, DCSA, paths)
+    # The filters of warnings belong to all threads. Pillow decodes outside the interpreter's lock.
+    with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
         photos = []
         for photo in pool.map(_look_at, paths):
             photos.append(photo)
             on_photo()
-    masks, unreadable, odd = _look_at_masks(folder / "masks", photos)
+        masks, unreadable, odd = _look_at_masks(folder / "masks", photos)
     readable = [photo for photo in photos if photo.size]
     duplicates = _duplicates(photos)
     return Report(
@@ -91,25 +97,29 @@ def check(folder: str | Path, *, on_photo: Callable[[], None] = lambda: None) ->
         masks=masks,
         duplicates=duplicates,
         problems=[*problems, *more, *(photo.problem for photo in photos if photo.problem), *unreadable],
-        warnings=[*_warnings(photos, labels, duplicates), *odd],
+        warnings=[*_warnings(photos, labels, duplicates), *odd] if photos else [],
     )
 
 
 def _look_at(path: Path) -> _Photo:
-    contents = path.read_bytes()
+    try:
+        contents = path.read_bytes()
+    except OSError as error:
+        return _Photo(path, str(path), problem=f"{path}: {error.strerror}.")
     digest = hashlib.sha256(contents).hexdigest()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                image.load()
+        with Image.open(io.BytesIO(contents)) as whole, Image.open(io.BytesIO(contents)) as image:
+            image.load()
+            whole.verify()  # Pillow loads a PNG without its end, TensorFlow does not
+            if image.format in _FORMATS:
                 turned = image.getexif().get(0x0112, 1) != 1
                 return _Photo(path, digest, image.size, image.mode, turned)
+            reason = f"{image.format} by its content; save it as JPEG or PNG"
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         reason = f"more than {Image.MAX_IMAGE_PIXELS:,} pixels"
     except Exception as error:
         # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, … for broken files.
-        reason = "truncated" if "truncated" in str(error) else "not a readable image"
+        reason = "truncated" if "truncated" in str(error).lower() else "not a readable image"
     return _Photo(path, digest, problem=f"{path}: {reason}.")
 
 
@@ -117,7 +127,7 @@ def _look_at_masks(folder: Path, photos: list[_Photo]) -> tuple[int, list[str], 
     """How many masks there are, which cannot be read, and which are missing or of another size than their photo."""
     if not folder.is_dir():
         return 0, [], []
-    files = {file.stem: file for file in folder.glob("*.png")}
+    files = {file.stem: file for file in folder.glob("[!.]*.png")}
     masks = {photo: _look_at(files[photo.path.stem]) for photo in photos if photo.path.stem in files}
     unreadable = [mask.problem for mask in masks.values() if mask.problem]
     odd = []

@@ -42,7 +42,7 @@ def load(folder: str | Path) -> Dataset:
     """
     folder = Path(folder)
     photos, problems = find_photos(folder)
-    labels, more = read_labels(folder, DCSA, len(photos))
+    labels, more = read_labels(folder, DCSA, photos)
     if problems or more:
         rest = len(problems) + len(more) - 1
         also = f" ({rest} more; 'sister-keras data check' lists them.)" if rest else ""
@@ -72,21 +72,31 @@ def find_photos(folder: Path) -> tuple[list[Path], list[str]]:
             problems.append(f"{file}: has the same number as {photos[number].name}.")
         else:
             photos[number] = file
-    missing = [number for number in range(1, max(photos, default=0) + 1) if number not in photos]
+    numbers = sorted(photos)
+    missing = numbers[-1] - len(numbers) if numbers else 0
     if missing:
-        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        problems.append(f"{images / f'{missing[0]:06d}.jpg'}: missing{more}; numbers run from 1 without gaps.")
-    return [photos[number] for number in sorted(photos)], problems
+        first = next(number for number, present in enumerate(numbers, start=1) if number != present)
+        more = f" (and {missing - 1} more)" if missing > 1 else ""
+        problems.append(f"{images / f'{first:06d}.jpg'}: missing{more}; numbers run from 1 without gaps.")
+    return [photos[number] for number in numbers], problems
 
 
-def read_labels(folder: Path, schema: Schema, photos: int) -> tuple[np.ndarray, list[str]]:
+def read_labels(folder: Path, schema: Schema, photos: list[Path]) -> tuple[np.ndarray, list[str]]:
     """The labels of a dataset, and what is wrong with them, a line each.
 
+    Args:
+        folder: the dataset's folder.
+        schema: of the labels.
+        photos: what `find_photos` found; without any there is nothing to say of labels.
+
     Returns:
-        int8 array, shape (photos, attributes), −1 = unknown; where something is wrong with an attribute its column is
-        unknown.
+        int8 array, shape (len(photos), attributes), −1 = unknown; where something is wrong with an attribute its
+        column is unknown.
     """
-    labels = np.full((photos, len(schema)), UNKNOWN, np.int8)
+    labels = np.full((len(photos), len(schema)), UNKNOWN, np.int8)
+    if not photos:
+        return labels, []
+    rows = [int(photo.stem) - 1 for photo in photos]
     folder = folder / "labels"
     if not folder.is_dir():
         return labels, [f"{folder}: no such folder; it holds <attribute>_GT.mat for {len(schema)} attributes."]
@@ -96,7 +106,7 @@ def read_labels(folder: Path, schema: Schema, photos: int) -> tuple[np.ndarray, 
         file = folder / f"{attribute.name}_GT.mat"
         if file.name not in missing:
             try:
-                labels[:, column] = _read_vector(file, attribute, photos)
+                labels[:, column] = _read_vector(file, attribute, photos=rows[-1] + 1)[rows]
             except InputError as error:
                 problems.append(str(error))
     return labels, problems

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def load(folder: Path) -> FcnSegmenter:
         raise InputError(
             f"{folder}: not a segmenter; make one with 'sister-keras segment train DIR --out FCN'."
         ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise InputError(f"{folder}: not a readable segmenter: {str(error).strip().splitlines()[0]}") from error
     if segmenter.fingerprint != content["fingerprint"]:
         raise InputError(f"{folder}: model.keras is not the one that segmenter.json describes; train it again.")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow as tf
+from PIL import Image
 
 from keras_sister.errors import InputError
 
@@ -37,7 +38,7 @@ class MaskFolder:
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise InputError(f"{folder}: no such folder of masks.")
-        files = sorted(self.folder.glob("*.png"))
+        files = sorted(self.folder.glob("[!.]*.png"))
         if not files:
             raise InputError(f"{folder}: no masks; the mask of 000001.jpg is called 000001.png.")
         digest = hashlib.sha256()
@@ -47,15 +48,23 @@ class MaskFolder:
         self._names = {file.stem for file in files}
 
     def check(self, names: Sequence[str]) -> None:
-        """Make sure that every photo has its mask.
+        """Make sure that every photo has its mask, and that it can be read.
 
         Raises:
-            InputError: naming the first that has none.
+            InputError: naming the first for which this is not so.
         """
         missing = [name for name in names if name not in self._names]
         if missing:
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
             raise InputError(f"{self.folder / f'{missing[0]}.png'}: missing{more}; every photo needs its mask.")
+        for name in names:  # TensorFlow's own message would not name the file
+            file = self.folder / f"{name}.png"
+            try:
+                with Image.open(file, formats=["PNG", "JPEG"]) as image:
+                    image.verify()
+            except Exception as error:
+                # Pillow raises OSError, SyntaxError, struct.error, … for broken files.
+                raise InputError(f"{file}: not a readable mask; it must be a whole PNG.") from error
 
     def __call__(self, images: tf.Tensor, names: tf.Tensor | None = None) -> tf.Tensor:
         """The masks of `names`, at the size of `images`; see `keras_sister.segmenter.Segmenter`."""

@@ -78,14 +78,16 @@ def train_segmenter(
         ``background``, and the number of ``photos``.
 
     Raises:
-        InputError: if `out` is taken, a mask is missing, or a photo cannot be read.
+        InputError: if `out` is taken, or was begun with other settings, masks or another number of photos; if a mask
+            is missing, or a photo cannot be read.
     """
     run = Run(out)
+    segmenter = MaskFolder(masks)
+    begun = {**asdict(settings), "masks": segmenter.fingerprint, "photos": len(photos)}
     with run.locked():
-        _begin(run, settings, resume=resume)
+        _begin(run, begun, resume=resume)
         if (out / "segmenter.json").exists():
             return run.read("segmenter.json")["scores"]
-        segmenter = MaskFolder(masks)
         store = ViewStore(settings.size, segmenter.fingerprint)
         views = store.open(store.fill(photos, segmenter, on_event=on_event))
         shuffled = np.random.default_rng(settings.seed).permutation(len(photos))
@@ -132,15 +134,15 @@ def _truth(views: Views, rows: np.ndarray) -> np.ndarray:
     return views.masks(rows)[..., 0] >= 128
 
 
-def _begin(run: Run, settings: SegmenterSettings, *, resume: bool) -> None:
+def _begin(run: Run, begun: dict[str, Any], *, resume: bool) -> None:
     if not (run.folder / "settings.json").exists() and any(run.folder.glob("[!.]*")):
         raise InputError(f"{run.folder}: not empty, and not a segmenter; choose another --out.")
     if not any((run.folder / name).exists() for name in (CHECKPOINT, "segmenter.json")):  # nothing was trained yet
-        run.write("settings.json", asdict(settings))
+        run.write("settings.json", begun)
     elif not resume:
         raise InputError(f"{run.folder}: there is a segmenter already; go on by --resume, or choose another --out.")
-    elif run.read("settings.json") != asdict(settings):
-        raise InputError(f"{run.folder}: was begun with other settings ({run.folder / 'settings.json'}).")
+    elif run.read("settings.json") != begun:
+        raise InputError(f"{run.folder}: was begun with other settings, masks or photos; see its settings.json.")
 
 
 def _fit(views: Views, train: np.ndarray, settings: SegmenterSettings, folder: Path, on_event: OnEvent) -> keras.Model:

@@ -5,7 +5,6 @@ A task that was killed goes on where it stopped when it is performed again.
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_sister.data.folds import inner_split
 from keras_sister.data.views import ViewStore
@@ -27,8 +26,6 @@ def perform(run: Run, task: str, on_event: OnEvent) -> None:
     Raises:
         InputError: for what a user can mend, such as a broken photo.
     """
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
     keras.config.set_dtype_policy(run.experiment.precision)
     if task == "views":
         make_views(run, on_event)

@@ -55,6 +55,7 @@ def perform_in_child(run: Run, task: str, on_event: OnEvent) -> None:
 def main(folder: str, task: str) -> int:
     """Perform `task` and tell of it on standard output; the exit code is 1 if it failed."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # take what is needed, not the whole GPU
     lines, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints must not mix with the events
     last_step = 0.0
 

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from keras_sister.data import dcsa
 from keras_sister.data.check import check
+from keras_sister.data.images import decode
 from keras_sister.schema import DCSA, UNKNOWN
 
 from ..conftest import draw_dataset
@@ -26,6 +28,7 @@ def size_of(photo: Path) -> tuple[int, int]:
 
 def test_it_counts_what_is_there(folder):
     told = []
+    (folder / "masks" / "._000001.png").write_bytes(b"what macOS leaves on sticks")
     report = check(folder, on_photo=lambda: told.append(1))
     dataset = dcsa.load(folder)
     sizes = np.array([size_of(photo) for photo in dataset.photos])
@@ -48,6 +51,13 @@ def test_all_problems_are_listed_at_once(folder):
     (images / "000001.jpg").write_bytes(whole[: len(whole) // 2])
     (images / "000002.jpg").write_bytes(b"hello")
     (images / "000003.jpg").write_bytes(b"")
+    (images / "000005.jpg").unlink()
+    (images / "000005.jpg").mkdir()
+    (images / "000006.jpg").unlink()
+    (images / "000006.jpg").symlink_to("nowhere.jpg")
+    Image.new("RGB", (8, 8)).save(images / "000007.jpg", "WEBP")
+    Image.new("RGB", (8, 8)).save(images / "000008.jpg", "PNG")
+    (images / "000008.jpg").write_bytes((images / "000008.jpg").read_bytes()[:-12])
     (folder / "masks" / "000004.png").write_bytes(b"no mask")
     (labels / "scarf_GT.mat").unlink()
     (labels / "red_GT.mat").write_bytes(b"no labels")
@@ -56,12 +66,16 @@ def test_all_problems_are_listed_at_once(folder):
         "000001.jpg: truncated",
         "000002.jpg: not a",
         "000003.jpg: not a",
+        "000005.jpg: Is a directory",
+        "000006.jpg: No such file",
+        "000007.jpg: WEBP by its content",
+        "000008.jpg: truncated",
         "000004.png",
         "scarf_GT.mat",
         "red_GT",
     ):
         assert named in problems
-    assert len(problems.splitlines()) == 6
+    assert len(problems.splitlines()) == 10
 
 
 def test_a_photo_of_too_many_pixels_is_a_problem(folder):
@@ -99,6 +113,23 @@ def test_what_one_should_know_is_a_warning(folder):
 
 
 def test_an_empty_folder_is_a_problem(tmp_path):
-    assert "images: no such folder" in check(tmp_path).problems[0]
-    (tmp_path / "images").mkdir()
-    assert "no photos" in check(tmp_path).problems[0]
+    for message in (f"{tmp_path / 'images'}: no such folder", f"{tmp_path / 'images'}: no photos"):
+        report = check(tmp_path)
+        assert len(report.problems) == 1
+        assert report.problems[0].startswith(message)
+        assert report.warnings == []
+        (tmp_path / "images").mkdir(exist_ok=True)
+
+
+def test_only_what_can_be_trained_on_is_without_problems(folder):
+    """Pillow reads more kinds of files than TensorFlow does."""
+    with Image.open(folder / "images" / "000001.jpg") as image:
+        image.load()
+    for kind in ("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "PPM"):
+        image.save(folder / "images" / "000001.jpg", kind)
+        try:
+            decode(tf.io.read_file(str(folder / "images" / "000001.jpg")))
+            readable = True
+        except (tf.errors.InvalidArgumentError, ValueError):
+            readable = False
+        assert (check(folder).problems == []) == readable

@@ -131,6 +131,20 @@ def test_photos_that_are_missing_or_misnamed_are_named(folder):
         dcsa.load(folder)
 
 
+def test_a_photo_that_is_missing_does_not_shift_the_labels_of_the_others(folder, labels):
+    (folder / "images" / "000003.jpg").unlink()
+    photos, problems = dcsa.find_photos(folder)
+    read, more = dcsa.read_labels(folder, DCSA, photos)
+    np.testing.assert_array_equal(read, labels[[0, 1, 3, 4]])
+    assert (len(problems), more) == (1, [])
+
+
+def test_photos_named_by_long_numbers_are_no_dataset(folder):
+    (folder / "images" / "000005.jpg").rename(folder / "images" / "1526112345678.jpg")
+    with pytest.raises(InputError, match=r"000005\.jpg: missing \(and 1526112345672 more\)"):
+        dcsa.load(folder)
+
+
 def test_folders_that_are_no_dataset(tmp_path):
     with pytest.raises(InputError, match="images: no such folder"):
         dcsa.load(tmp_path)

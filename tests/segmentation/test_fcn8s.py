@@ -40,9 +40,12 @@ def test_upsampling_starts_as_bilinear_interpolation():
         np.testing.assert_allclose(upsampled[inner, inner], expected[inner, inner], atol=1e-4)
 
 
-def test_upsampling_does_not_mix_classes():
-    kernel = np.asarray(Bilinear()((4, 4, 3, 3)))
-    assert np.count_nonzero(kernel.sum(axis=(0, 1)) - 4 * np.eye(3)) == 0
+@pytest.mark.parametrize("factor", [2, 8])
+def test_upsampling_starts_as_the_papers_and_does_not_mix_classes(factor):
+    kernel = np.asarray(Bilinear()((2 * factor, 2 * factor, 3, 3)))
+    for y, x, one, other in np.ndindex(kernel.shape):
+        near = [1 - abs(position - (factor - 0.5)) / factor for position in (y, x)]
+        assert kernel[y, x, one, other] == pytest.approx(near[0] * near[1] if one == other else 0)
 
 
 def test_the_finer_maps_say_nothing_at_first_and_then_something():
@@ -77,6 +80,15 @@ def test_weights_that_cannot_be_had_say_what_to_do(tmp_path):
     (tmp_path / "text.h5").write_text("no weights")
     with pytest.raises(InputError, match=r"text\.h5: not the weights of VGG16"):
         fcn8s(weights=str(tmp_path / "text.h5"))
+
+
+def test_weights_that_cannot_be_downloaded_say_what_to_do(monkeypatch):
+    def unreachable(*args: object, **kwargs: object) -> None:
+        raise Exception("URL fetch failure on https://…: None -- Name or service not known")
+
+    monkeypatch.setattr(keras.src.utils.file_utils, "get_file", unreachable)
+    with pytest.raises(InputError, match=r"--weights none, or --weights FILE"):
+        fcn8s(classes=2, weights="imagenet")
 
 
 def test_cropping_takes_the_first_rows_and_columns():

@@ -1,13 +1,17 @@
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from sklearn.metrics import accuracy_score, jaccard_score
 
+from keras_sister.data.views import ViewStore
 from keras_sister.errors import InputError
 from keras_sister.segmentation.fcn_folder import load
+from keras_sister.segmentation.masks import MaskFolder
 from keras_sister.training.segmenter import SegmenterSettings, score, train_segmenter
 
 SETTINGS = SegmenterSettings(width=1 / 16, size=48, epochs=6, batch=4, learning_rate=3e-3)
@@ -43,6 +47,24 @@ def test_it_finds_people_in_photos_by_itself(trained, dataset_folder):
             found.append(segmenter(pixels[None]).numpy().ravel() >= 0.5)
             truth.append(np.asarray(mask.resize((48, 48), Image.Resampling.BILINEAR)).ravel() >= 128)
     assert jaccard_score(np.concatenate(truth), np.concatenate(found)) > 0.6
+
+
+def test_scores_are_those_of_the_saved_segmenter(trained, dataset_folder):
+    out, scores = trained
+    photos = sorted((dataset_folder / "images").iterdir())
+    held_out = [
+        photos[row] for row in np.random.default_rng(SETTINGS.seed).permutation(len(photos))[: len(photos) // 5]
+    ]
+    masks = MaskFolder(dataset_folder / "masks")
+    store = ViewStore(SETTINGS.size, masks.fingerprint)
+    views = store.open(store.fill(held_out, masks))
+    rows = range(len(held_out))
+    truth, found = views.masks(rows).ravel() >= 128, load(out)(views.photos(rows)).numpy().ravel() >= 0.5
+    assert scores["photos"] == len(held_out)
+    for answer, reached in ((found, scores), (np.zeros_like(truth), scores["background"])):
+        assert reached["pixel_accuracy"] == pytest.approx(accuracy_score(truth, answer))
+        assert reached["person_iou"] == pytest.approx(jaccard_score(truth, answer))
+        assert reached["mean_iou"] == pytest.approx(jaccard_score(truth, answer, average="macro"))
 
 
 def test_scores_are_those_of_scikit_learn():
@@ -88,7 +110,18 @@ def test_a_finished_one_is_not_trained_again(trained, dataset_folder):
     with pytest.raises(InputError, match="--resume"):
         train(dataset_folder, out)
     with pytest.raises(InputError, match="other settings"):
-        train(dataset_folder, out, resume=True, settings=SegmenterSettings(epochs=7))
+        train(dataset_folder, out, resume=True, settings=replace(SETTINGS, epochs=7))
+
+
+def test_one_of_other_photos_or_masks_is_not_gone_on_with(trained, dataset_folder, tmp_path):
+    photos = sorted((dataset_folder / "images").iterdir())
+    with pytest.raises(InputError, match="photos"):
+        train_segmenter(photos[1:], dataset_folder / "masks", trained[0], SETTINGS, resume=True)
+    masks = shutil.copytree(dataset_folder / "masks", tmp_path / "masks")
+    with Image.open(masks / "000001.png") as mask:
+        ImageOps.invert(mask).save(masks / "000001.png")
+    with pytest.raises(InputError, match="masks"):
+        train_segmenter(photos, masks, trained[0], SETTINGS, resume=True)
 
 
 def test_settings_and_folders_that_cannot_be_are_refused(dataset_folder, tmp_path):

@@ -1,0 +1,35 @@
+"""Every system with two small networks, and views for it to look at."""
+
+from functools import cache
+
+import keras
+import numpy as np
+
+from keras_sister import models
+from keras_sister.config import SYSTEMS
+from keras_sister.schema import DCSA
+
+MINI = {"backbone": "resnet_mini", "small": "resnet_mini", "weights": "none", "size": 40}
+VIEWS = {
+    view: np.random.default_rng(seed).integers(0, 256, (3, 40, 40, 3)).astype(np.uint8)
+    for seed, view in enumerate(("photo", "segmented"))
+}
+
+
+def views_of(system: str) -> dict[str, np.ndarray]:
+    return {view: VIEWS[view] for view in SYSTEMS[system]}
+
+
+def build(system: str) -> keras.Model:
+    """With weights none of which is a plain zero or one, as biases and statistics are at first: each has a say."""
+    keras.utils.set_random_seed(0)
+    model = models.build(system, DCSA, **MINI)
+    rng = np.random.default_rng(1)
+    model.set_weights([w * rng.uniform(0.8, 1.2, w.shape) + rng.normal(0, 0.02, w.shape) for w in model.get_weights()])
+    return model
+
+
+@cache
+def model_of(system: str) -> keras.Model:
+    """The model of `build`, for all tests that leave it as it is."""
+    return build(system)

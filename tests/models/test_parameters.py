@@ -1,0 +1,61 @@
+"""Parameters counted by hand, from what the papers say."""
+
+import keras
+import pytest
+
+from keras_sister import models
+from keras_sister.config import SYSTEMS
+from keras_sister.layers import GatedFusion
+from keras_sister.schema import DCSA
+
+
+def resnet(blocks: tuple[int, ...]) -> int:
+    """He et al. (2016), Table 1; in Keras a convolution has biases, and a batch normalisation follows."""
+
+    def convolution(inputs: int, outputs: int, size: int) -> int:
+        return inputs * outputs * size**2 + outputs + 4 * outputs
+
+    total, channels = convolution(3, 64, 7), 64
+    for stage, repeats in enumerate(blocks):
+        narrow, wide = 64 * 2**stage, 256 * 2**stage
+        total += convolution(channels, wide, 1)  # the shortcut of the first block
+        for _ in range(repeats):
+            total += convolution(channels, narrow, 1) + convolution(narrow, narrow, 3) + convolution(narrow, wide, 1)
+            channels = wide
+    return total
+
+
+RESNET50, RESNET101, RESNET152 = map(resnet, ((3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)))
+HIDDEN = 2048 * 1024 + 1024  # pooled vector to 1,024 units
+SCORES = 1024 * 36 + 36
+
+HEADS = {
+    "baseline": HIDDEN + SCORES,
+    "segmented": HIDDEN + SCORES,
+    "sister_a": 2 * HIDDEN + SCORES,
+    "sister_b": 2048 * 36 + 36,
+    "twin": 2 * HIDDEN + SCORES,
+    "gate_single": 2 * HIDDEN + (2048 * 1 + 1) + SCORES,
+    "gate_add": 2 * HIDDEN + (2048 * 1024 + 1024) + SCORES,
+    "gate_concat": 2 * HIDDEN + (2048 * 1024 + 1024) + 2048 * 36 + 36,
+}
+
+
+@pytest.fixture(scope="module")
+def wide() -> keras.Model:
+    """A network without parameters that gives 2,048 channels, as the ResNets do."""
+    pixels = keras.Input((32, 32, 3))
+    return keras.Model(pixels, keras.layers.UpSampling2D((1, 2048), data_format="channels_last")(pixels[:, :1, :1]))
+
+
+@pytest.mark.parametrize(
+    ("system", "networks", "towers"),
+    [
+        ("baseline", {"backbone": "resnet50"}, RESNET50),
+        ("sister_a", {"backbone": "resnet152", "small": "resnet50"}, RESNET152 + RESNET50),
+        ("twin", {"backbone": "resnet101"}, 2 * RESNET101),
+    ],
+)
+def test_the_papers_networks(system, networks, towers):
+    model = models.build(system, DCSA, **networks, weights="none", size=64)
+    assert model.count_params() == towers + HEADS[system]
