@@ -54,10 +54,9 @@ def build(
 
 
 def resnet_mini(pixels: Any) -> Any:
-    """A residual network small enough to learn from scratch on two cores: 0.7 million parameters, stride 16.
+    """A residual network small enough to learn from scratch on two cores: 0.3 million parameters, stride 16.
 
-    A 3×3 convolution of stride 2, then three stages of two basic blocks with 32, 64 and 128 channels, each stage
-    halving the map.
+    A 3×3 convolution of stride 2, then three basic blocks with 32, 64 and 128 channels, each halving the map.
 
     Source: the basic block of He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition" (2016,
     arXiv:1512.03385), Figure 5, left.
@@ -70,17 +69,14 @@ def resnet_mini(pixels: Any) -> Any:
     """
     x = PixelNormalization(mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5), name="normalization")(pixels)
     x = _convolution(x, 32, stride=2, name="stem")  # (batch, height / 2, width / 2, 32)
-    for stage, channels in enumerate((32, 64, 128), start=1):
-        x = _basic_block(x, channels, stride=2, name=f"stage{stage}_block1")
-        x = _basic_block(x, channels, stride=1, name=f"stage{stage}_block2")
+    for block, channels in enumerate((32, 64, 128), start=1):
+        x = _basic_block(x, channels, name=f"block{block}")
     return x
 
 
-def _basic_block(x: Any, channels: int, *, stride: int, name: str) -> Any:
-    shortcut = x
-    if stride > 1:
-        shortcut = _convolution(x, channels, size=1, stride=stride, activation=None, name=f"{name}_shortcut")
-    x = _convolution(x, channels, stride=stride, name=f"{name}_1")
+def _basic_block(x: Any, channels: int, *, name: str) -> Any:
+    shortcut = _convolution(x, channels, size=1, stride=2, activation=None, name=f"{name}_shortcut")
+    x = _convolution(x, channels, stride=2, name=f"{name}_1")
     x = _convolution(x, channels, activation=None, name=f"{name}_2")
     x = keras.layers.Add(name=f"{name}_add")([shortcut, x])
     return keras.layers.Activation("relu", name=f"{name}_out")(x)

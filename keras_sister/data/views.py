@@ -54,11 +54,11 @@ def content_hash(photo: Path) -> str:
         contents = photo.read_bytes()
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            Image.open(io.BytesIO(contents)).close()  # reads the header only
+            Image.open(io.BytesIO(contents), formats=("JPEG", "PNG")).close()  # reads the header only
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(f"{photo}: more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller.") from error
     except OSError as error:
-        reason = error.strerror or "not a readable image"
+        reason = error.strerror or "not a readable JPEG or PNG"
         raise InputError(f"{photo}: {reason}. 'sister-keras data check' lists every such photo.") from error
     return hashlib.sha256(contents).hexdigest()
 

@@ -1,3 +1,4 @@
+import io
 import json
 import multiprocessing
 from pathlib import Path
@@ -99,7 +100,9 @@ def test_a_broken_photo_is_named_and_what_was_made_stays(photos):
 
 
 def test_files_that_are_no_photos_are_named(tmp_path):
-    for name, contents in {"text.jpg": b"hello", "empty.jpg": b""}.items():
+    webp = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(webp, "WEBP")
+    for name, contents in {"text.jpg": b"hello", "empty.jpg": b"", "webp.jpg": webp.getvalue()}.items():
         (tmp_path / name).write_bytes(contents)
         with pytest.raises(InputError, match=name):
             content_hash(tmp_path / name)
