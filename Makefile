@@ -27,7 +27,7 @@ docs: $(VENV)/.installed-dev    ## write docs/cli.md anew
 	$(BIN)/python scripts/help_page.py docs/cli.md
 
 bench: $(VENV)/.installed       ## measure; see benchmarks/README.md
-	$(BIN)/python -m benchmarks.training
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m benchmarks.training
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

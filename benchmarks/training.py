@@ -26,7 +26,7 @@ from keras_sister.schema import DCSA
 from keras_sister.segmentation.fcn8s import fcn8s
 from keras_sister.segmentation.fcn_folder import FcnSegmenter
 
-PHOTOS, SIZE, BATCH, ROUNDS = 96, 96, 16, 5
+PHOTOS, SIZE, BATCH, ROUNDS = 96, 96, 16, 11
 
 
 def main() -> None:
@@ -68,7 +68,7 @@ def _training() -> dict[str, Callable[[], object]]:
         model.compile("adam", loss=MaskedAttributeLoss(DCSA))
         seen = {tensor.name: views[tensor.name] for tensor in model.inputs}
         batches = tf.data.Dataset.from_tensor_slices((seen, labels)).batch(BATCH).cache()
-        return lambda: model.fit(batches, verbose=0)
+        return lambda: model.fit(batches, shuffle=False, verbose=0)
 
     return {system: epoch_of(system) for system in ("baseline", "sister_a", "sister_b", "gate_add")}
 

@@ -45,7 +45,7 @@ HEADS = {
 def wide() -> keras.Model:
     """A network without parameters that gives 2,048 channels, as the ResNets do."""
     pixels = keras.Input((32, 32, 3))
-    return keras.Model(pixels, keras.layers.UpSampling2D((1, 2048), data_format="channels_last")(pixels[:, :1, :1]))
+    return keras.Model(pixels, keras.layers.Reshape((1, 1, 32 * 32 * 3))(pixels)[..., :2048])
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,15 @@ def wide() -> keras.Model:
 def test_the_papers_networks(system, networks, towers):
     model = models.build(system, DCSA, **networks, weights="none", size=64)
     assert model.count_params() == towers + HEADS[system]
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_what_follows_the_towers(system, wide):
+    model = models.build(system, DCSA, backbone=wide, small=wide, weights="none", size=32)
+    assert model.count_params() == HEADS[system]
+
+
+def test_a_gate_on_pooled_vectors_leaves_the_hidden_layers_out(wide):
+    fusion = GatedFusion(gate="single", join="add")
+    model = models.gated(DCSA, fusion, pooled=True, backbone=wide, small=wide, weights="none", size=32)
+    assert model.count_params() == (2 * 2048 + 1) + 2048 * 36 + 36
