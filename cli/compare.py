@@ -1,6 +1,7 @@
 """``sister-keras compare``: which run is better, and is the difference real?"""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -15,30 +16,37 @@ from rich.table import Table
 def compare(runs: tuple[Path, ...], seed: int, as_json: bool) -> None:
     """Show runs of `sister-keras cv` side by side and compare each with the first.
 
-    The runs must have the same photos, labels and folds. Intervals are at 95 %.
+    The runs must have the same photos, labels and folds; those that differ in their seed alone count as one system.
+    Intervals are at 95 %.
 
     \b
     sister-keras compare runs/baseline runs/sister_a
+    sister-keras compare seeds/baseline-0 seeds/baseline-1 seeds/sister_a-0 seeds/sister_a-1
     """
-    from keras_sister.evaluation.comparison import compare as compare_runs
-    from keras_sister.training.predictions import majority_answers, read
+    from keras_sister.evaluation.comparison import compare as compare_systems
+    from keras_sister.evaluation.comparison import group_by_seed
+    from keras_sister.training.predictions import read
 
+    names = [run.name for run in runs]
     predictions = [read(run) for run in runs]
-    comparisons = compare_runs(predictions, seed=seed)
+    # Folders of one name are told apart by their paths.
+    named = [replace(p, name=p.name if names.count(p.name) == 1 else str(run)) for p, run in zip(predictions, runs, strict=True)]
+    groups = group_by_seed(named)
+    comparisons = compare_systems(groups, seed=seed)
     if as_json:
         click.echo(json.dumps([comparison.to_dict() for comparison in comparisons], indent=1))
         return
 
     console = Console()
-    columns = [majority_answers(predictions[0]), *predictions]
-    console.print(_scores(columns, {c.second: {a.name: a.p for a in c.attributes} for c in comparisons[1:]}))
+    p_values = {c.second: {a.name: a.p for a in c.attributes} for c in comparisons[1:]}
+    console.print(_scores([groups[0].majority(), *groups], p_values))
     console.print(_differences(comparisons))
 
 
 def _scores(columns: list, p_values: dict[str, dict[str, float]]) -> Table:
     table = Table(
         title="Accuracy on photos the model has not seen, %",
-        caption="* differs from the first run (McNemar, Holm-corrected over the attributes, p < 0.05)",
+        caption="* differs from the first run (sign test by photo, Holm-corrected, p < 0.05)",
         title_justify="left",
         caption_justify="left",
     )

@@ -1,18 +1,68 @@
 """Compare cross-validations fold by fold and photo by photo."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from keras_sister.errors import InputError
-from keras_sister.evaluation.paired import Difference, bootstrap_macc, corrected_t_test, holm, mcnemar_test
+from keras_sister.evaluation.paired import Difference, bootstrap_macc, corrected_t_test, holm, sign_test
+from keras_sister.schema import Schema
 from keras_sister.training.predictions import Predictions, majority_answers
 
 
 @dataclass(frozen=True)
+class Group:
+    """Runs of the same settings but for the seed: one system, trained and folded several times.
+
+    Attributes:
+        runs: one for each seed.
+    """
+
+    runs: tuple[Predictions, ...]
+
+    @property
+    def name(self) -> str:
+        """That of the first run, and how many seeds there are."""
+        return self.runs[0].name + (f" ×{len(self.runs)} seeds" if len(self.runs) > 1 else "")
+
+    @property
+    def schema(self) -> Schema:
+        return self.runs[0].schema
+
+    @property
+    def seeds(self) -> list[int]:
+        return [run.experiment.seed for run in self.runs]
+
+    @property
+    def known(self) -> np.ndarray:
+        """Which labels are known: bool array, shape (photos, attributes)."""
+        return self.runs[0].known
+
+    @property
+    def right(self) -> np.ndarray:
+        """In what share of the runs an answer is right: float array, shape (photos, attributes); 0 where unknown."""
+        return np.mean([run.right for run in self.runs], axis=0)
+
+    def accuracies(self) -> dict[str, float]:
+        """The accuracy of every attribute that has known labels, mean over the runs."""
+        each = [run.accuracies() for run in self.runs]
+        return {name: float(np.mean([accuracies[name] for accuracies in each])) for name in each[0]}
+
+    def fold_maccs(self) -> np.ndarray:
+        """The MACC of every fold of every run: float array, shape (runs · folds,)."""
+        return np.concatenate([run.fold_maccs() for run in self.runs])
+
+    def majority(self) -> "Group":
+        """Always the majority class, on the same folds."""
+        return Group(tuple(replace(majority_answers(run), name="majority") for run in self.runs))
+
+
+@dataclass(frozen=True)
 class AttributeDifference:
-    """How two runs differ on one attribute: accuracies over all photos, and McNemar's p after Holm's correction."""
+    """How two systems differ on one attribute: accuracies over all photos, and the sign test's p after Holm's
+    correction."""
 
     name: str
     first: float
@@ -22,11 +72,11 @@ class AttributeDifference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found about one run against the reference.
+    """What `compare` found about one system against the reference.
 
     Attributes:
         first: the reference's name.
-        second: the other run's name.
+        second: the other's name.
         folds: MACC of the second minus the first over the folds, by the corrected resampled t-test.
         photos: the same over all photos, by the paired bootstrap.
         attributes: attribute by attribute.
@@ -43,50 +93,84 @@ class Comparison:
         return asdict(self)
 
 
-def compare(runs: list[Predictions], *, seed: int = 0) -> list[Comparison]:
-    """Compare every run with the first, and the first with the majority answer.
+def group_by_seed(runs: Sequence[Predictions]) -> list[Group]:
+    """Gather runs that differ in their seed alone, in the order in which their systems come first."""
+    groups: list[list[Predictions]] = []
+    for run in runs:
+        for group in groups:
+            same = replace(run.experiment, seed=0) == replace(group[0].experiment, seed=0)
+            if same and run.experiment.seed not in [other.experiment.seed for other in group]:
+                group.append(run)
+                break
+        else:
+            groups.append([run])
+    return [Group(tuple(sorted(group, key=lambda run: run.experiment.seed))) for group in groups]
+
+
+def compare(groups: Sequence[Group], *, seed: int = 0) -> list[Comparison]:
+    """Compare every system with the first, and the first with the majority answer.
 
     Args:
-        runs: one or more, of the same photos, labels and folds.
+        groups: one or more, such as `group_by_seed` gives, of the same photos, labels, seeds and folds.
         seed: of the bootstrap.
 
     Returns:
-        A comparison of the first run with the majority answer (as the reference), then of each further run with the
-        first.
+        A comparison of the first system with the majority answer (as the reference), then of each further one with
+        the first.
 
     Raises:
         InputError: if the runs cannot be paired, naming the difference.
     """
-    reference = runs[0]
-    for run in runs[1:]:
-        _must_pair(reference, run)
-    against_majority = _compare_two(majority_answers(reference), reference, seed=seed)
-    return [against_majority, *(_compare_two(reference, run, seed=seed) for run in runs[1:])]
+    reference = groups[0]
+    for run in reference.runs[1:]:
+        _must_agree(reference.runs[0], run)
+    for group in groups[1:]:
+        if group.seeds != reference.seeds:
+            raise InputError(f"{group.name}: of seeds {group.seeds}, but {reference.name} is of {reference.seeds}.")
+        for ours, theirs in zip(reference.runs, group.runs, strict=True):
+            _must_agree(ours, theirs)
+            _must_pair(ours, theirs)
+    against_majority = _compare_two(reference.majority(), reference, seed=seed)
+    return [against_majority, *(_compare_two(reference, group, seed=seed) for group in groups[1:])]
 
 
-def _must_pair(first: Predictions, second: Predictions) -> None:
+def _must_agree(first: Predictions, second: Predictions) -> None:
+    """Refuse runs of other attributes, photos or labels."""
     if first.schema != second.schema:
         differ = set(first.schema.attributes) ^ set(second.schema.attributes)
         names = ", ".join(sorted({attribute.name for attribute in differ})) or "their order"
         raise InputError(f"{second.name}: the schema differs from that of {first.name}: {names}.")
-    if not np.array_equal(first.labels, second.labels):
-        raise InputError(f"{second.name}: photos or labels differ from those of {first.name}.")
+    if len(first.photos) != len(second.photos):
+        raise InputError(f"{second.name}: {len(second.photos)} photos, but {first.name} has {len(first.photos)}.")
+    for (name, key), (other_name, other_key) in zip(first.photos, second.photos, strict=True):
+        if key != other_key:
+            raise InputError(f"{second.name}: photo {other_name} is not the {name} of {first.name}.")
+    differ = np.argwhere(first.labels != second.labels)
+    if len(differ):
+        row, column = differ[0]
+        label = f"'{first.schema.names[column]}' of {first.photos[row][0]}"
+        more = f" and {len(differ) - 1} more" if len(differ) > 1 else ""
+        raise InputError(f"{second.name}: labels differ from those of {first.name}: {label}{more}.")
+
+
+def _must_pair(first: Predictions, second: Predictions) -> None:
+    """Refuse runs of other folds."""
     if len(first.folds) != len(second.folds):
         raise InputError(f"{second.name}: {len(second.folds)} folds, but {first.name} has {len(first.folds)}.")
     if not all(np.array_equal(a, b) for a, b in zip(first.folds, second.folds, strict=True)):
         raise InputError(f"{second.name}: the folds differ from those of {first.name}; run both with one --seed.")
 
 
-def _compare_two(first: Predictions, second: Predictions, *, seed: int) -> Comparison:
-    known = first.known
-    tested = len(known) / len(first.folds)
-    p_values = [mcnemar_test(first.right[k, i], second.right[k, i]) for i, k in enumerate(known.T)]
+def _compare_two(first: Group, second: Group, *, seed: int) -> Comparison:
+    known, right, other = first.known, first.right, second.right
+    tested = len(known) / len(first.runs[0].folds)
+    p_values = [sign_test(right[k, i], other[k, i]) for i, k in enumerate(known.T)]
     scores = zip(first.accuracies().items(), second.accuracies().values(), strict=True)
     adjusted = dict(zip(first.schema.names, holm(np.array(p_values)), strict=True))
     return Comparison(
         first.name,
         second.name,
         corrected_t_test(second.fold_maccs() - first.fold_maccs(), test_share=tested / (len(known) - tested)),
-        bootstrap_macc(known, second.right, first.right, seed=seed),
+        bootstrap_macc(known, other, right, seed=seed),
         [AttributeDifference(name, a, b, float(adjusted[name])) for (name, a), b in scores],
     )

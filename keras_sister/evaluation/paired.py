@@ -23,6 +23,9 @@ def corrected_t_test(differences: np.ndarray, *, test_share: float) -> Differenc
     differences that are not there. The variance is therefore multiplied by ``1/k + test/train`` instead of ``1/k``
     (Nadeau and Bengio, "Inference for the Generalization Error", Machine Learning 52, 2003).
 
+    Where cross-validation was repeated with other folds, k counts the folds of all repetitions (Bouckaert and Frank,
+    "Evaluating the Replicability of Significance Tests for Comparing Learning Algorithms", PAKDD 2004).
+
     Args:
         differences: float array, shape (k,): score of one system minus that of the other, fold by fold; k ≥ 2.
         test_share: photos tested over photos trained on, in a fold: 1/15 for 16 folds.
@@ -39,17 +42,20 @@ def corrected_t_test(differences: np.ndarray, *, test_share: float) -> Differenc
     return Difference(mean, mean - reach, mean + reach, float(2 * stats.t.sf(abs(mean) / error, k - 1)))
 
 
-def mcnemar_test(first: np.ndarray, second: np.ndarray) -> float:
-    """The exact McNemar test: two-sided p-value for two classifiers asked about the same photos.
+def sign_test(first: np.ndarray, second: np.ndarray) -> float:
+    """The sign test by photo: two-sided p-value for two classifiers asked about the same photos.
+
+    With one run each, whose answers are right or wrong, this is McNemar's exact test; with several, a photo still
+    counts once.
 
     Args:
-        first: bool array, shape (photos,): whether the first one was right.
+        first: bool or float array, shape (photos,): in what share of its runs the first one was right.
         second: likewise.
 
     Returns:
-        The binomial test's p-value over the photos on which exactly one was right; 1 if there are none.
+        The binomial test's p-value over the photos on which one was right more often; 1 if there are none.
     """
-    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    only_first, only_second = int((first > second).sum()), int((first < second).sum())
     if only_first + only_second == 0:
         return 1.0
     return float(stats.binomtest(only_first, only_first + only_second).pvalue)
@@ -82,7 +88,7 @@ def bootstrap_macc(
 
     Args:
         known: bool array, shape (photos, attributes): which labels are known.
-        first: bool array of the same shape: where the first classifier was right.
+        first: bool or float array of the same shape: in what share of its runs the first classifier was right.
         second: likewise.
         seed: of the resampling.
         resamples: how many.
@@ -91,7 +97,7 @@ def bootstrap_macc(
         MACC of `first` minus MACC of `second` over all photos, with the percentile interval; no p-value.
     """
     photos = len(known)
-    gain = (first & known).astype(np.float64) - (second & known)
+    gain = np.where(known, np.subtract(first, second, dtype=np.float64), 0)
     rng = np.random.default_rng(seed)
     drawn = []
     for _ in range(0, resamples, 500):  # 500 resamples of 2,000 photos are 8 MB of counts

@@ -1,10 +1,12 @@
 """A run's out-of-fold predictions as one table: every photo once, answered by a model that had not seen it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from keras_sister.config import Experiment
 from keras_sister.errors import InputError
 from keras_sister.schema import Schema
 from keras_sister.scores import accuracies, macc, majority
@@ -17,17 +19,26 @@ class Predictions:
 
     Attributes:
         name: of the run, to be shown.
+        experiment: its settings.
         schema: of the labels.
+        photos: for every photo its file name and the SHA-256 of its bytes.
         labels: int8 array, shape (photos, attributes), −1 = unknown.
-        answers: int8 array of the same shape: the predicted classes.
+        logits: float32 array, shape (photos, schema.n_logits).
         folds: the photos of every fold, index arrays.
     """
 
     name: str
+    experiment: Experiment
     schema: Schema
+    photos: list[tuple[str, str]]
     labels: np.ndarray
-    answers: np.ndarray
+    logits: np.ndarray
     folds: list[np.ndarray]
+
+    @cached_property
+    def answers(self) -> np.ndarray:
+        """The predicted classes: int8 array of the labels' shape."""
+        return self.schema.predict(self.logits)
 
     @property
     def known(self) -> np.ndarray:
@@ -56,19 +67,28 @@ def read(folder: Path) -> Predictions:
     """
     run = Run(folder)
     schema, labels, folds = run.schema, run.labels, run.folds
-    answers = np.zeros_like(labels)
+    logits = np.zeros((len(labels), schema.n_logits), np.float32)
     for fold, rows in enumerate(folds):
         file = folder / f"fold-{fold:02d}" / "predictions.npz"
         if not file.exists():
             raise InputError(f"{folder}: fold {fold} of {len(folds)} is missing; finish the run with 'cv --resume'.")
         with np.load(file, allow_pickle=False) as saved:
-            answers[rows] = schema.predict(saved["logits"])
-    return Predictions(folder.name or str(folder), schema, labels, answers, folds)
+            logits[rows] = saved["logits"]
+    names = [photo.name for photo in run.photos]
+    photos = list(zip(names, run.read("views.json")["keys"], strict=True))
+    return Predictions(folder.name or str(folder), run.experiment, schema, photos, labels, logits, folds)
 
 
 def majority_answers(run: Predictions) -> Predictions:
     """What always answering the class most frequent among a fold's training photos would have scored."""
-    answers = np.zeros_like(run.labels)
+    logits = np.zeros_like(run.logits)
     for rows in run.folds:
-        answers[rows] = majority(run.schema, np.delete(run.labels, rows, axis=0))
-    return Predictions("majority", run.schema, run.labels, answers, run.folds)
+        logits[rows] = _certain(run.schema, majority(run.schema, np.delete(run.labels, rows, axis=0)))
+    return replace(run, name="majority", logits=logits)
+
+
+def _certain(schema: Schema, classes: np.ndarray) -> np.ndarray:
+    """Logits that `Schema.predict` turns into `classes`: shape (n_logits,)."""
+    return np.concatenate(
+        [[2.0 * c - 1] if a.is_binary else np.eye(a.n_logits)[c] for a, c in zip(schema, classes, strict=True)]
+    )
