@@ -30,7 +30,10 @@ def compare(runs: tuple[Path, ...], seed: int, as_json: bool) -> None:
     names = [run.name for run in runs]
     predictions = [read(run) for run in runs]
     # Folders of one name are told apart by their paths.
-    named = [replace(p, name=p.name if names.count(p.name) == 1 else str(run)) for p, run in zip(predictions, runs, strict=True)]
+    named = [
+        replace(p, name=p.name if names.count(p.name) == 1 else str(run))
+        for p, run in zip(predictions, runs, strict=True)
+    ]
     groups = group_by_seed(named)
     comparisons = compare_systems(groups, seed=seed)
     if as_json:

@@ -23,42 +23,52 @@ from keras_sister.errors import InputError
 _PAPER = Experiment()
 
 
-def _option(name: str, kind: Any, text: str, **more: Any) -> Callable:
-    return click.option(f"--{name.replace('_', '-')}", type=kind, default=getattr(_PAPER, name), help=text, **more)
+def _setting(kind: Any, text: str, **more: Any) -> dict[str, Any]:
+    return {"type": kind, "help": text, "show_default": True, **more}
 
 
-_OPTIONS = [
-    _option("system", click.Choice(list(SYSTEMS)), "What the model looks like.", show_default=True),
-    _option("backbone", click.Choice(BACKBONES), "Network of the whole-photo tower.", show_default=True),
-    _option("small", click.Choice(BACKBONES), "Network of the segmented-photo tower.", show_default=True),
-    click.option(
-        "--weights",
+_SETTINGS = {
+    "system": _setting(click.Choice(list(SYSTEMS)), "What the model looks like."),
+    "backbone": _setting(click.Choice(BACKBONES), "Network of the whole-photo tower."),
+    "small": _setting(click.Choice(BACKBONES), "Network of the segmented-photo tower."),
+    "weights": _setting(
+        str,
+        "What the towers start from; BACKBONE=FILE once for each backbone.",
         multiple=True,
         metavar="imagenet|none|FILE|BACKBONE=FILE",
-        help="What the towers start from; BACKBONE=FILE once for each backbone.  [default: imagenet]",
+        show_default="imagenet",
     ),
-    _option("size", int, "Height and width of the model's input in pixels.", show_default=True),
-    _option("segmenter", str, "Where person masks come from: a folder of 'segment train', or masks:FOLDER."),
-    _option("background", click.Choice(BACKGROUNDS), "What the background is painted over with.", show_default=True),
-    _option("trainable", click.Choice(TRAINABLE), "Fine-tune everything, or the head alone.", show_default=True),
-    click.option(
-        "--augment/--no-augment",
-        default=_PAPER.augment,
-        help="Flip, shift and light training photos at random.  [default: no-augment]",
-    ),
-    _option("folds", int, "Folds of the cross-validation.", show_default=True),
-    _option("epochs", int, "Epochs to train at most.", show_default=True),
-    _option("batch", int, "Photos a step.", show_default=True),
-    _option("learning_rate", float, "Of Adam.", show_default=True),
-    _option("precision", click.Choice(PRECISIONS), "Keras dtype policy.", show_default=True),
-    _option("seed", int, "Of folds, initial weights, order and augmentation.", show_default=True),
-]
+    "size": _setting(int, "Height and width of the model's input in pixels."),
+    "segmenter": _setting(str, "Where person masks come from: a folder of 'segment train', or masks:FOLDER."),
+    "background": _setting(click.Choice(BACKGROUNDS), "What the background is painted over with."),
+    "trainable": _setting(click.Choice(TRAINABLE), "Fine-tune everything, or the head alone."),
+    "augment": _setting(bool, "Flip, shift and light training photos at random.", is_flag=True),
+    "folds": _setting(int, "Folds of the cross-validation."),
+    "epochs": _setting(int, "Epochs to train at most."),
+    "batch": _setting(int, "Photos a step."),
+    "learning_rate": _setting(float, "Of Adam."),
+    "precision": _setting(click.Choice(PRECISIONS), "Keras dtype policy."),
+    "seed": _setting(int, "Of folds, initial weights, order and augmentation."),
+}
 
 
 def experiment_options(command: Callable) -> Callable:
     """Give a command every setting of an experiment as an option, and ``--config`` for a file of them."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
+    return _with_settings(command, {name: getattr(_PAPER, name) for name in _SETTINGS})
+
+
+def override_options(command: Callable) -> Callable:
+    """The same for a command whose settings come from elsewhere, but for the system and the segmenter."""
+    return _with_settings(command, dict.fromkeys(name for name in _SETTINGS if name not in ("system", "segmenter")))
+
+
+def _with_settings(command: Callable, defaults: dict[str, Any]) -> Callable:
+    for name, default in reversed(defaults.items()):
+        option = {**_SETTINGS[name], "default": () if name == "weights" else default}
+        if default is None:
+            option["show_default"] = False
+        flag = f"--{name.replace('_', '-')}"
+        command = click.option(f"{flag}/--no-{name}" if option.pop("is_flag", False) else flag, **option)(command)
     return click.option(
         "--config",
         type=click.Path(dir_okay=False, path_type=Path),

@@ -12,7 +12,9 @@ from keras_sister.errors import InputError
 from .compare import compare
 from .cv import cv
 from .data import data
+from .evaluate import evaluate
 from .export import export
+from .reproduce import reproduce
 from .segment import segment
 from .tag import tag
 from .train import train
@@ -53,5 +55,5 @@ def main() -> None:
     """
 
 
-for command in (data, segment, cv, compare, train, export, tag):
+for command in (data, segment, cv, evaluate, compare, reproduce, train, export, tag):
     main.add_command(command)

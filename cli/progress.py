@@ -18,9 +18,10 @@ class RunProgress:
         ...     cross_validate(dataset, experiment, out, on_event=progress.show)
     """
 
-    def __init__(self, *, folds: int | None = None) -> None:
+    def __init__(self, *, folds: int | None = None, go_on: str = "with --resume") -> None:
         self.console = Console(stderr=True)
         self.folds = folds
+        self.go_on = go_on
         self.bars = Progress(
             TextColumn("{task.description:<9}"),
             BarColumn(bar_width=30),
@@ -44,7 +45,7 @@ class RunProgress:
     ) -> None:
         self.bars.stop()
         if kind is KeyboardInterrupt:
-            self.console.print("Interrupted. What was finished is kept; go on with --resume.")
+            self.console.print(f"Interrupted. What was finished is kept; go on {self.go_on}.")
 
     def show(self, event: dict[str, Any]) -> None:
         """Take one event."""

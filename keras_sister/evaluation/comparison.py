@@ -145,11 +145,11 @@ def _must_agree(first: Predictions, second: Predictions) -> None:
     for (name, key), (other_name, other_key) in zip(first.photos, second.photos, strict=True):
         if key != other_key:
             raise InputError(f"{second.name}: photo {other_name} is not the {name} of {first.name}.")
-    differ = np.argwhere(first.labels != second.labels)
-    if len(differ):
-        row, column = differ[0]
+    unequal = np.argwhere(first.labels != second.labels)
+    if len(unequal):
+        row, column = unequal[0]
         label = f"'{first.schema.names[column]}' of {first.photos[row][0]}"
-        more = f" and {len(differ) - 1} more" if len(differ) > 1 else ""
+        more = f" and {len(unequal) - 1} more" if len(unequal) > 1 else ""
         raise InputError(f"{second.name}: labels differ from those of {first.name}: {label}{more}.")
 
 

@@ -47,6 +47,8 @@ def cross_validate(
     run = Run(out)
     with run.locked():
         begin(run, dataset, experiment.absolute(), resume=resume)
+        if (out / "summary.json").exists():
+            return run.read("summary.json")
         folds = stratified_folds(dataset.labels, dataset.schema, folds=experiment.folds, seed=experiment.seed)
         run.write("folds.json", [fold.tolist() for fold in folds])
         perform_in_child(run, "views", on_event)

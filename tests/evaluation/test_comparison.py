@@ -12,7 +12,9 @@ from keras_sister.training.predictions import Predictions
 BASELINE, SISTER = Experiment(), Experiment(system="sister_a", segmenter="masks:masks")
 
 
-def make(name: str, *, right: float, photos: int = 160, draw: int = 0, experiment: Experiment = BASELINE) -> Predictions:
+def make(
+    name: str, *, right: float, photos: int = 160, draw: int = 0, experiment: Experiment = BASELINE
+) -> Predictions:
     """Answers of which a share is right; photos and labels are the same for all of them, folds go by the seed."""
     rng = np.random.default_rng(7)
     labels = np.stack([rng.integers(-1, len(a.classes), photos) for a in DCSA], axis=1).astype(np.int8)

@@ -1,0 +1,77 @@
+"""``sister-keras evaluate``: every score of one run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from keras_sister.errors import InputError
+
+_COLUMNS = ("accuracy", "balanced_accuracy", "f1", "average_precision")
+
+
+@click.command()
+@click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--confusion", metavar="ATTRIBUTE", help="Show what this attribute's classes are taken for.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document, with all confusion matrices.")
+def evaluate(run: Path, confusion: str | None, as_json: bool) -> None:
+    """Score a finished RUN of `sister-keras cv` in all the usual ways, on photos the model has not seen.
+
+    Balanced accuracy, F1 (macro, micro, by photo), average precision, Hamming loss and confusion matrices, beside the
+    accuracies that `cv` shows. Unknown labels count nowhere.
+
+    \b
+    sister-keras evaluate runs/sister_a
+    sister-keras evaluate runs/sister_a --confusion neckline
+    """
+    from keras_sister.evaluation.attribute_metrics import attribute_metrics
+    from keras_sister.training.predictions import read
+
+    predictions = read(run)
+    schema = predictions.schema
+    scores = attribute_metrics(schema, predictions.labels, predictions.logits)
+    if as_json:
+        click.echo(json.dumps(scores, indent=1))
+    elif confusion:
+        if confusion not in schema.names:
+            raise InputError(f"--confusion: no attribute '{confusion}'; there are {', '.join(schema.names)}.")
+        classes = schema.attributes[schema.names.index(confusion)].classes
+        Console().print(_confusion(confusion, classes, scores["attributes"][confusion]["confusion"]))
+    else:
+        Console().print(_scores(scores))
+
+
+def _scores(scores: dict[str, Any]) -> Table:
+    table = Table(
+        title="On photos the model has not seen, %",
+        caption=f"Hamming loss {_percent(scores['hamming_loss'])}",
+        title_justify="left",
+        caption_justify="left",
+    )
+    for heading in ("attribute", "known", "accuracy", "balanced", "F1", "average precision"):
+        table.add_column(heading, justify="left" if heading == "attribute" else "right")
+    for name, of in scores["attributes"].items():
+        table.add_row(name, str(of["known"]), *(_percent(of[column]) for column in _COLUMNS))
+    table.add_section()
+    means = (scores["macc"], scores["balanced_accuracy"], scores["f1"]["macro"], scores["mean_average_precision"])
+    table.add_row("mean (MACC, mA, macro F1, mAP)", "", *map(_percent, means), style="bold")
+    table.add_row("micro F1", "", "", "", _percent(scores["f1"]["micro"]))
+    table.add_row("F1 by photo", "", "", "", _percent(scores["f1"]["instance"]))
+    return table
+
+
+def _confusion(attribute: str, classes: tuple[str, ...], counts: list[list[int]] | None) -> Table:
+    table = Table(title=f"{attribute}: photos of each class (rows), by what was answered", title_justify="left")
+    table.add_column("")
+    for name in classes:
+        table.add_column(name, justify="right")
+    for name, row in zip(classes, counts or [], strict=False):
+        table.add_row(name, *map(str, row))
+    return table
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.2f}"

@@ -1,0 +1,87 @@
+"""``sister-keras reproduce``: a table or figure of the paper, ours beside theirs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markdown import Markdown
+
+from keras_sister.errors import InputError
+
+from .experiment import override_options, settings_given
+from .progress import RunProgress
+
+_TABLES = ("table1", "table2", "table3", "twin", "figure4", "figure5", "systems")
+
+
+@click.command()
+@click.argument("table", type=click.Choice(_TABLES))
+@click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--segmenter",
+    "segmenters",
+    multiple=True,
+    metavar="NAME=PLACE|PLACE",
+    help="Where the segmenter NAME lies: a folder of 'segment train', or masks:FOLDER. A PLACE alone stands for all.",
+)
+@override_options
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default="reproduced",
+    show_default=True,
+    help="Folder for the tables, and for the runs that they share.",
+)
+@click.pass_context
+def reproduce(
+    context: click.Context, table: str, dataset: Path, segmenters: tuple[str, ...], out: Path, **settings: Any
+) -> None:
+    """Make a TABLE of the paper from the photos in DIR; `systems` is every system side by side.
+
+    Runs what is missing, goes on with what was killed, and writes TABLE.md, TABLE.csv and TABLE.png. Settings are the
+    paper's; where you give another, the table says so and leaves the paper's numbers out.
+
+    \b
+    sister-keras reproduce table2 DCSA --segmenter fcn8s-voc=fcn
+    sister-keras reproduce table1 DCSA --segmenter fcn8s-voc=fcn --segmenter deeplab-cfpd=deeplab
+    sister-keras reproduce systems street --segmenter fcn --backbone resnet_mini --small resnet_mini \\
+        --weights none --size 72 --folds 8 --epochs 16 --batch 16 --learning-rate 1e-3 --augment
+    """
+    from keras_sister.data import dcsa
+    from keras_sister.reproduction.picture import check_matplotlib
+    from keras_sister.reproduction.plan import make_plan
+    from keras_sister.reproduction.reproduce import reproduce as make_table
+    from keras_sister.training.run import OnEvent
+
+    check_matplotlib()
+    photos = dcsa.load(dataset)
+    settings = settings_given(context)
+    if "system" in settings:
+        raise InputError(f"{context.params['config']}: system is what {table} itself says; take it out.")
+    named, everywhere = _segmenters(segmenters)
+    plan = make_plan(table, photos, settings={**settings, **everywhere}, segmenters=named)
+    console = Console(stderr=True)
+    console.print(f"{plan.title}: {len(plan.cells)} runs", highlight=False)
+    for departure in plan.departures:
+        console.print(f"Not as in the paper: {departure}", highlight=False, markup=False)
+
+    @contextmanager
+    def shown(number: int, folder: Path) -> Iterator[OnEvent]:
+        console.print(f"{number + 1} of {len(plan.cells)}: {folder}", highlight=False)
+        with RunProgress(folds=plan.cells[number].experiment.folds, go_on="by the same command") as progress:
+            yield progress.show
+
+    make_table(plan, photos, out, on_run=shown)
+    Console().print(Markdown((out / f"{table}.md").read_text(encoding="utf-8")))
+    click.echo("\n".join(str(out / f"{table}.{ending}") for ending in ("md", "csv", "png")))
+
+
+def _segmenters(given: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
+    named = dict(text.split("=", 1) for text in given if "=" in text)
+    alone = [text for text in given if "=" not in text]
+    if len(alone) > 1:
+        raise InputError(f"--segmenter: {' and '.join(alone)} are both to stand for all; name them, NAME=PLACE.")
+    return named, {"segmenter": alone[0]} if alone else {}

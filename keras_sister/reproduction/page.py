@@ -1,0 +1,106 @@
+"""A table as a Markdown page: ours beside the paper's, what is not as there, and which differences are real."""
+
+import datetime
+
+import keras_sister
+from keras_sister.reproduction.plan import Cell
+from keras_sister.reproduction.results import Results
+
+
+def to_markdown(results: Results) -> str:
+    """The page of a table."""
+    plan = results.plan
+    parts = [f"# {plan.title}", _preface(results)]
+    if plan.departures:
+        parts.append("**These are not the paper's settings, and its numbers are not comparable:**")
+        parts.append("\n".join(f"- {departure}" for departure in plan.departures))
+    parts.append(_maccs(results) if plan.attributes is None else _attributes(results))
+    if plan.remark:
+        parts.append(plan.remark)
+    if results.comparisons:
+        parts += ["## Which differences are real", _differences(results)]
+    parts += ["## Experiments", _experiments(results)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _preface(results: Results) -> str:
+    plan = results.plan
+    shown = "Accuracy" if plan.attributes else "MACC, mean ± spread over the folds,"
+    run = next(iter(results.predictions.values()))
+    return (
+        f"{shown} on photos that the model has not seen, in %: {len(run.photos):,} photos, {len(run.folds)} folds."
+        f" `sister-keras reproduce {plan.table}`, keras-sister {keras_sister.__version__}, {datetime.date.today()}."
+    )
+
+
+def _maccs(results: Results) -> str:
+    plan = results.plan
+    has_paper = any(cell.paper is not None for cell in plan.cells)
+    head = [""]
+    for cell in plan.rows[0]:
+        head += [cell.column, "paper"] if has_paper else [cell.column]
+    lines = []
+    for row in plan.rows:
+        line = [row[0].row]
+        for cell in row:
+            mean, spread = results.macc(cell)
+            line.append(f"{mean:.2f} ± {spread:.2f}")
+            if has_paper:
+                line.append("–" if cell.paper is None else f"{cell.paper:.2f}")
+        lines.append(line)
+    majority = results.majority().fold_maccs()
+    blank = [""] * (len(head) - 2)
+    lines.append(
+        ["always the majority class", f"{100 * majority.mean():.2f} ± {100 * majority.std(ddof=1):.2f}", *blank]
+    )
+    return _table(head, lines)
+
+
+def _attributes(results: Results) -> str:
+    plan = results.plan
+    (cells,) = plan.rows
+    constant = results.majority().accuracies()
+    scores = [results.accuracies(cell) for cell in cells]
+    lines = [[name, *(f"{of[name]:.2f}" for of in scores), f"{100 * constant[name]:.2f}"] for name in scores[0]]
+    return _table(["", *(cell.column for cell in cells), "always the majority class"], lines)
+
+
+def _differences(results: Results) -> str:
+    lines = []
+    for comparison, p in zip(results.comparisons, results.adjusted(), strict=True):
+        real = [a.name for a in comparison.attributes if a.p < 0.05]
+        lines.append(
+            [
+                f"{comparison.second} − {comparison.first}",
+                *(f"{100 * d.estimate:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}]" for d in (comparison.folds,)),
+                f"{p:.3f}",
+                *(f"{100 * d.estimate:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}]" for d in (comparison.photos,)),
+                ", ".join(real) or "none",
+            ]
+        )
+    heads = ["MACC, percentage points", "over folds, 95 %", "p (Holm)", "over photos, 95 %", "attributes that differ"]
+    return (
+        _table(heads, lines)
+        + "\n\nOver folds: corrected resampled t-test (Nadeau and Bengio 2003). Over photos: paired bootstrap."
+        " Attributes: sign test by photo, Holm-corrected over the attributes, p < 0.05."
+    )
+
+
+def _experiments(results: Results) -> str:
+    return _table(["run", "settings"], [[f"`runs/{cell.name}`", _settings(cell)] for cell in results.plan.cells])
+
+
+def _settings(cell: Cell) -> str:
+    e = cell.experiment
+    networks = e.backbone if e.views in (("photo",), ("segmented",), ("photo", "mask")) else f"{e.backbone} + {e.small}"
+    masks = f", masks by {e.segmenter}, background {e.background}" if e.segmenter else ""
+    return (
+        f"{e.system}, {networks}, weights {e.weights}, {e.size} pixels{masks}, {e.trainable} trained, batch {e.batch},"
+        f" Adam {e.learning_rate:g}, at most {e.epochs} epochs, {'' if e.augment else 'not '}augmented, {e.precision},"
+        f" seed {e.seed}"
+    )
+
+
+def _table(head: list[str], lines: list[list[str]]) -> str:
+    rows = [head, ["---"] + ["---:"] * (len(head) - 1), *lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

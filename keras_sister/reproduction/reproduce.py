@@ -1,0 +1,52 @@
+"""Run what a table needs and is not there yet, and write the table."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+from keras_sister.data.dataset import Dataset
+from keras_sister.reproduction.page import to_markdown
+from keras_sister.reproduction.picture import draw
+from keras_sister.reproduction.plan import Plan
+from keras_sister.reproduction.results import Results, to_csv
+from keras_sister.training.cross_validation import cross_validate
+from keras_sister.training.predictions import read
+from keras_sister.training.run import OnEvent, write_aside
+
+
+def reproduce(
+    plan: Plan,
+    dataset: Dataset,
+    out: Path,
+    *,
+    on_run: Callable[[int, Path], AbstractContextManager[OnEvent]] = lambda *_: nullcontext(lambda event: None),
+) -> Results:
+    """Make a table of the paper.
+
+    Experiments that several tables share are run once; those that were killed go on; those that are there are read.
+
+    Args:
+        plan: from `keras_sister.reproduction.plan.make_plan`.
+        dataset: the one that the plan was made for.
+        out: folder for ``runs/``, and for the table as Markdown, CSV and PNG: ``table2.md``, ….
+        on_run: called with the number of each run, counted from 0, and its folder; inside the context that it gives
+            the run is made, and what the context yields is told of its progress.
+
+    Returns:
+        What is in the table.
+
+    Raises:
+        InputError: as `keras_sister.training.cross_validation.cross_validate` does.
+    """
+    predictions = {}
+    for number, cell in enumerate(plan.cells):
+        folder = out / "runs" / cell.name
+        with on_run(number, folder) as on_event:
+            cross_validate(dataset, cell.experiment, folder, resume=True, on_event=on_event)
+        predictions[cell.name] = replace(read(folder), name=cell.name)
+    results = Results(plan, predictions)
+    write_aside(out / f"{plan.table}.csv", lambda path: path.write_text(to_csv(results), encoding="utf-8"))
+    write_aside(out / f"{plan.table}.png", lambda path: draw(results, path))
+    write_aside(out / f"{plan.table}.md", lambda path: path.write_text(to_markdown(results), encoding="utf-8"))
+    return results
