@@ -23,6 +23,7 @@ SYSTEMS = {
     "gate_single": ("photo", "segmented"),
     "gate_add": ("photo", "segmented"),
     "gate_concat": ("photo", "segmented"),
+    "masked": ("photo", "mask"),
 }
 """The systems that `keras_sister.models.build` knows, each with the views of a photo that it looks at."""
 
@@ -124,16 +125,21 @@ class Experiment:
                 _typed(f"weights of {backbone}", file, str)
         else:
             _typed("weights", self.weights, str)
-        if "segmented" in self.views and self.segmenter is None:
+        if self.needs_masks and self.segmenter is None:
             raise InputError(
-                f"system {self.system} looks at the segmented photo and needs a segmenter: masks:FOLDER, or a folder"
-                " made by 'sister-keras segment train'."
+                f"system {self.system} looks at the person and needs a segmenter: masks:FOLDER, or a folder made by"
+                " 'sister-keras segment train'."
             )
 
     @property
     def views(self) -> tuple[str, ...]:
         """The views of a photo that the system looks at."""
         return SYSTEMS[self.system]
+
+    @property
+    def needs_masks(self) -> bool:
+        """Whether one of the views takes to know where the person is."""
+        return self.views != ("photo",)
 
     def absolute(self) -> "Experiment":
         """The same experiment with absolute paths, to be understood from any working directory."""

@@ -87,7 +87,9 @@ def _differences(results: Results) -> str:
 
 
 def _experiments(results: Results) -> str:
-    return _table(["run", "settings"], [[f"`runs/{cell.name}`", _settings(cell)] for cell in results.plan.cells])
+    return _table(
+        ["run", "settings"], [[f"`runs/{cell.name}`", _settings(cell)] for cell in results.plan.cells], align="---"
+    )
 
 
 def _settings(cell: Cell) -> str:
@@ -101,6 +103,6 @@ def _settings(cell: Cell) -> str:
     )
 
 
-def _table(head: list[str], lines: list[list[str]]) -> str:
-    rows = [head, ["---"] + ["---:"] * (len(head) - 1), *lines]
+def _table(head: list[str], lines: list[list[str]], *, align: str = "---:") -> str:
+    rows = [head, ["---", *[align] * (len(head) - 1)], *lines]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -58,9 +58,10 @@ def _dots(results: Results, figure, axes) -> None:  # type: ignore[no-untyped-de
 def _bars(results: Results, figure, axes) -> None:  # type: ignore[no-untyped-def]
     (cells,) = results.plan.rows
     scores = [results.accuracies(cell) for cell in cells]
-    majority = {name: 100 * of for name, of in results.majority().accuracies().items() if name in scores[0]}
-    names = list(majority)
-    figure.set_size_inches(max(5, 1.5 + 0.34 * len(names) * len(cells)), 4)
+    constant = results.majority().accuracies()
+    names = list(scores[0])
+    majority = {name: 100 * constant[name] for name in names}
+    figure.set_size_inches(max(8, 1.5 + 0.34 * len(names) * len(cells)), 4)
     width = 0.8 / len(cells)
     for i, cell in enumerate(cells):
         places = [x + (i - (len(cells) - 1) / 2) * width for x in range(len(names))]

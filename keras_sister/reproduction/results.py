@@ -33,8 +33,8 @@ class Results:
 
     def accuracies(self, cell: Cell) -> dict[str, float]:
         """The accuracy in % of each attribute that the table shows and that has known labels."""
-        shown = self.plan.attributes or []
-        return {name: 100 * a for name, a in self.predictions[cell.name].accuracies().items() if name in shown}
+        accuracies = self.predictions[cell.name].accuracies()
+        return {name: 100 * accuracies[name] for name in self.plan.attributes or [] if name in accuracies}
 
     def majority(self) -> Predictions:
         """What always answering the majority class scores."""

@@ -1,5 +1,7 @@
 """Paint the background of a photo over: the second look is at the person alone."""
 
+from collections.abc import Iterable
+
 import tensorflow as tf
 
 _LEVELS = {"white": 255, "black": 0}
@@ -27,3 +29,21 @@ def composite(photos: tf.Tensor, masks: tf.Tensor, background: str) -> tf.Tensor
     person = masks >= 128
     nobody = tf.logical_not(tf.reduce_any(person, axis=(1, 2, 3), keepdims=True))
     return tf.where(person | nobody, photos, tf.cast(_LEVELS[background], tf.uint8))
+
+
+def model_views(
+    photos: tf.Tensor, masks: tf.Tensor | None, views: Iterable[str], background: str
+) -> dict[str, tf.Tensor]:
+    """What a model looks at, by the names of its inputs.
+
+    Args:
+        photos: uint8 tensor, shape (batch, size, size, 3), RGB.
+        masks: uint8 tensor, shape (batch, size, size, 1), 255 = surely person; None for a model that looks at photos
+            only.
+        views: of ``photo``, ``segmented`` and ``mask``.
+        background: of ``segmented``, see `composite`.
+    """
+    made = {"photo": photos, "mask": masks}
+    if "segmented" in views:
+        made["segmented"] = composite(photos, masks, background)
+    return {view: made[view] for view in views}

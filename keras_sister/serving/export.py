@@ -77,7 +77,7 @@ def export_run(run: Run, out: Path, *, segmenter: str | None = None, photos: Seq
         raise InputError(
             f"{run.photos[0]}: missing, as all photos of {run.folder}; give some for the proof by --photo."
         )
-    opened = _open_segmenter(run, segmenter) if "segmented" in experiment.views else None
+    opened = _open_segmenter(run, segmenter) if experiment.needs_masks else None
     if segmenter and not opened:
         raise InputError(
             f"--segmenter: {run.folder} is of system {experiment.system}, which looks at whole photos only."
@@ -112,11 +112,11 @@ def export_model(
     Serving skips, loaded again in a process without Keras, compared with `model` on `photos`, and renamed.
 
     Args:
-        model: with inputs ``photo`` and, or, ``segmented`` and the schema's logits as output.
+        model: with inputs ``photo``, ``segmented`` or ``mask`` and the schema's logits as output.
         schema: of the logits.
         out: folder of all versions.
         photos: a few JPEG or PNG files for the proof.
-        segmenter: finds the person; needed if the model looks at ``segmented``.
+        segmenter: finds the person; needed if the model looks at more than ``photo``.
         background: what the segmented photo's background is painted over with.
         documents: texts to keep in ``assets.extra``, by file name.
 

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from keras_sister.data.views import ViewStore
 from keras_sister.schema import Schema
-from keras_sister.segmentation.compositing import composite
+from keras_sister.segmentation.compositing import model_views
 from keras_sister.segmenter import Segmenter
 
 _CLEAN_PROCESS = Path(__file__).with_name("clean_process.py")
@@ -62,18 +62,15 @@ def largest_difference(
 def training_views(
     model: keras.Model, photos: Sequence[Path], segmenter: Segmenter | None, background: str, *, cache: Path
 ) -> dict[str, np.ndarray]:
-    """What the model would have looked at in training: for each of its inputs uint8 (photos, size, size, 3)."""
+    """What the model would have looked at in training, for each of its inputs: uint8 (photos, size, size, channels)."""
     store = ViewStore(model.inputs[0].shape[1], segmenter.fingerprint if segmenter else None, cache=cache)
     # One by one, as the other process does: a pixel at the edge of the person may fall to the other side by the last
     # bit of a sum, and how a convolution sums depends on the size of the batch.
     pairs = store.open([key for photo in photos for key in store.fill([photo], segmenter)])
     rows = range(len(photos))
-    views = {"photo": pairs.photos(rows)}
-    if segmenter:
-        views["segmented"] = np.asarray(
-            composite(tf.constant(views["photo"]), tf.constant(pairs.masks(rows)), background)
-        )
-    return {tensor.name: views[tensor.name] for tensor in model.inputs}
+    masks = tf.constant(pairs.masks(rows)) if segmenter else None
+    views = model_views(tf.constant(pairs.photos(rows)), masks, [tensor.name for tensor in model.inputs], background)
+    return {view: images.numpy() for view, images in views.items()}
 
 
 def _answers(

@@ -2,7 +2,7 @@
 
     serving_default   image_bytes ── decode, resize ─┐
     images            images ────────────── resize ──┴─ segment, composite ─┐
-    views             photo, segmented ─────────────────────────────────────┴─ model ── probabilities
+    views             photo, segmented or mask ─────────────────────────────┴─ model ── probabilities
 
 Chained like this the graph is stored once, and the network is the same whichever way a photo comes in.
 """
@@ -16,7 +16,7 @@ from keras_sister.data import images as pixels
 from keras_sister.errors import InputError
 from keras_sister.layers import AttributeProbabilities
 from keras_sister.schema import Schema
-from keras_sister.segmentation.compositing import composite
+from keras_sister.segmentation.compositing import model_views
 from keras_sister.segmenter import Segmenter
 
 DECODED, PERSON_SHARE = "decoded", "person_share"
@@ -34,15 +34,16 @@ def make_archive(
     - ``serving_default``: ``image_bytes``, string (batch,), each a JPEG or PNG of any size. Also puts out ``decoded``,
       bool (batch,): False for a photo that is broken; all its numbers are 0, and its neighbours are not touched.
     - ``images``: ``images``, uint8 (batch, height, width, 3), RGB, any size.
-    - ``views``: what the model itself looks at, ``photo`` and, if it does, ``segmented``, uint8 (batch, size, size, 3).
+    - ``views``: what the model itself looks at: ``photo`` and, if it does, ``segmented``, uint8 (batch, size, size, 3),
+      or ``mask``, uint8 (batch, size, size, 1), 255 = surely person.
 
     With a segmenter inside, the first two put out ``person_share`` as well: float32 (batch,), the share of the photo's
     pixels that are person.
 
     Args:
-        model: with inputs named ``photo`` and, or, ``segmented`` and the schema's logits as output.
+        model: with inputs named ``photo``, ``segmented`` or ``mask`` and the schema's logits as output.
         schema: of the logits.
-        segmenter: finds the person; needed if the model looks at ``segmented``.
+        segmenter: finds the person; needed if the model looks at more than ``photo``.
         background: what the segmented photo's background is painted over with.
 
     Raises:
@@ -51,8 +52,8 @@ def make_archive(
     """
     views = {tensor.name: tensor.shape[1] for tensor in model.inputs}
     size = next(iter(views.values()))
-    if ("segmented" in views) != (segmenter is not None):
-        raise ValueError(f"Expected a segmenter if the model looks at 'segmented'. Received: {views=}, {segmenter=}")
+    if (set(views) != {"photo"}) != (segmenter is not None):
+        raise ValueError(f"Expected a segmenter if the model looks at the person. Received: {views=}, {segmenter=}")
     for attribute in schema:
         if attribute.name in (DECODED, PERSON_SHARE):
             raise InputError(
@@ -70,8 +71,7 @@ def make_archive(
         if segmenter is None:
             return views_signature({"photo": photos})
         masks = person_mask(segmenter(to_segment), size)
-        both = {"photo": photos, "segmented": composite(photos, masks, background)}
-        return {**views_signature({view: both[view] for view in views}), PERSON_SHARE: person_share(masks)}
+        return {**views_signature(model_views(photos, masks, views, background)), PERSON_SHARE: person_share(masks)}
 
     def tag_images(images: tf.Tensor) -> dict[str, tf.Tensor]:
         return photos_function(*(pixels.resize(images, size) for size in sizes))
@@ -85,12 +85,12 @@ def make_archive(
         outputs = photos_function(*photos)
         return {**{name: _zero_unless(decoded, values) for name, values in outputs.items()}, DECODED: decoded}
 
-    views_signature = _function(tag_views, {view: _rgb(size, view) for view in views})
-    photos_function = _function(tag_photos, *(_rgb(size) for size in sizes))
+    views_signature = _function(tag_views, {view: _pixels(size, view) for view in views})
+    photos_function = _function(tag_photos, *(_pixels(size) for size in sizes))
     archive = keras.export.ExportArchive()
     # No `archive.track(model)`: endpoints bring the variables they use, and Keras 3.15 would store them a second time.
     archive.add_endpoint("serving_default", _function(tag_bytes, tf.TensorSpec((None,), tf.string, "image_bytes")))
-    archive.add_endpoint("images", _function(tag_images, _rgb(None, "images")))
+    archive.add_endpoint("images", _function(tag_images, _pixels(None, "images")))
     archive.add_endpoint("views", views_signature)
     return archive
 
@@ -129,8 +129,8 @@ def _zero_unless(decoded: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     return tf.where(tf.reshape(decoded, (-1,) + (1,) * (values.shape.rank - 1)), values, tf.zeros_like(values))
 
 
-def _rgb(size: int | None, name: str | None = None) -> tf.TensorSpec:
-    return tf.TensorSpec((None, size, size, 3), tf.uint8, name)
+def _pixels(size: int | None, name: str | None = None) -> tf.TensorSpec:
+    return tf.TensorSpec((None, size, size, 1 if name == "mask" else 3), tf.uint8, name)
 
 
 def _function(function: Any, *signature: Any) -> Any:

@@ -14,7 +14,7 @@ from keras_sister.data.views import ViewStore
 from keras_sister.losses import MaskedAttributeLoss
 from keras_sister.metrics import AttributeAccuracy
 from keras_sister.schema import Schema
-from keras_sister.segmentation.compositing import composite
+from keras_sister.segmentation.compositing import model_views
 from keras_sister.training.fit import best_epoch, fit
 from keras_sister.training.run import OnEvent, Run
 
@@ -105,9 +105,6 @@ def model_inputs(pairs: ViewPairs, experiment: Experiment) -> dict[str, tf.Tenso
     """What the system looks at, by view, made from a batch of view pairs.
 
     Returns:
-        For each of `experiment.views` an uint8 tensor, shape (batch, size, size, 3), RGB.
+        For each of `experiment.views` an uint8 tensor, shape (batch, size, size, 3), RGB, or 1 for a mask.
     """
-    inputs = {"photo": pairs["photo"]}
-    if "segmented" in experiment.views:
-        inputs["segmented"] = composite(pairs["photo"], pairs["mask"], experiment.background)
-    return {view: inputs[view] for view in experiment.views}
+    return model_views(pairs["photo"], pairs.get("mask"), experiment.views, experiment.background)

@@ -1,0 +1,81 @@
+import csv
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_sister.evaluation.paired import corrected_t_test
+from keras_sister.reproduction.page import to_markdown
+from keras_sister.reproduction.picture import draw
+from keras_sister.reproduction.plan import TABLES, make_plan
+from keras_sister.reproduction.results import to_csv
+
+from .runs import dataset, results
+
+SEGMENTERS = {"fcn8s-voc": "fcn", "deeplab-cfpd": "deeplab"}
+FULL = dataset(1856)
+
+
+def cells_of(markdown: str, label: str) -> list[str]:
+    (line,) = [line for line in markdown.splitlines() if line.startswith(f"| {label} |")]
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_ours_stand_beside_the_papers():
+    plan = make_plan("twin", FULL, segmenters=SEGMENTERS)
+    found = results(plan, FULL)
+    page = to_markdown(found)
+    maccs = 100 * found.predictions["twin-resnet101"].fold_maccs()
+    assert cells_of(page, "") == ["", "Sister-A", "paper", "Symmetric twin", "paper"]
+    row = cells_of(page, "resnet101")
+    assert row[3:5] == [f"{maccs.mean():.2f} ± {maccs.std(ddof=1):.2f}", "91.59"]
+    assert "not the paper's" not in page
+
+
+def test_a_table_of_other_settings_says_so_and_has_no_number_of_the_paper():
+    plan = make_plan("twin", FULL, settings={"folds": 4}, segmenters=SEGMENTERS)
+    page, table = (form(results(plan, FULL)) for form in (to_markdown, to_csv))
+    assert "These are not the paper's settings, and its numbers are not comparable" in page
+    assert "`folds` is 4 throughout, not 16." in page
+    assert "91.73" not in page
+    assert {row["paper"] for row in csv.DictReader(io.StringIO(table))} == {""}
+
+
+def test_differences_are_those_of_the_paired_tests():
+    found = results(make_plan("table3", FULL, segmenters=SEGMENTERS), FULL)
+    maccs = [found.predictions[cell.name].fold_maccs() for cell in found.plan.rows[0]]
+    page = to_markdown(found)
+    expected = corrected_t_test(maccs[2] - maccs[0], test_share=1 / 15)
+    row = cells_of(page, "Element-wise gate (Add) (resnet50) − Baseline (resnet50)")
+    assert row[1] == f"{100 * expected.estimate:+.2f} [{100 * expected.low:+.2f}, {100 * expected.high:+.2f}]"
+    p_values = [corrected_t_test(m - maccs[0], test_share=1 / 15).p for m in maccs[1:]]
+    smallest = int(np.argmin(p_values))
+    assert found.adjusted()[smallest] == pytest.approx(min(1, 3 * p_values[smallest]))
+
+
+def test_every_system_is_compared_with_the_first():
+    few = dataset(200)
+    found = results(make_plan("systems", few, segmenters=SEGMENTERS), few)
+    assert [c.second for c in found.comparisons] == [row[0].row for row in found.plan.rows[1:]]
+    assert {c.first for c in found.comparisons} == {"baseline"}
+
+
+def test_figures_show_accuracies():
+    found = results(make_plan("figure4", FULL, segmenters=SEGMENTERS), FULL)
+    expected = [f"{100 * found.predictions[cell.name].accuracies()['neckline']:.2f}" for cell in found.plan.rows[0]]
+    page = to_markdown(found)
+    assert cells_of(page, "neckline")[1:4] == expected
+    assert "without numbers" in page
+    rows = list(csv.DictReader(io.StringIO(to_csv(found))))
+    shown = [row["ours"] for row in rows if row["score"] == "accuracy of neckline"]
+    assert [f"{float(number):.2f}" for number in shown] == expected
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_table_has_a_picture(table, tmp_path):
+    draw(results(make_plan(table, FULL, segmenters=SEGMENTERS), FULL), tmp_path / "table.png")
+    with Image.open(tmp_path / "table.png") as picture:
+        colors = np.asarray(picture.convert("RGB")).reshape(-1, 3)
+    assert len(np.unique(colors, axis=0)) > 20
+    assert (colors != 255).any(axis=1).mean() > 0.01

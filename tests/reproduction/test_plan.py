@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+
+from keras_sister.config import Experiment
+from keras_sister.errors import InputError
+from keras_sister.reproduction.plan import TABLES, make_plan
+
+from .runs import dataset
+
+FULL = dataset(1856)
+SEGMENTERS = {"fcn8s-voc": "fcn", "deeplab-cfpd": "deeplab"}
+
+# The paper's tables, row by row: MACC in %.
+PAPER = {
+    "table1": [[90.43, 90.45, 91.06]],
+    "table2": [[91.40, 91.63, 91.62], [91.66, 91.73, 90.50], [91.65, 91.91, 90.97]],
+    "table3": [[91.40, 90.12, 90.32, 90.43]],
+    "twin": [[91.73, 91.59]],
+}
+
+
+@pytest.mark.parametrize("table", PAPER)
+def test_the_papers_numbers_stand_where_the_paper_has_them(table):
+    plan = make_plan(table, FULL, segmenters=SEGMENTERS)
+    assert [[cell.paper for cell in row] for row in plan.rows] == PAPER[table]
+    assert plan.departures == []
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_table_can_be_planned_in_full(table):
+    plan = make_plan(table, FULL, segmenters=SEGMENTERS)
+    for cell in plan.cells:
+        e = cell.experiment
+        assert (e.folds, e.size, e.learning_rate, e.weights, e.trainable) == (16, 224, 1e-5, "imagenet", "all")
+        assert cell.name == f"{e.system}-{e.backbone}" or e.system == "segmented"
+
+
+def test_settings_are_those_of_the_paper():
+    cells = {c.name: c.experiment for table in PAPER for c in make_plan(table, FULL, segmenters=SEGMENTERS).cells}
+    shared = {"weights": "imagenet", "epochs": 20}
+    expected = {
+        "segmented-v3-black": {"backbone": "resnet50", "batch": 64, "segmenter": "deeplab", "background": "black"},
+        "segmented-v3-white": {"backbone": "resnet50", "batch": 64, "segmenter": "deeplab"},
+        "segmented-fcn-white": {"backbone": "resnet50", "batch": 64, "segmenter": "fcn"},
+        "baseline-resnet50": {"batch": 64},
+        "baseline-resnet101": {"backbone": "resnet101", "batch": 32},
+        "baseline-resnet152": {"backbone": "resnet152", "batch": 32},
+        **{f"sister_{x}-resnet50": {"batch": 32, "segmenter": "fcn"} for x in "ab"},
+        **{f"sister_{x}-resnet101": {"backbone": "resnet101", "batch": 32, "segmenter": "fcn"} for x in "ab"},
+        **{f"sister_{x}-resnet152": {"backbone": "resnet152", "batch": 16, "segmenter": "fcn"} for x in "ab"},
+        "twin-resnet101": {"backbone": "resnet101", "batch": 32, "segmenter": "fcn"},
+        **{f"gate_{g}-resnet50": {"batch": 32, "segmenter": "fcn"} for g in ("single", "add", "concat")},
+    }
+    assert cells == {
+        name: Experiment(system=name.partition("-")[0], **{**shared, **settings}) for name, settings in expected.items()
+    }
+
+
+def test_another_setting_takes_the_papers_numbers_away():
+    settings = {"backbone": "resnet_mini", "folds": 4, "weights": "none"}
+    plan = make_plan("table2", FULL, settings=settings, segmenters=SEGMENTERS)
+    assert {cell.paper for cell in plan.cells} == {None}
+    assert plan.departures == [
+        "`backbone` is resnet_mini throughout, not resnet50 or resnet101 or resnet152.",
+        "`folds` is 4 throughout, not 16.",
+        "`weights` is none throughout, not imagenet.",
+    ]
+    assert all(cell.experiment.folds == 4 for cell in plan.cells)
+    # The batch still differs from row to row, so two of the three are left apart.
+    assert [[cell.experiment.batch for cell in row] for row in plan.rows] == [[64, 32, 32], [32, 32, 32], [32, 16, 16]]
+    paper = {cell.name for cell in make_plan("table2", FULL, segmenters=SEGMENTERS).cells}
+    assert not paper & {cell.name for cell in plan.cells}  # nor may its run folders be taken
+
+
+def test_rows_that_become_one_are_shown_once():
+    plan = make_plan("table2", FULL, settings={"backbone": "resnet_mini", "batch": 8}, segmenters=SEGMENTERS)
+    assert [[cell.row for cell in row] for row in plan.rows] == [["resnet_mini"] * 3]
+
+
+def test_where_things_lie_is_no_departure():
+    settings = {"seed": 3, "weights": {"resnet50": "r50.h5"}, "segmenter": "masks:m", "folds": 16}
+    plan = make_plan("table3", FULL, settings=settings)
+    assert plan.departures == []
+    assert plan.rows[0][1].experiment.segmenter == "masks:m"
+    assert plan.rows[0][0].experiment.segmenter is None  # the baseline looks at no mask
+
+
+def test_one_segmenter_in_place_of_two_is_a_departure():
+    plan = make_plan("table1", FULL, settings={"segmenter": "masks:m"})
+    assert plan.departures == ["`segmenter` is masks:m throughout, not deeplab-cfpd or fcn8s-voc."]
+    assert len(plan.cells) == 2  # V3-White and FCN-White are the same now
+
+
+def test_other_photos_are_a_departure():
+    plan = make_plan("figure5", dataset(40), segmenters=SEGMENTERS)
+    assert plan.departures == ["The photos are not DCSA's 1,856, but 40 photos with 26 attributes."]
+    assert plan.attributes == FULL.schema.names
+
+
+@pytest.mark.parametrize(
+    ("table", "more", "fault"),
+    [
+        ("table9", {}, "table must be one of table1"),
+        ("table1", {"segmenters": {"fcn8s-voc": "fcn"}}, "deeplab-cfpd, which is DeepLab.*CFPD.*--segmenter"),
+        ("table2", {"segmenters": SEGMENTERS, "settings": {"folds": 1}}, "folds must be"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused(table, more, fault):
+    with pytest.raises(InputError, match=fault):
+        make_plan(table, FULL, **more)
+
+
+def test_a_figure_of_attributes_that_are_not_there_is_refused():
+    few = dataset(20)
+    schema = type(few.schema)(few.schema.attributes[:5])
+    with pytest.raises(InputError, match="Figure 4 shows category"):
+        make_plan("figure4", type(few)(schema, few.photos, np.zeros((20, 5), np.int8)), segmenters=SEGMENTERS)
