@@ -1,4 +1,4 @@
-"""One functional builder for each system of the paper, reading top-down like its drawing.
+"""One functional builder for each system of the paper, and one of our own, reading top-down like its drawing.
 
 photo ────── backbone ── max pool ── 1,024 ─┐
                                             ├─ fusion ── scores        sister_a, twin, gate_*
@@ -18,6 +18,7 @@ from keras_sister.models.gated import gate_add as gate_add
 from keras_sister.models.gated import gate_concat as gate_concat
 from keras_sister.models.gated import gate_single as gate_single
 from keras_sister.models.gated import gated as gated
+from keras_sister.models.masked import masked as masked
 from keras_sister.models.sister_a import sister_a as sister_a
 from keras_sister.models.sister_a import twin as twin
 from keras_sister.models.sister_b import sister_b as sister_b
@@ -32,6 +33,7 @@ SYSTEMS: dict[str, Callable[..., keras.Model]] = {
     "gate_single": gate_single,
     "gate_add": gate_add,
     "gate_concat": gate_concat,
+    "masked": masked,
 }
 """The builder of each system in `keras_sister.config.SYSTEMS`."""
 
@@ -57,7 +59,7 @@ def build(
 
     Returns:
         A ``keras.Model`` that takes a dict of the system's views, each (batch, size, size, 3), RGB, 0–255, uint8 or
-        float, and gives float32 logits (batch, schema.n_logits).
+        float, or a mask (batch, size, size, 1), and gives float32 logits (batch, schema.n_logits).
 
     Raises:
         InputError: for an unknown system or backbone, or weights that cannot be had or do not fit.

@@ -14,6 +14,9 @@ VIEWS = {
     view: np.random.default_rng(seed).integers(0, 256, (3, 40, 40, 3)).astype(np.uint8)
     for seed, view in enumerate(("photo", "segmented"))
 }
+VIEWS["mask"] = np.zeros((3, 40, 40, 1), np.uint8)
+VIEWS["mask"][0, 8:, 4:24] = 255
+VIEWS["mask"][1, :30, 20:] = 200  # and nobody in the third
 
 
 def views_of(system: str) -> dict[str, np.ndarray]:

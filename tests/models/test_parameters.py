@@ -38,6 +38,7 @@ HEADS = {
     "gate_single": 2 * HIDDEN + (2048 * 1 + 1) + SCORES,
     "gate_add": 2 * HIDDEN + (2048 * 1024 + 1024) + SCORES,
     "gate_concat": 2 * HIDDEN + (2048 * 1024 + 1024) + 2048 * 36 + 36,
+    "masked": 2 * HIDDEN + SCORES,
 }
 
 
