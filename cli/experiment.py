@@ -39,7 +39,9 @@ _SETTINGS = {
         show_default="imagenet",
     ),
     "size": _setting(int, "Height and width of the model's input in pixels."),
-    "segmenter": _setting(str, "Where person masks come from: a folder of 'segment train', or masks:FOLDER."),
+    "segmenter": _setting(
+        str, "Where person masks come from: selfie, selfie:FILE, a folder of 'segment train', or masks:FOLDER."
+    ),
     "background": _setting(click.Choice(BACKGROUNDS), "What the background is painted over with."),
     "trainable": _setting(click.Choice(TRAINABLE), "Fine-tune everything, or the head alone."),
     "augment": _setting(bool, "Flip, shift and light training photos at random.", is_flag=True),

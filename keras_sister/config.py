@@ -46,6 +46,9 @@ BACKBONES = (
 """The backbones that `keras_sister.backbones.build` knows: those of ``keras.applications`` by its own names, and a
 small one of ours that learns from scratch."""
 
+SEGMENTERS = ("selfie", "masks")
+"""The kinds of segmenters, as in ``masks:FOLDER``; what is none of them is a folder made by ``segment train``."""
+
 BACKGROUNDS = ("white", "black")
 """What the background of a segmented photo is painted over with."""
 
@@ -67,8 +70,8 @@ class Experiment:
         weights: what the towers start from: ``imagenet``, ``none``, a file of weights for every tower, or a file for
             each backbone by name, ``{"resnet101": FILE, "resnet50": FILE}``.
         size: height and width of the model's input, in pixels.
-        segmenter: where person masks come from: ``masks:FOLDER`` or a folder made by ``segment train``; None where
-            the system looks at whole photos only.
+        segmenter: where person masks come from, if the system needs them: ``selfie``, ``selfie:FILE``,
+            ``masks:FOLDER``, or a folder made by ``segment train``. The paper has FCN-8s.
         background: what the segmented photo's background is painted over with.
         trainable: ``all`` or ``head``.
         augment: flip, shift and light the training photos at random.
@@ -92,7 +95,7 @@ class Experiment:
     small: str = "resnet50"
     weights: str | dict[str, str] = "imagenet"
     size: int = 224
-    segmenter: str | None = None
+    segmenter: str = "selfie"
     background: str = "white"
     trainable: str = "all"
     augment: bool = False
@@ -116,7 +119,7 @@ class Experiment:
         _integer("batch", self.batch, 1, 65_536)
         _integer("seed", self.seed, 0, 2**31 - 1)
         _typed("augment", self.augment, bool)
-        _typed("segmenter", self.segmenter, str | None)
+        _typed("segmenter", self.segmenter, str)
         if not isinstance(self.learning_rate, float) or not 0 < self.learning_rate < 1:
             raise InputError(f"learning_rate must be a number between 0 and 1. Received: {self.learning_rate!r}")
         if isinstance(self.weights, dict):
@@ -125,11 +128,6 @@ class Experiment:
                 _typed(f"weights of {backbone}", file, str)
         else:
             _typed("weights", self.weights, str)
-        if self.needs_masks and self.segmenter is None:
-            raise InputError(
-                f"system {self.system} looks at the person and needs a segmenter: masks:FOLDER, or a folder made by"
-                " 'sister-keras segment train'."
-            )
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -148,10 +146,11 @@ class Experiment:
             weights = {backbone: str(Path(file).absolute()) for backbone, file in weights.items()}
         elif weights not in ("imagenet", "none"):
             weights = str(Path(weights).absolute())
-        segmenter = self.segmenter
-        if segmenter is not None:
-            kind, colon, place = segmenter.rpartition(":")
-            segmenter = f"{kind}{colon}{Path(place).absolute()}"
+        kind, colon, place = self.segmenter.partition(":")
+        if kind in SEGMENTERS:
+            segmenter = f"{kind}:{Path(place).absolute()}" if colon else kind
+        else:
+            segmenter = str(Path(self.segmenter).absolute())
         return replace(self, weights=weights, segmenter=segmenter)
 
     def to_yaml(self) -> str:

@@ -52,11 +52,9 @@ def test_a_wrong_value_names_its_setting(setting, value):
         Experiment(**{setting: value})
 
 
-@pytest.mark.parametrize("system", [name for name, views in SYSTEMS.items() if "segmented" in views])
-def test_a_system_that_looks_at_the_segmented_photo_needs_a_segmenter(system):
-    with pytest.raises(InputError, match=f"{system}.*masks:FOLDER"):
-        Experiment(system=system)
-    assert "segmented" in Experiment(system=system, segmenter="masks:m").views
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_system_but_the_baseline_needs_masks(system):
+    assert Experiment(system=system).needs_masks == (system != "baseline")
 
 
 @pytest.mark.parametrize(
@@ -102,6 +100,8 @@ def test_places_become_absolute(tmp_path, monkeypatch):
     assert made.segmenter == f"masks:{tmp_path / 'm'}"
     assert made.weights == {"resnet50": str(tmp_path / "w.h5")}
     assert Experiment(segmenter="fcn").absolute().segmenter == str(tmp_path / "fcn")
+    assert Experiment(segmenter="my:fcn").absolute().segmenter == str(tmp_path / "my:fcn")
+    assert Experiment(segmenter="selfie:s.tflite").absolute().segmenter == f"selfie:{tmp_path / 's.tflite'}"
     assert Experiment().absolute() == Experiment()
     assert Experiment(weights="none").absolute().weights == "none"
     assert made.absolute() == made

@@ -13,7 +13,6 @@ twice), a killed one loses its last block only, and a photo whose bytes changed 
 import hashlib
 import io
 import json
-import os
 import shutil
 import time
 import uuid
@@ -24,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 import tensorflow as tf
 from PIL import Image
 
+from keras_sister.cache import cache_folder
 from keras_sister.data import images
 from keras_sister.errors import InputError
 from keras_sister.segmenter import Segmenter
@@ -36,11 +35,6 @@ BLOCK = 64
 """Photos a block: what a killed build loses at most."""
 
 _STALE = 24 * 3600  # an unfinished block this many seconds old belongs to a build that was killed
-
-
-def cache_folder() -> Path:
-    """Where view stores lie: ``$KERAS_SISTER_CACHE``, or the user's cache folder."""
-    return Path(os.environ.get("KERAS_SISTER_CACHE") or platformdirs.user_cache_dir("keras-sister"))
 
 
 def content_hash(photo: Path) -> str:

@@ -121,9 +121,8 @@ def _read(name: str) -> dict[str, Any]:
 def _experiment(name: str, table: str, settings: Mapping[str, Any], segmenters: Mapping[str, str]) -> Experiment:
     paper = _paper_settings(name)
     ours = {**paper, **settings}
-    looks = SYSTEMS[ours["system"]]
-    if looks == ("photo",):
-        ours["segmenter"] = None
+    if SYSTEMS[ours["system"]] == ("photo",):
+        del ours["segmenter"]  # no mask is looked at, and runs are to be one wherever the segmenter lies
     elif "segmenter" not in settings:
         wanted = paper["segmenter"]
         if wanted not in segmenters:

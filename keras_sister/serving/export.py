@@ -156,7 +156,7 @@ def export_model(
 
 
 def _open_segmenter(run: Run, spec: str | None) -> Segmenter:
-    chosen = spec or str(run.experiment.segmenter)
+    chosen = spec or run.experiment.segmenter
     segmenter = open_segmenter(chosen)
     if not spec and segmenter.fingerprint != run.read("views.json")["fingerprint"]:
         raise InputError(f"{chosen}: changed since {run.folder} was trained; put it back, or name one by --segmenter.")

@@ -71,7 +71,9 @@ def test_mistakes_are_one_line_and_name_the_file(tmp_path, dataset_folder):
         ("cv", empty): str(empty / "images"),
         ("cv", dataset_folder, "--config", settings): "'epoch' is not a setting; did you mean 'epochs'?",
         ("cv", dataset_folder, "--config", tmp_path / "no.yaml"): "no.yaml",
-        ("cv", dataset_folder, "--system", "sister_a"): "needs a segmenter",
+        ("cv", dataset_folder, "--segmenter", "selfie:no.tflite", "--system=sister_a", "--out", tmp_path / "o"): (
+            "no.tflite: no such file"
+        ),
         ("cv", dataset_folder, "--folds", "1"): "folds must be a whole number from 2",
         ("cv", dataset_folder, "--learning-rate", "3"): "learning_rate",
         ("cv", dataset_folder, "--weights", "resnet50=a", "--weights", "none"): "--weights",

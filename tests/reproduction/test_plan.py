@@ -82,7 +82,7 @@ def test_where_things_lie_is_no_departure():
     plan = make_plan("table3", FULL, settings=settings)
     assert plan.departures == []
     assert plan.rows[0][1].experiment.segmenter == "masks:m"
-    assert plan.rows[0][0].experiment.segmenter is None  # the baseline looks at no mask
+    assert plan.rows[0][0].experiment == Experiment(batch=64, seed=3, weights={"resnet50": "r50.h5"})  # no masks
 
 
 def test_one_segmenter_in_place_of_two_is_a_departure():
