@@ -1,4 +1,4 @@
-"""Masked: one tower, two views. Not in the paper."""
+"""Masked: one tower that is told where the person is. Not in the paper."""
 
 from pathlib import Path
 
@@ -15,12 +15,17 @@ def masked(
     backbone: str | keras.Model = "resnet50",
     weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
+    whole: bool = False,
 ) -> keras.Model:
-    """Look once and pool twice: the backbone's map is pooled over all and over the person, and fused as in Sister-A.
+    """The baseline, pooled over the person: the backbone looks at the whole photo, what lies behind does not count.
+
+    On drawn photos this is as good as Sister-A at the cost of the baseline; docs/systems.md has the numbers, and what
+    else was tried.
 
     Args:
         schema: of the logits.
         backbone, weights, size: as `keras_sister.backbones.build` takes them.
+        whole: pool over the whole photo as well, with 1,024 units for each, added as in Sister-A.
 
     Returns:
         A ``keras.Model``: ``photo`` (batch, size, size, 3), RGB, and ``mask`` (batch, size, size, 1), 255 = surely
@@ -33,10 +38,11 @@ def masked(
     """
     photo, features = feature_map("photo", backbone, weights=weights, size=size)  # (batch, height, width, channels)
     mask = keras.Input((size, size, 1), name="mask")
-    a = keras.layers.GlobalMaxPooling2D(name="photo_pool")(features)
-    b = MaskedMaxPooling2D(name="person_pool")([features, mask])
-    a = keras.layers.Dense(1024, activation="relu", name="photo_features")(a)
-    b = keras.layers.Dense(1024, activation="relu", name="person_features")(b)
-    x = keras.layers.Add(name="fusion")([a, b])
+    x = MaskedMaxPooling2D(name="person_pool")([features, mask])
+    x = keras.layers.Dense(1024, activation="relu", name="person_features")(x)
+    if whole:
+        everything = keras.layers.GlobalMaxPooling2D(name="photo_pool")(features)
+        everything = keras.layers.Dense(1024, activation="relu", name="photo_features")(everything)
+        x = keras.layers.Add(name="fusion")([everything, x])
     logits = keras.layers.Dense(schema.n_logits, dtype="float32", name="logits")(x)
     return keras.Model({"photo": photo, "mask": mask}, logits, name="masked")

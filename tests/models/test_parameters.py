@@ -38,7 +38,7 @@ HEADS = {
     "gate_single": 2 * HIDDEN + (2048 * 1 + 1) + SCORES,
     "gate_add": 2 * HIDDEN + (2048 * 1024 + 1024) + SCORES,
     "gate_concat": 2 * HIDDEN + (2048 * 1024 + 1024) + 2048 * 36 + 36,
-    "masked": 2 * HIDDEN + SCORES,
+    "masked": HIDDEN + SCORES,
 }
 
 
@@ -66,6 +66,11 @@ def test_the_papers_networks(system, networks, towers):
 def test_what_follows_the_towers(system, wide):
     model = models.build(system, DCSA, backbone=wide, small=wide, weights="none", size=32)
     assert model.count_params() == HEADS[system]
+
+
+def test_masked_that_looks_at_everything_as_well(wide):
+    model = models.masked(DCSA, backbone=wide, weights="none", size=32, whole=True)
+    assert model.count_params() == 2 * HIDDEN + SCORES
 
 
 def test_a_gate_on_pooled_vectors_leaves_the_hidden_layers_out(wide):

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Every system on drawn photos: the table of docs/systems.md. The segmenter learns from other photos than the systems.
+# Usage: scripts/street_table.sh [FOLDER]; what is there already is not made again.
+set -euo pipefail
+folder=${1:-street-table}
+mkdir -p "$folder"
+cd "$folder"
+
+[ -d photos ] || sister-keras data street photos --photos 400 --seed 0
+[ -d others ] || sister-keras data street others --photos 400 --seed 1
+[ -f fcn/segmenter.json ] || sister-keras segment train others --out fcn --size 96 --epochs 8 --resume
+sister-keras reproduce systems photos --segmenter fcn --out . \
+    --backbone resnet_mini --small resnet_mini --weights none --size 72 \
+    --folds 8 --epochs 16 --batch 16 --learning-rate 1e-3 --augment
