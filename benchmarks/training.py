@@ -16,8 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_sister import models
-from keras_sister.data import images
+from keras_sister import images, models
 from keras_sister.data.pipeline import evaluation_batches
 from keras_sister.data.street import write
 from keras_sister.data.views import Views, ViewStore

@@ -26,8 +26,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from keras_sister import images
 from keras_sister.cache import cache_folder
-from keras_sister.data import images
 from keras_sister.errors import InputError
 from keras_sister.segmenter import Segmenter
 

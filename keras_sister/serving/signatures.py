@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_sister.data import images as pixels
+from keras_sister import images as pixels
 from keras_sister.errors import InputError
 from keras_sister.layers import AttributeProbabilities
 from keras_sister.schema import Schema

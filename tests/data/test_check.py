@@ -9,7 +9,7 @@ from PIL import Image
 
 from keras_sister.data import dcsa
 from keras_sister.data.check import check
-from keras_sister.data.images import decode
+from keras_sister.images import decode
 from keras_sister.schema import DCSA, UNKNOWN
 
 from ..conftest import draw_dataset

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_sister.data import images
+from keras_sister import images
 from keras_sister.data.views import BLOCK, ViewStore, content_hash
 from keras_sister.errors import InputError
 

@@ -7,8 +7,8 @@ import pytest
 import keras_sister.models  # noqa: F401 - registers the layers
 from keras_sister.config import Experiment
 from keras_sister.data import dcsa
-from keras_sister.data.images import decode, resize
 from keras_sister.errors import InputError
+from keras_sister.images import decode, resize
 from keras_sister.schema import DCSA
 from keras_sister.training.final import recipe, train
 from keras_sister.training.run import Run

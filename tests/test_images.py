@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_sister.data.images import decode, resize
+from keras_sister.images import decode, resize
 
 
 def photo_like(height: int, width: int) -> Image.Image:
