@@ -1,11 +1,14 @@
-"""``sister-keras segment``: train a segmenter."""
+"""``sister-keras segment``: train segmenters, use them, and look at what they find."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .progress import RunProgress
+from keras_sister.config import BACKGROUNDS
+
+from .progress import RunProgress, count
 from .quiet import import_tensorflow
 
 
@@ -59,3 +62,121 @@ def train(dataset: Path, masks: Path | None, out: Path, resume: bool, **settings
     for name in ("pixel_accuracy", "mean_iou", "person_iou"):
         click.echo(f"{name.replace('_', ' '):<30}{100 * scores[name]:>8.2f}{100 * scores['background'][name]:>15.2f}")
     click.echo(f"\nNext: --segmenter {out}")
+
+
+_segmenter = click.option(
+    "--segmenter",
+    default="selfie",
+    show_default=True,
+    help="Who finds the person: selfie, a folder of 'segment train', or masks:FOLDER.",
+)
+_weights = click.option("--weights", type=click.Path(path_type=Path), help="File of the segmenter's weights.")
+
+
+@segment.command()
+@click.argument("photos", metavar="PHOTO…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_segmenter
+@_weights
+@click.option("--background", type=click.Choice(BACKGROUNDS), default="white", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for cutouts/ and masks/.")
+@click.pass_context
+def apply(
+    context: click.Context,
+    photos: tuple[Path, ...],
+    segmenter: str,
+    weights: Path | None,
+    background: str,
+    out: Path,
+) -> None:
+    """Cut the person out of PHOTOs, files or folders of them.
+
+    A photo in which nobody is found stays whole. One that cannot be read is passed over and reported; the exit code is
+    then 1.
+
+    \b
+    sister-keras segment apply me.jpg holiday --out cut
+    """
+    import_tensorflow()
+    from keras_sister.images import photos_in
+    from keras_sister.segmentation import open_segmenter
+    from keras_sister.segmentation.cutouts import write_cutouts
+
+    files = photos_in(photos)
+    with count("photos", len(files)) as advance:
+        opened = open_segmenter(_spec(segmenter, weights))
+        done = write_cutouts(opened, files, out, background=background, on_photo=advance)
+    for error in done.errors:
+        click.echo(error, err=True)
+    for photo in done.without_person:
+        click.echo(f"{photo}: nobody found, left whole", err=True)
+    click.echo(f"{done.written} photos in {out / 'cutouts'}, their masks in {out / 'masks'}")
+    context.exit(int(bool(done.errors)))
+
+
+@segment.command()
+@click.argument("photos", metavar="PHOTO…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_segmenter
+@_weights
+@click.option("--out", type=click.Path(path_type=Path), default="sheet.png", show_default=True, help="The picture.")
+def preview(photos: tuple[Path, ...], segmenter: str, weights: Path | None, out: Path) -> None:
+    """Draw a contact sheet of PHOTOs, files or folders: photo, mask, and the person on white and on black.
+
+    \b
+    sister-keras segment preview me.jpg you.jpg --out sheet.png
+    sister-keras segment preview street/images --segmenter masks:street/masks
+    """
+    import_tensorflow()
+    from keras_sister.images import photos_in
+    from keras_sister.segmentation import open_segmenter
+    from keras_sister.segmentation.contact_sheet import contact_sheet
+    from keras_sister.segmentation.photo import segment_photo
+
+    files = photos_in(photos)
+    opened = open_segmenter(_spec(segmenter, weights))
+    with count("photos", len(files)) as advance:
+        found = []
+        for file in files:
+            found.append(segment_photo(opened, file))
+            advance()
+    contact_sheet(found).save(out)
+    click.echo(f"{out}: {len(found)} photos, nobody found in {sum(not photo.person.any() for photo in found)}")
+
+
+@segment.command()
+@click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
+@_segmenter
+@_weights
+@click.option("--masks", type=click.Path(path_type=Path), help="Folder of the true masks.  [default: DIR/masks]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def evaluate(dataset: Path, segmenter: str, weights: Path | None, masks: Path | None, as_json: bool) -> None:
+    """Compare what a segmenter finds in the photos in DIR with their true masks.
+
+    \b
+    sister-keras segment evaluate street
+    sister-keras segment evaluate street --segmenter fcn
+    """
+    import_tensorflow()
+    from keras_sister.data import dcsa
+    from keras_sister.segmentation import open_segmenter
+    from keras_sister.segmentation.mask_scores import MaskScores
+    from keras_sister.segmentation.masks import MaskFolder
+    from keras_sister.segmentation.photo import segment_photo
+
+    photos = dcsa.load(dataset).photos
+    truth, opened = MaskFolder(masks or dataset / "masks"), open_segmenter(_spec(segmenter, weights))
+    scores = MaskScores()
+    with count("photos", len(photos)) as advance:
+        for photo in photos:
+            scores.add(segment_photo(truth, photo).person, segment_photo(opened, photo).person)
+            advance()
+    result = {"photos": len(photos), **scores.result()}
+    if as_json:
+        click.echo(json.dumps(result, indent=1))
+        return
+    click.echo(f"On {len(photos)} photos, %")
+    for name in ("pixel_accuracy", "mean_iou", "person_iou", "boundary_f"):
+        click.echo(f"{name.replace('_', ' '):<16}{100 * result[name]:>8.2f}")
+
+
+def _spec(segmenter: str, weights: Path | None) -> str:
+    return segmenter if weights is None else f"{segmenter}:{weights}"

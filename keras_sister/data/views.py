@@ -11,12 +11,10 @@ twice), a killed one loses its last block only, and a photo whose bytes changed 
 """
 
 import hashlib
-import io
 import json
 import shutil
 import time
 import uuid
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +22,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from keras_sister import images
 from keras_sister.cache import cache_folder
@@ -41,20 +38,9 @@ def content_hash(photo: Path) -> str:
     """The SHA-256 of a photo's bytes.
 
     Raises:
-        InputError: if the file is missing, no image, or claims more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``, naming
-            it.
+        InputError: as `keras_sister.images.read` does.
     """
-    try:
-        contents = photo.read_bytes()
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            Image.open(io.BytesIO(contents), formats=("JPEG", "PNG")).close()  # reads the header only
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InputError(f"{photo}: more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller.") from error
-    except OSError as error:
-        reason = error.strerror or "not a readable JPEG or PNG"
-        raise InputError(f"{photo}: {reason}. 'sister-keras data check' lists every such photo.") from error
-    return hashlib.sha256(contents).hexdigest()
+    return hashlib.sha256(images.read(photo)).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from keras_sister.data.views import Views, ViewStore
 from keras_sister.errors import InputError
 from keras_sister.segmentation.fcn8s import fcn8s
 from keras_sister.segmentation.fcn_folder import FcnSegmenter, save
+from keras_sister.segmentation.mask_scores import MaskScores
 from keras_sister.segmentation.masks import MaskFolder
 from keras_sister.training.fit import CHECKPOINT, WEIGHTS, fit
 from keras_sister.training.run import OnEvent, Run
@@ -74,8 +75,8 @@ def train_segmenter(
         on_event: told of progress.
 
     Returns:
-        The scores on the held-out photos (see `score`), those of a mask that is background everywhere under
-        ``background``, and the number of ``photos``.
+        The scores on the held-out photos (see `keras_sister.segmentation.mask_scores`), those of a mask that is
+        background everywhere under ``background``, and the number of ``photos``.
 
     Raises:
         InputError: if `out` is taken, or was begun with other settings, masks or another number of photos; if a mask
@@ -96,42 +97,16 @@ def train_segmenter(
             raise InputError("One photo is too few: one in five is held out to score the segmenter.")
 
         trained = FcnSegmenter(_fit(views, train, settings, out, on_event), size=settings.size)
-        truth = _truth(views, held_out)
-        found = np.concatenate([trained(views.photos([row])).numpy() for row in held_out])[..., 0] >= 0.5
-        scores = {
-            **score(truth, found),
-            "background": score(truth, np.zeros_like(truth)),
-            "photos": len(held_out),
-        }
+        ours, nothing = MaskScores(), MaskScores()
+        for row in held_out:
+            truth = views.masks([row])[0, ..., 0] >= 128
+            ours.add(truth, trained(views.photos([row])).numpy()[0, ..., 0] >= 0.5)
+            nothing.add(truth, np.zeros_like(truth))
+        scores = {**ours.result(), "background": nothing.result(), "photos": len(held_out)}
         save(out, trained, scores)
         for left in (CHECKPOINT, WEIGHTS):
             (out / left).unlink(missing_ok=True)
     return scores
-
-
-def score(truth: np.ndarray, found: np.ndarray) -> dict[str, float]:
-    """Compare person masks with the truth, over all their pixels together.
-
-    Args:
-        truth: bool array, shape (photos, height, width).
-        found: bool array of the same shape.
-
-    Returns:
-        ``pixel_accuracy``, ``person_iou``, and ``mean_iou`` of person and background, in [0, 1]; a class that is in
-        neither mask has an intersection over union of 1.
-    """
-    person, background = (_iou(truth, found), _iou(~truth, ~found))
-    accuracy = float((truth == found).mean())
-    return {"pixel_accuracy": accuracy, "person_iou": person, "mean_iou": (person + background) / 2}
-
-
-def _iou(a: np.ndarray, b: np.ndarray) -> float:
-    union = (a | b).sum()
-    return float((a & b).sum() / union) if union else 1.0
-
-
-def _truth(views: Views, rows: np.ndarray) -> np.ndarray:
-    return views.masks(rows)[..., 0] >= 128
 
 
 def _begin(run: Run, begun: dict[str, Any], *, resume: bool) -> None:

@@ -12,7 +12,7 @@ from keras_sister.data.views import ViewStore
 from keras_sister.errors import InputError
 from keras_sister.segmentation.fcn_folder import load
 from keras_sister.segmentation.masks import MaskFolder
-from keras_sister.training.segmenter import SegmenterSettings, score, train_segmenter
+from keras_sister.training.segmenter import SegmenterSettings, train_segmenter
 
 SETTINGS = SegmenterSettings(width=1 / 16, size=48, epochs=6, batch=4, learning_rate=3e-3)
 
@@ -65,19 +65,6 @@ def test_scores_are_those_of_the_saved_segmenter(trained, dataset_folder):
         assert reached["pixel_accuracy"] == pytest.approx(accuracy_score(truth, answer))
         assert reached["person_iou"] == pytest.approx(jaccard_score(truth, answer))
         assert reached["mean_iou"] == pytest.approx(jaccard_score(truth, answer, average="macro"))
-
-
-def test_scores_are_those_of_scikit_learn():
-    truth, found = np.random.default_rng(0).random((2, 3, 9, 8)) > 0.4
-    a, b = truth.ravel(), found.ravel()
-    expected = {
-        "pixel_accuracy": accuracy_score(a, b),
-        "person_iou": jaccard_score(a, b),
-        "mean_iou": jaccard_score(a, b, average="macro"),
-    }
-    assert score(truth, found) == pytest.approx(expected)
-    nobody = np.zeros((1, 4, 4), bool)
-    assert score(nobody, nobody) == {"pixel_accuracy": 1, "person_iou": 1, "mean_iou": 1}
 
 
 def test_interrupted_and_resumed_it_is_the_same_segmenter(trained, dataset_folder, tmp_path):

@@ -1,0 +1,48 @@
+"""A picture of what a segmenter finds: for every photo the photo, its mask, and both backgrounds."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageDraw, ImageFont
+
+from keras_sister.segmentation.compositing import composite
+from keras_sister.segmentation.photo import SegmentedPhoto
+
+_BOX = 180  # pixels a picture may be high and wide
+_GAP = 8
+_CAPTION = 20
+_TINT = np.array((255, 0, 90), np.float32)
+
+
+def contact_sheet(photos: Sequence[SegmentedPhoto]) -> Image.Image:
+    """Draw photos with their masks; two photos a line from the fifth on.
+
+    Args:
+        photos: at least one.
+
+    Returns:
+        A picture: for each photo the file's name and the share of person pixels above the photo, the photo with its
+        mask tinted, and the person on white and on black.
+    """
+    columns = 1 if len(photos) < 5 else 2
+    width, height = 4 * (_BOX + _GAP) + _GAP, _BOX + _CAPTION + _GAP
+    rows = -(-len(photos) // columns)
+    sheet = Image.new("RGB", (columns * width, rows * height + _GAP), (236, 236, 236))
+    draw = ImageDraw.Draw(sheet)
+    for i, photo in enumerate(photos):
+        left, top = (i % columns) * width + _GAP, (i // columns) * height + _GAP
+        found = f"{photo.person_share:.0%} person" if photo.person.any() else "nobody found"
+        draw.text((left, top), f"{photo.path.name}: {found}", fill=(20, 20, 20), font=ImageFont.load_default(13))
+        for j, picture in enumerate(_pictures(photo)):
+            picture.thumbnail((_BOX, _BOX))
+            sheet.paste(picture, (left + j * (_BOX + _GAP), top + _CAPTION))
+    return sheet
+
+
+def _pictures(photo: SegmentedPhoto) -> list[Image.Image]:
+    share = photo.mask.astype(np.float32) / 255 * 0.6
+    tinted = photo.pixels * (1 - share) + _TINT * share
+    pixels, masks = tf.constant(photo.pixels[None]), tf.constant(photo.mask[None])
+    cut = [composite(pixels, masks, background).numpy()[0] for background in ("white", "black")]
+    return [Image.fromarray(picture) for picture in (photo.pixels, np.round(tinted).astype(np.uint8), *cut)]

@@ -1,0 +1,94 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from cli.main import main
+
+
+def invoke(*arguments: object):
+    return CliRunner().invoke(main, ["segment", *map(str, arguments)])
+
+
+@pytest.fixture
+def masks(dataset_folder) -> str:
+    return f"masks:{dataset_folder / 'masks'}"
+
+
+def test_cut_out_photos_are_the_person_at_the_photos_own_size(dataset_folder, masks, tmp_path):
+    result = invoke("apply", dataset_folder / "images", "--segmenter", masks, "--background=black", "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "48 photos" in result.stdout
+    for name in ("000001", "000013"):
+        photo = np.asarray(Image.open(dataset_folder / "images" / f"{name}.jpg"))
+        person = np.asarray(Image.open(dataset_folder / "masks" / f"{name}.png")) >= 128
+        cutout = np.asarray(Image.open(tmp_path / "cutouts" / f"{name}.png"))
+        np.testing.assert_array_equal(cutout, np.where(person[..., None], photo, 0))
+        np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "masks" / f"{name}.png")) >= 128, person)
+    # What was written is a segmenter in its turn.
+    again = invoke("evaluate", dataset_folder, "--segmenter", f"masks:{tmp_path / 'masks'}", "--json")
+    scores = json.loads(again.stdout)
+    assert scores == {"photos": 48, "pixel_accuracy": 1, "person_iou": 1, "mean_iou": 1, "boundary_f": 1}
+
+
+def test_a_broken_photo_is_passed_over_and_told(dataset_folder, masks, tmp_path):
+    broken, whole = tmp_path / "000002.jpg", dataset_folder / "images" / "000001.jpg"
+    broken.write_bytes((dataset_folder / "images" / "000002.jpg").read_bytes()[:700])
+    result = invoke("apply", broken, tmp_path / "none.jpg", whole, "--segmenter", masks, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "000002.jpg: broken or truncated image" in result.stderr
+    assert "none.jpg: No such file" in result.stderr
+    assert [file.name for file in (tmp_path / "out" / "cutouts").iterdir()] == ["000001.png"]
+
+
+def test_nothing_is_written_over(dataset_folder, masks, tmp_path):
+    photo = dataset_folder / "images" / "000001.jpg"
+    arguments = ("apply", photo, "--segmenter", masks, "--out", tmp_path / "out")
+    assert invoke(*arguments).exit_code == 0
+    again = invoke(*arguments)
+    assert again.exit_code == 1
+    assert "000001.png: there already" in again.stderr
+    twice = invoke("apply", photo, photo, "--segmenter", masks, "--out", tmp_path / "more")
+    assert "000001: the name of two photos" in twice.stderr
+
+
+def test_a_photo_without_person_stays_whole_and_is_told(dataset_folder, tmp_path):
+    photo = dataset_folder / "images" / "000001.jpg"
+    (tmp_path / "masks").mkdir()
+    Image.new("L", (30, 30)).save(tmp_path / "masks" / "000001.png")
+    result = invoke("apply", photo, "--segmenter", f"masks:{tmp_path / 'masks'}", "--out", tmp_path / "out")
+    assert result.exit_code == 0
+    assert "000001.jpg: nobody found, left whole" in result.stderr
+    cutout = np.asarray(Image.open(tmp_path / "out" / "cutouts" / "000001.png"))
+    np.testing.assert_array_equal(cutout, np.asarray(Image.open(photo)))
+
+
+@pytest.mark.parametrize("photos", [1, 5])
+def test_the_contact_sheet_shows_every_photo_four_times(dataset_folder, masks, tmp_path, photos):
+    files = sorted((dataset_folder / "images").iterdir())[:photos]
+    result = invoke("preview", *files, "--segmenter", masks, "--out", tmp_path / "sheet.png")
+    assert result.exit_code == 0, result.output
+    assert f"{photos} photos, nobody found in 0" in result.stdout
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    assert sheet.shape[1] == (760 if photos < 5 else 2 * 760)
+    left, top, box, gap = 8, 28, 180, 8
+    pictures = [sheet[top : top + box, left + i * (box + gap) :][:, :60] for i in range(4)]
+    assert (pictures[2] == 255).all(axis=-1).mean() > 0.2
+    assert (pictures[3] == 0).all(axis=-1).mean() > 0.2
+    assert not np.array_equal(pictures[0], pictures[1])
+
+
+def test_mistakes_are_a_line(dataset_folder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for arguments, fault in {
+        ("preview", tmp_path / "empty"): "empty: no JPEG or PNG",
+        ("preview", dataset_folder / "images", "--weights", tmp_path / "x.tflite"): "x.tflite: no such file",
+        ("evaluate", dataset_folder, "--segmenter", "nobody"): "nobody: no segmenter; give selfie",
+        ("evaluate", dataset_folder, "--masks", Path("none"), "--segmenter", "x"): "none: no such folder",
+    }.items():
+        result = invoke(*arguments)
+        assert result.exit_code == 1, arguments
+        assert fault in " ".join(result.stderr.split())
