@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from keras_sister.config import (
     BACKBONES,
     BACKGROUNDS,
+    EDGES,
     PRECISIONS,
     SYSTEMS,
     TRAINABLE,
@@ -43,6 +44,9 @@ _SETTINGS = {
         str, "Where person masks come from: selfie, selfie:FILE, a folder of 'segment train', or masks:FOLDER."
     ),
     "background": _setting(click.Choice(BACKGROUNDS), "What the background is painted over with."),
+    "edges": _setting(click.Choice(EDGES), "How the person's edge is cut."),
+    "keep_largest": _setting(bool, "Forget all but the largest connected part of a mask.", is_flag=True),
+    "margin": _setting(int, "Pixels by which masks grow, at the segmenter's size."),
     "trainable": _setting(click.Choice(TRAINABLE), "Fine-tune everything, or the head alone."),
     "augment": _setting(bool, "Flip, shift and light training photos at random.", is_flag=True),
     "folds": _setting(int, "Folds of the cross-validation."),
@@ -70,7 +74,7 @@ def _with_settings(command: Callable, defaults: dict[str, Any]) -> Callable:
         if default is None:
             option["show_default"] = False
         flag = f"--{name.replace('_', '-')}"
-        command = click.option(f"{flag}/--no-{name}" if option.pop("is_flag", False) else flag, **option)(command)
+        command = click.option(f"{flag}/--no-{flag[2:]}" if option.pop("is_flag", False) else flag, **option)(command)
     return click.option(
         "--config",
         type=click.Path(dir_okay=False, path_type=Path),

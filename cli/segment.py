@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from keras_sister.config import BACKGROUNDS
+from keras_sister.config import BACKGROUNDS, EDGES
 
 from .progress import RunProgress, count
 from .quiet import import_tensorflow
@@ -71,13 +71,20 @@ _segmenter = click.option(
     help="Who finds the person: selfie, a folder of 'segment train', or masks:FOLDER.",
 )
 _weights = click.option("--weights", type=click.Path(path_type=Path), help="File of the segmenter's weights.")
+_largest = click.option("--keep-largest", is_flag=True, help="Forget all but the largest connected part of a mask.")
+_margin = click.option(
+    "--margin", type=click.IntRange(0, 100), default=0, show_default=True, help="Pixels by which masks grow."
+)
 
 
 @segment.command()
 @click.argument("photos", metavar="PHOTO…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @_segmenter
 @_weights
-@click.option("--background", type=click.Choice(BACKGROUNDS), default="white", show_default=True)
+@_largest
+@_margin
+@click.option("--background", type=click.Choice(BACKGROUNDS), default="white", show_default=True, help="Behind them.")
+@click.option("--edges", type=click.Choice(EDGES), default="hard", show_default=True, help="How edges are cut.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for cutouts/ and masks/.")
 @click.pass_context
 def apply(
@@ -85,7 +92,10 @@ def apply(
     photos: tuple[Path, ...],
     segmenter: str,
     weights: Path | None,
+    keep_largest: bool,
+    margin: int,
     background: str,
+    edges: str,
     out: Path,
 ) -> None:
     """Cut the person out of PHOTOs, files or folders of them.
@@ -103,8 +113,8 @@ def apply(
 
     files = photos_in(photos)
     with count("photos", len(files)) as advance:
-        opened = open_segmenter(_spec(segmenter, weights))
-        done = write_cutouts(opened, files, out, background=background, on_photo=advance)
+        opened = open_segmenter(_spec(segmenter, weights), keep_largest=keep_largest, margin=margin)
+        done = write_cutouts(opened, files, out, background=background, edges=edges, on_photo=advance)
     for error in done.errors:
         click.echo(error, err=True)
     for photo in done.without_person:
@@ -117,8 +127,12 @@ def apply(
 @click.argument("photos", metavar="PHOTO…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @_segmenter
 @_weights
+@_largest
+@_margin
 @click.option("--out", type=click.Path(path_type=Path), default="sheet.png", show_default=True, help="The picture.")
-def preview(photos: tuple[Path, ...], segmenter: str, weights: Path | None, out: Path) -> None:
+def preview(
+    photos: tuple[Path, ...], segmenter: str, weights: Path | None, keep_largest: bool, margin: int, out: Path
+) -> None:
     """Draw a contact sheet of PHOTOs, files or folders: photo, mask, and the person on white and on black.
 
     \b
@@ -132,7 +146,7 @@ def preview(photos: tuple[Path, ...], segmenter: str, weights: Path | None, out:
     from keras_sister.segmentation.photo import segment_photo
 
     files = photos_in(photos)
-    opened = open_segmenter(_spec(segmenter, weights))
+    opened = open_segmenter(_spec(segmenter, weights), keep_largest=keep_largest, margin=margin)
     with count("photos", len(files)) as advance:
         found = []
         for file in files:

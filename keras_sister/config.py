@@ -49,8 +49,11 @@ small one of ours that learns from scratch."""
 SEGMENTERS = ("selfie", "masks")
 """The kinds of segmenters, as in ``masks:FOLDER``; what is none of them is a folder made by ``segment train``."""
 
-BACKGROUNDS = ("white", "black")
-"""What the background of a segmented photo is painted over with."""
+BACKGROUNDS = ("white", "black", "mean", "blur")
+"""What the background of a segmented photo is painted over with; the paper has the first two."""
+
+EDGES = ("hard", "soft")
+"""How the person's edge is cut."""
 
 TRAINABLE = ("all", "head")
 """``all`` fine-tunes every weight; ``head`` keeps the towers frozen and trains what comes after them."""
@@ -73,6 +76,9 @@ class Experiment:
         segmenter: where person masks come from, if the system needs them: ``selfie``, ``selfie:FILE``,
             ``masks:FOLDER``, or a folder made by ``segment train``. The paper has FCN-8s.
         background: what the segmented photo's background is painted over with.
+        edges: ``hard``: a pixel is person or not; ``soft``: mixed by how surely it is.
+        keep_largest: forget all but the largest connected part of a mask.
+        margin: pixels by which masks grow, at the size at which the segmenter works.
         trainable: ``all`` or ``head``.
         augment: flip, shift and light the training photos at random.
         folds: of the cross-validation. The paper has 16.
@@ -97,6 +103,9 @@ class Experiment:
     size: int = 224
     segmenter: str = "selfie"
     background: str = "white"
+    edges: str = "hard"
+    keep_largest: bool = False
+    margin: int = 0
     trainable: str = "all"
     augment: bool = False
     folds: int = 16
@@ -111,6 +120,9 @@ class Experiment:
         _one_of("backbone", self.backbone, BACKBONES)
         _one_of("small", self.small, BACKBONES)
         _one_of("background", self.background, BACKGROUNDS)
+        _one_of("edges", self.edges, EDGES)
+        _typed("keep_largest", self.keep_largest, bool)
+        _integer("margin", self.margin, 0, 100)
         _one_of("trainable", self.trainable, TRAINABLE)
         _one_of("precision", self.precision, PRECISIONS)
         _integer("size", self.size, 32, 1024)

@@ -145,12 +145,12 @@ def _departures(named: list[str], settings: Mapping[str, Any], dataset: Dataset)
     if dataset.schema != DCSA or len(dataset) != DCSA_PHOTOS:
         found = f"{len(dataset):,} photos with {len(dataset.schema)} attributes"
         departures.append(f"The photos are not DCSA's {DCSA_PHOTOS:,}, but {found}.")
-    papers = [_paper_settings(name) for name in dict.fromkeys(named)]
+    papers = [{**asdict(Experiment()), **_paper_settings(name)} for name in dict.fromkeys(named)]
     for setting, value in settings.items():
-        theirs = list(dict.fromkeys(str(paper[setting]) for paper in papers if setting in paper))
+        theirs = list(dict.fromkeys(str(paper[setting]) for paper in papers))
         # Where a file lies is no setting of the paper, and neither is the seed.
         is_place = (setting == "weights" and value != "none") or (setting == "segmenter" and len(theirs) == 1)
-        if not is_place and theirs not in ([], [str(value)]):
+        if not is_place and setting != "seed" and theirs != [str(value)]:
             departures.append(f"`{setting}` is {value} throughout, not {' or '.join(theirs)}.")
     return departures
 

@@ -6,16 +6,26 @@ from keras_sister.errors import InputError
 from keras_sister.segmenter import Segmenter
 
 
-def open_segmenter(spec: str) -> Segmenter:
+def open_segmenter(spec: str, *, keep_largest: bool = False, margin: int = 0) -> Segmenter:
     """The segmenter that ``--segmenter`` names.
 
     Args:
         spec: ``selfie`` for MediaPipe's, with ``selfie:FILE`` from a file of your own; ``masks:FOLDER`` for masks made
             elsewhere; or a folder made by ``sister-keras segment train``.
+        keep_largest, margin: how its masks are mended, see `keras_sister.segmentation.refined.Refined`.
 
     Raises:
         InputError: if there is no such segmenter, or its weights cannot be had.
     """
+    segmenter = _open(spec)
+    if keep_largest or margin:
+        from keras_sister.segmentation.refined import Refined
+
+        return Refined(segmenter, keep_largest=keep_largest, margin=margin)
+    return segmenter
+
+
+def _open(spec: str) -> Segmenter:
     kind, colon, place = spec.partition(":")
     if kind == "selfie":
         from keras_sister.segmentation.selfie import SelfieSegmenter, find_weights

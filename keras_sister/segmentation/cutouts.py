@@ -34,6 +34,7 @@ def write_cutouts(
     out: Path,
     *,
     background: str = "white",
+    edges: str = "hard",
     on_photo: Callable[[], None] = lambda: None,
 ) -> Cutouts:
     """Write ``cutouts/NAME.png``, the person before a plain background, and ``masks/NAME.png`` for every photo.
@@ -44,7 +45,7 @@ def write_cutouts(
         segmenter: finds the person.
         photos: JPEG or PNG files; their names without endings must differ.
         out: folder for both.
-        background: see `keras_sister.segmentation.compositing.composite`.
+        background, edges: see `keras_sister.segmentation.compositing.composite`.
         on_photo: called after each photo.
 
     Raises:
@@ -66,7 +67,7 @@ def write_cutouts(
             done.errors.append(str(error))
         else:
             Image.fromarray(found.mask[..., 0]).save(out / "masks" / f"{photo.stem}.png")
-            cutout = composite(tf.constant(found.pixels[None]), tf.constant(found.mask[None]), background)
+            cutout = composite(tf.constant(found.pixels[None]), tf.constant(found.mask[None]), background, edges)
             Image.fromarray(cutout.numpy()[0]).save(out / "cutouts" / f"{photo.stem}.png")
             done.written += 1
             if not found.person.any():

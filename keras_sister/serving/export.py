@@ -91,6 +91,7 @@ def export_run(run: Run, out: Path, *, segmenter: str | None = None, photos: Seq
         photos=photos,
         segmenter=opened,
         background=experiment.background,
+        edges=experiment.edges,
         documents={document.name: document.read_text(encoding="utf-8") for document in documents if document.exists()},
     )
 
@@ -103,6 +104,7 @@ def export_model(
     photos: Sequence[Path],
     segmenter: Segmenter | None = None,
     background: str = "white",
+    edges: str = "hard",
     documents: Mapping[str, str] | None = None,
 ) -> Export:
     """Write a model, and its segmenter, as the next version of a SavedModel.
@@ -117,7 +119,7 @@ def export_model(
         out: folder of all versions.
         photos: a few JPEG or PNG files for the proof.
         segmenter: finds the person; needed if the model looks at more than ``photo``.
-        background: what the segmented photo's background is painted over with.
+        background, edges: of the segmented photo, see `keras_sister.segmentation.compositing.composite`.
         documents: texts to keep in ``assets.extra``, by file name.
 
     Raises:
@@ -136,14 +138,15 @@ def export_model(
     except OSError as error:
         raise InputError(f"{out}: cannot be written to: {error.strerror}") from error
     try:
-        make_archive(model, schema, segmenter=segmenter, background=background).write_out(aside, verbose=False)
-        difference = largest_difference(aside, model, schema, photos, segmenter=segmenter, background=background)
+        made_from: dict[str, Any] = {"segmenter": segmenter, "background": background, "edges": edges}
+        make_archive(model, schema, **made_from).write_out(aside, verbose=False)
+        difference = largest_difference(aside, model, schema, photos, **made_from)
         if not difference <= TOLERANCE:  # nor NaN
             raise InputError(
                 f"{out}: the export would differ from the model by {difference:.2g}, and {TOLERANCE:g} is allowed;"
                 " nothing was written."
             )
-        about = _about(model, segmenter, background)
+        about = _about(model, segmenter, background, edges)
         about["proof"] = {"photos": len(photos), "largest_difference": difference, "tolerance": TOLERANCE}
         texts = {"schema.json": schema.to_json(), "export.json": json.dumps(about, indent=1) + "\n"}
         for name, text in {**(documents or {}), **texts}.items():
@@ -156,8 +159,9 @@ def export_model(
 
 
 def _open_segmenter(run: Run, spec: str | None) -> Segmenter:
-    chosen = spec or run.experiment.segmenter
-    segmenter = open_segmenter(chosen)
+    experiment = run.experiment
+    chosen = spec or experiment.segmenter
+    segmenter = open_segmenter(chosen, keep_largest=experiment.keep_largest, margin=experiment.margin)
     if not spec and segmenter.fingerprint != run.read("views.json")["fingerprint"]:
         raise InputError(f"{chosen}: changed since {run.folder} was trained; put it back, or name one by --segmenter.")
     return segmenter
@@ -180,12 +184,13 @@ def _load_in_float32(run: Run, trained: Path) -> keras.Model:
     return model
 
 
-def _about(model: keras.Model, segmenter: Segmenter | None, background: str) -> dict[str, Any]:
+def _about(model: keras.Model, segmenter: Segmenter | None, background: str, edges: str) -> dict[str, Any]:
     return {
         "size": model.inputs[0].shape[1],
         "views": [tensor.name for tensor in model.inputs],
         "segmenter": segmenter.fingerprint if segmenter else None,
         "background": background if segmenter else None,
+        "edges": edges if segmenter else None,
         "versions": {
             "keras_sister": keras_sister.__version__,
             "keras": keras.__version__,

@@ -30,12 +30,13 @@ def largest_difference(
     *,
     segmenter: Segmenter | None = None,
     background: str = "white",
+    edges: str = "hard",
 ) -> float:
     """Load an export in a fresh process without Keras and compare it with the model it was made from.
 
     Args:
         folder: of the SavedModel.
-        model, schema, segmenter, background: what it was made from (see `keras_sister.serving.signatures`).
+        model, schema, segmenter, background, edges: what it was made from (see `keras_sister.serving.signatures`).
         photos: JPEG or PNG files to ask both about.
 
     Returns:
@@ -46,7 +47,7 @@ def largest_difference(
         RuntimeError: if the export does not load, or does not answer.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        views = training_views(model, photos, segmenter, background, cache=Path(scratch))
+        views = training_views(model, photos, segmenter, background, edges, cache=Path(scratch))
         answers = _answers(folder, views, photos, Path(scratch))
     with tf.device("CPU:0"):  # where the other process computes; a GPU rounds convolutions to TF32
         logits = keras.ops.convert_to_numpy(model(views, training=False))
@@ -60,7 +61,13 @@ def largest_difference(
 
 
 def training_views(
-    model: keras.Model, photos: Sequence[Path], segmenter: Segmenter | None, background: str, *, cache: Path
+    model: keras.Model,
+    photos: Sequence[Path],
+    segmenter: Segmenter | None,
+    background: str,
+    edges: str,
+    *,
+    cache: Path,
 ) -> dict[str, np.ndarray]:
     """What the model would have looked at in training, for each of its inputs: uint8 (photos, size, size, channels)."""
     store = ViewStore(model.inputs[0].shape[1], segmenter.fingerprint if segmenter else None, cache=cache)
@@ -69,7 +76,8 @@ def training_views(
     pairs = store.open([key for photo in photos for key in store.fill([photo], segmenter)])
     rows = range(len(photos))
     masks = tf.constant(pairs.masks(rows)) if segmenter else None
-    views = model_views(tf.constant(pairs.photos(rows)), masks, [tensor.name for tensor in model.inputs], background)
+    names = [tensor.name for tensor in model.inputs]
+    views = model_views(tf.constant(pairs.photos(rows)), masks, names, background, edges)
     return {view: images.numpy() for view, images in views.items()}
 
 

@@ -24,7 +24,12 @@ DECODED, PERSON_SHARE = "decoded", "person_share"
 
 
 def make_archive(
-    model: keras.Model, schema: Schema, *, segmenter: Segmenter | None = None, background: str = "white"
+    model: keras.Model,
+    schema: Schema,
+    *,
+    segmenter: Segmenter | None = None,
+    background: str = "white",
+    edges: str = "hard",
 ) -> keras.export.ExportArchive:
     """Gather the signatures of an export; ``write_out`` of what comes back makes the SavedModel.
 
@@ -44,7 +49,7 @@ def make_archive(
         model: with inputs named ``photo``, ``segmented`` or ``mask`` and the schema's logits as output.
         schema: of the logits.
         segmenter: finds the person; needed if the model looks at more than ``photo``.
-        background: what the segmented photo's background is painted over with.
+        background, edges: of the segmented photo, see `keras_sister.segmentation.compositing.composite`.
 
     Raises:
         InputError: if an attribute has the name of another output.
@@ -71,7 +76,8 @@ def make_archive(
         if segmenter is None:
             return views_signature({"photo": photos})
         masks = person_mask(segmenter(to_segment), size)
-        return {**views_signature(model_views(photos, masks, views, background)), PERSON_SHARE: person_share(masks)}
+        seen = model_views(photos, masks, views, background, edges)
+        return {**views_signature(seen), PERSON_SHARE: person_share(masks)}
 
     def tag_images(images: tf.Tensor) -> dict[str, tf.Tensor]:
         return photos_function(*(pixels.resize(images, size) for size in sizes))

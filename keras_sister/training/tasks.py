@@ -42,7 +42,9 @@ def make_views(run: Run, on_event: OnEvent) -> None:
         InputError: if the photos or the segmenter have changed since the run was begun.
     """
     experiment, photos = run.experiment, run.photos
-    segmenter = open_segmenter(experiment.segmenter) if experiment.needs_masks else None
+    segmenter = None
+    if experiment.needs_masks:
+        segmenter = open_segmenter(experiment.segmenter, keep_largest=experiment.keep_largest, margin=experiment.margin)
     store = ViewStore(experiment.size, segmenter.fingerprint if segmenter else None)
     keys = store.fill(photos, segmenter, on_event=on_event)
     if (run.folder / "views.json").exists():

@@ -107,4 +107,4 @@ def model_inputs(pairs: ViewPairs, experiment: Experiment) -> dict[str, tf.Tenso
     Returns:
         For each of `experiment.views` an uint8 tensor, shape (batch, size, size, 3), RGB, or 1 for a mask.
     """
-    return model_views(pairs["photo"], pairs.get("mask"), experiment.views, experiment.background)
+    return model_views(pairs["photo"], pairs.get("mask"), experiment.views, experiment.background, experiment.edges)

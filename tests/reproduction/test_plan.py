@@ -57,13 +57,14 @@ def test_settings_are_those_of_the_paper():
 
 
 def test_another_setting_takes_the_papers_numbers_away():
-    settings = {"backbone": "resnet_mini", "folds": 4, "weights": "none"}
+    settings = {"backbone": "resnet_mini", "folds": 4, "weights": "none", "edges": "soft"}
     plan = make_plan("table2", FULL, settings=settings, segmenters=SEGMENTERS)
     assert {cell.paper for cell in plan.cells} == {None}
     assert plan.departures == [
         "`backbone` is resnet_mini throughout, not resnet50 or resnet101 or resnet152.",
         "`folds` is 4 throughout, not 16.",
         "`weights` is none throughout, not imagenet.",
+        "`edges` is soft throughout, not hard.",
     ]
     assert all(cell.experiment.folds == 4 for cell in plan.cells)
     # The batch still differs from row to row, so two of the three are left apart.

@@ -1,0 +1,105 @@
+"""Masks mended after they were found: the largest part alone, with a margin around it."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from keras_sister.segmenter import Segmenter
+
+
+class Refined(tf.Module):
+    """A segmenter whose masks are mended.
+
+    Args:
+        segmenter: any.
+        keep_largest: forget all but the largest connected part of the person, such as passers-by.
+        margin: let the person grow by so many pixels, at the size at which the segmenter works.
+
+    Attributes:
+        size: the segmenter's.
+        fingerprint: of the segmenter and both settings.
+    """
+
+    def __init__(self, segmenter: Segmenter, *, keep_largest: bool, margin: int) -> None:
+        super().__init__()
+        self.segmenter = segmenter
+        self.keep_largest = keep_largest
+        self.margin = margin
+        self.size = segmenter.size
+        self.fingerprint = f"{segmenter.fingerprint} {keep_largest=} {margin=}"
+
+    def check(self, names: Sequence[str]) -> None:
+        """See `keras_sister.segmenter.Segmenter`."""
+        self.segmenter.check(names)
+
+    def __call__(self, images: tf.Tensor, names: tf.Tensor | None = None) -> tf.Tensor:
+        """See `keras_sister.segmenter.Segmenter`."""
+        probability = self.segmenter(images, names)
+        if self.keep_largest:
+            probability = keep_largest(probability)
+        return grow(probability, self.margin)
+
+
+def keep_largest(probability: tf.Tensor) -> tf.Tensor:
+    """Set all but the largest connected part of each mask to 0.
+
+    Pixels from 0.5 on are connected with their eight neighbours. What lies within 3 pixels of the largest part keeps
+    its value, so that a soft edge stays soft. A mask without such a pixel stays as it is.
+
+    Args:
+        probability: float32 tensor, shape (batch, height, width, 1).
+
+    Returns:
+        Tensor of the same shape.
+    """
+    person = probability[..., 0] >= 0.5
+    batch, height, width = tf.unstack(tf.shape(person))
+    labels = _components(person)
+    pixels = height * width
+    # One row of counters for each photo; label 0 is the background.
+    places = tf.reshape(labels, (batch, pixels)) + tf.range(batch)[:, None] * (pixels + 1)
+    counts = tf.math.unsorted_segment_sum(tf.ones_like(places), places, batch * (pixels + 1))
+    largest = 1 + tf.argmax(tf.reshape(counts, (batch, pixels + 1))[:, 1:], axis=1, output_type=tf.int32)
+    kept = tf.cast(labels == largest[:, None, None], tf.float32)[..., None]
+    nobody = tf.logical_not(tf.reduce_any(person, axis=(1, 2)))[:, None, None, None]
+    return tf.where(nobody | (grow(kept, 3) > 0), probability, 0.0)
+
+
+def grow(probability: tf.Tensor, margin: int) -> tf.Tensor:
+    """The maximum over a square of `margin` pixels around each pixel; the same shape."""
+    if margin:
+        probability = tf.nn.max_pool2d(probability, (2 * margin + 1, 1), 1, "SAME")
+        probability = tf.nn.max_pool2d(probability, (1, 2 * margin + 1), 1, "SAME")
+    return probability
+
+
+def _components(person: tf.Tensor) -> tf.Tensor:
+    """Number connected parts: int32 (batch, height, width), 0 for the background, else the part's last pixel, from 1.
+
+    Each pixel takes the largest number among its neighbours, then the number that the pixel of that number has: the
+    second step doubles the way that a number goes, so that a few rounds do for parts of any shape.
+    """
+    batch, height, width = tf.unstack(tf.shape(person))
+    pixels = height * width
+    numbers = tf.reshape(tf.range(1, pixels + 1), (1, height, width))
+    labels = tf.where(person, numbers, 0)
+
+    def spread(labels: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        around = tf.where(person, _max_of_neighbours(labels), 0)
+        flat = tf.reshape(around, (batch, pixels))
+        by_number = tf.concat([tf.zeros((batch, 1), tf.int32), flat], axis=1)
+        jumped = tf.reshape(tf.gather(by_number, flat, batch_dims=1), tf.shape(labels))
+        return jumped, tf.reduce_any(jumped != labels)
+
+    labels, _ = tf.while_loop(lambda labels, changed: changed, spread, (labels, tf.constant(True)))
+    return labels
+
+
+def _max_of_neighbours(labels: tf.Tensor) -> tf.Tensor:
+    for axis in (1, 2):
+        padding = [[0, 0], [0, 0], [0, 0]]
+        padding[axis] = [1, 1]
+        padded = tf.pad(labels, padding)
+        before, after = (padded[:, :-2], padded[:, 2:]) if axis == 1 else (padded[:, :, :-2], padded[:, :, 2:])
+        labels = tf.maximum(labels, tf.maximum(before, after))
+    return labels
