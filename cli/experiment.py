@@ -41,7 +41,8 @@ _SETTINGS = {
     ),
     "size": _setting(int, "Height and width of the model's input in pixels."),
     "segmenter": _setting(
-        str, "Where person masks come from: selfie, selfie:FILE, a folder of 'segment train', or masks:FOLDER."
+        str,
+        "Who finds the person: selfie, a folder of 'segment train', masks:FOLDER, saved_model:PATH or hub:HANDLE.",
     ),
     "background": _setting(click.Choice(BACKGROUNDS), "What the background is painted over with."),
     "edges": _setting(click.Choice(EDGES), "How the person's edge is cut."),

@@ -68,7 +68,7 @@ _segmenter = click.option(
     "--segmenter",
     default="selfie",
     show_default=True,
-    help="Who finds the person: selfie, a folder of 'segment train', or masks:FOLDER.",
+    help="Who finds the person: selfie, a folder of 'segment train', masks:FOLDER, saved_model:PATH or hub:HANDLE.",
 )
 _weights = click.option("--weights", type=click.Path(path_type=Path), help="File of the segmenter's weights.")
 _largest = click.option("--keep-largest", is_flag=True, help="Forget all but the largest connected part of a mask.")

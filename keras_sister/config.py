@@ -46,7 +46,7 @@ BACKBONES = (
 """The backbones that `keras_sister.backbones.build` knows: those of ``keras.applications`` by its own names, and a
 small one of ours that learns from scratch."""
 
-SEGMENTERS = ("selfie", "masks")
+SEGMENTERS = ("selfie", "masks", "saved_model", "hub")
 """The kinds of segmenters, as in ``masks:FOLDER``; what is none of them is a folder made by ``segment train``."""
 
 BACKGROUNDS = ("white", "black", "mean", "blur")
@@ -73,8 +73,8 @@ class Experiment:
         weights: what the towers start from: ``imagenet``, ``none``, a file of weights for every tower, or a file for
             each backbone by name, ``{"resnet101": FILE, "resnet50": FILE}``.
         size: height and width of the model's input, in pixels.
-        segmenter: where person masks come from, if the system needs them: ``selfie``, ``selfie:FILE``,
-            ``masks:FOLDER``, or a folder made by ``segment train``. The paper has FCN-8s.
+        segmenter: where person masks come from, if the system needs them: as
+            `keras_sister.segmentation.open_segmenter` takes it. The paper has FCN-8s.
         background: what the segmented photo's background is painted over with.
         edges: ``hard``: a pixel is person or not; ``soft``: mixed by how surely it is.
         keep_largest: forget all but the largest connected part of a mask.
@@ -159,8 +159,10 @@ class Experiment:
         elif weights not in ("imagenet", "none"):
             weights = str(Path(weights).absolute())
         kind, colon, place = self.segmenter.partition(":")
-        if kind in SEGMENTERS:
-            segmenter = f"{kind}:{Path(place).absolute()}" if colon else kind
+        if kind == "hub" or self.segmenter == "selfie":
+            segmenter = self.segmenter
+        elif colon and kind in SEGMENTERS:
+            segmenter = f"{kind}:{Path(place).absolute()}"
         else:
             segmenter = str(Path(self.segmenter).absolute())
         return replace(self, weights=weights, segmenter=segmenter)

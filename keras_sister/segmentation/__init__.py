@@ -10,8 +10,9 @@ def open_segmenter(spec: str, *, keep_largest: bool = False, margin: int = 0) ->
     """The segmenter that ``--segmenter`` names.
 
     Args:
-        spec: ``selfie`` for MediaPipe's, with ``selfie:FILE`` from a file of your own; ``masks:FOLDER`` for masks made
-            elsewhere; or a folder made by ``sister-keras segment train``.
+        spec: ``selfie`` for MediaPipe's, with ``selfie:FILE`` from a file of your own; ``saved_model:PATH`` or
+            ``hub:HANDLE`` (see `keras_sister.segmentation.saved_model`); ``masks:FOLDER`` for masks made elsewhere; or
+            a folder made by ``sister-keras segment train``.
         keep_largest, margin: how its masks are mended, see `keras_sister.segmentation.refined.Refined`.
 
     Raises:
@@ -31,6 +32,10 @@ def _open(spec: str) -> Segmenter:
         from keras_sister.segmentation.selfie import SelfieSegmenter, find_weights
 
         return SelfieSegmenter(Path(place) if colon else find_weights())
+    if colon and kind in ("saved_model", "hub"):
+        from keras_sister.segmentation.saved_model import open_saved_model
+
+        return open_saved_model(spec)
     if colon and kind == "masks":
         from keras_sister.segmentation.masks import MaskFolder
 
@@ -40,5 +45,6 @@ def _open(spec: str) -> Segmenter:
 
         return load(Path(spec))
     raise InputError(
-        f"{spec}: no segmenter; give selfie, a folder made by 'sister-keras segment train', or masks:FOLDER."
+        f"{spec}: no segmenter; give selfie, a folder made by 'sister-keras segment train', masks:FOLDER,"
+        " saved_model:PATH or hub:HANDLE."
     )

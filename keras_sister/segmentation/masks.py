@@ -1,9 +1,11 @@
-"""Person masks that were made elsewhere, one PNG a photo."""
+"""Person masks that were made elsewhere, one PNG or NumPy array a photo."""
 
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from PIL import Image
 
@@ -13,9 +15,9 @@ from keras_sister.errors import InputError
 class MaskFolder:
     """A segmenter that looks masks up instead of finding the person.
 
-    The mask of ``000001.jpg`` is ``FOLDER/000001.png``: of any size and kind (grey, palette, colour, 1 bit), white or
-    255 where the person is, black or 0 elsewhere, greys in between for soft edges. Masks with no value above 1 are
-    taken as 0 and 1.
+    The mask of ``000001.jpg`` is ``FOLDER/000001.png``, of any size and kind (grey, palette, colour, 1 or 16 bits), or
+    ``FOLDER/000001.npy``, an array (height, width) of any numbers: white or the highest value of 8 or 16 bits where the
+    person is, black or 0 elsewhere, greys in between for soft edges. Masks with no value above 1 range from 0 to 1.
 
     Args:
         folder: of the masks.
@@ -25,7 +27,7 @@ class MaskFolder:
         fingerprint: of all names and contents in the folder.
 
     Raises:
-        InputError: if there is no such folder, or no PNG in it.
+        InputError: if there is no such folder, or no mask in it.
 
     Example:
         >>> MaskFolder("street/masks")(images, tf.constant(["000001", "000002"])).shape
@@ -38,14 +40,14 @@ class MaskFolder:
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise InputError(f"{folder}: no such folder of masks.")
-        files = sorted(self.folder.glob("[!.]*.png"))
+        files = sorted(file for file in self.folder.glob("[!.]*") if file.suffix in (".png", ".npy"))
         if not files:
-            raise InputError(f"{folder}: no masks; the mask of 000001.jpg is called 000001.png.")
+            raise InputError(f"{folder}: no masks; the mask of 000001.jpg is called 000001.png or 000001.npy.")
         digest = hashlib.sha256()
         for file in files:
             digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
         self.fingerprint = f"masks:{digest.hexdigest()}"
-        self._names = {file.stem for file in files}
+        self._files = {file.stem: file for file in files}
 
     def check(self, names: Sequence[str]) -> None:
         """Make sure that every photo has its mask, and that it can be read.
@@ -53,18 +55,17 @@ class MaskFolder:
         Raises:
             InputError: naming the first for which this is not so.
         """
-        missing = [name for name in names if name not in self._names]
+        missing = [name for name in names if name not in self._files]
         if missing:
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
             raise InputError(f"{self.folder / f'{missing[0]}.png'}: missing{more}; every photo needs its mask.")
-        for name in names:  # TensorFlow's own message would not name the file
-            file = self.folder / f"{name}.png"
+        for name in names:
+            file = self._files[name]
             try:
-                with Image.open(file, formats=["PNG", "JPEG"]) as image:
-                    image.verify()
+                _read(file)
             except Exception as error:
-                # Pillow raises OSError, SyntaxError, struct.error, … for broken files.
-                raise InputError(f"{file}: not a readable mask; it must be a whole PNG.") from error
+                # Pillow raises OSError, SyntaxError, struct.error, … for broken files, NumPy ValueError.
+                raise InputError(f"{file}: not a readable mask; it must be a whole PNG, or one NumPy array.") from error
 
     def __call__(self, images: tf.Tensor, names: tf.Tensor | None = None) -> tf.Tensor:
         """The masks of `names`, at the size of `images`; see `keras_sister.segmenter.Segmenter`."""
@@ -76,9 +77,26 @@ class MaskFolder:
         height, width = images.shape[1], images.shape[2]
 
         def read(name: tf.Tensor) -> tf.Tensor:
-            file = tf.strings.join([str(self.folder), "/", name, ".png"])
-            mask = tf.cast(tf.io.decode_png(tf.io.read_file(file), channels=1), tf.float32)
-            mask /= tf.where(tf.reduce_max(mask) > 1, 255.0, 1.0)
+            mask = tf.numpy_function(self._look_up, [name], tf.float32)
+            mask.set_shape((None, None, 1))
             return tf.image.resize(mask, (height, width), antialias=True)
 
         return tf.map_fn(read, names, fn_output_signature=tf.TensorSpec((height, width, 1), tf.float32))
+
+    def _look_up(self, name: Any) -> np.ndarray:
+        return _read(self._files[np.asarray(name).item().decode()])  # bytes in a graph, an array outside of one
+
+
+def _read(file: Path) -> np.ndarray:
+    """A mask as float32 (height, width, 1) in [0, 1]; one that holds 0 and 1 alone is taken as it is."""
+    if file.suffix == ".npy":
+        mask = np.load(file, allow_pickle=False)
+        if mask.dtype.kind not in "buf":
+            raise ValueError(mask.dtype)
+    else:
+        with Image.open(file, formats=["PNG"]) as image:
+            mask = np.asarray(image if image.mode.startswith("I") else image.convert("L"))
+    height, width = mask.shape[:2]
+    mask = mask.reshape(height, width, 1).astype(np.float32)  # nothing but one channel passes
+    highest = mask.max()
+    return mask / (1 if highest <= 1 else 255 if highest <= 255 else 65535)

@@ -42,6 +42,28 @@ def test_masks_of_every_kind(image, tmp_path):
     np.testing.assert_allclose(look_up(tmp_path), MASK / 255)
 
 
+@pytest.mark.parametrize(
+    "array",
+    [MASK, MASK > 0, MASK[..., None], MASK / 255, (MASK / 255).astype(np.float16), MASK.astype(np.uint16) * 257],
+    ids=["grey", "bool", "one channel", "float", "half", "16 bit"],
+)
+def test_masks_as_numpy_arrays(array, tmp_path):
+    np.save(tmp_path / "000001.npy", array)
+    np.testing.assert_allclose(look_up(tmp_path), MASK / 255)
+
+
+def test_a_png_of_16_bits_keeps_them(tmp_path):
+    Image.fromarray(MASK.astype(np.uint16) * 100).save(tmp_path / "000001.png")
+    np.testing.assert_allclose(look_up(tmp_path), MASK * (100 / 65535), atol=1e-6)
+
+
+@pytest.mark.parametrize("array", [np.zeros((4, 4, 3)), np.array(["a"]), np.zeros(5), np.array([{}], object)])
+def test_arrays_that_are_no_mask_are_named(array, tmp_path):
+    np.save(tmp_path / "000001.npy", array, allow_pickle=True)
+    with pytest.raises(InputError, match=r"000001\.npy: not a readable mask"):
+        MaskFolder(tmp_path).check(["000001"])
+
+
 def test_soft_edges_stay_soft(tmp_path):
     soft = np.linspace(0, 255, 20 * 16).reshape(20, 16).astype(np.uint8)
     Image.fromarray(soft).save(tmp_path / "000001.png")
