@@ -7,7 +7,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from keras_sister.data.dcsa import write_labels
+from keras_sister.errors import InputError
 from keras_sister.schema import DCSA, UNKNOWN
+from keras_sister.segmentation.selfie import find_weights
 
 COLORS = {"red": (200, 40, 40), "green": (40, 160, 40), "blue": (40, 40, 200), "white": (240, 240, 240)}
 """The colours that the person in a photo of `dataset_folder` wears; the labels of the other attributes are chance."""
@@ -16,6 +18,17 @@ COLORS = {"red": (200, 40, 40), "green": (40, 160, 40), "blue": (40, 40, 200), "
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_SISTER_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="session")
+def selfie_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MediaPipe's file, got as a new user gets it: into an empty cache. Where it cannot be had, tests are skipped."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_SISTER_CACHE", str(tmp_path_factory.mktemp("weights")))
+        try:
+            return find_weights()
+        except InputError as error:
+            pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

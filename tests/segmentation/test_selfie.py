@@ -1,5 +1,3 @@
-"""MediaPipe's own file is fetched once, by pip if need be; without it these tests do not run."""
-
 import os
 import subprocess
 import sys
@@ -18,21 +16,6 @@ from keras_sister.segmentation.tflite_reader import read_tflite
 
 
 @pytest.fixture(scope="session")
-def weights(tmp_path_factory):
-    """As a new user gets them: into an empty cache."""
-    before = os.environ.get("KERAS_SISTER_CACHE")
-    os.environ["KERAS_SISTER_CACHE"] = str(tmp_path_factory.mktemp("weights"))
-    try:
-        return find_weights()
-    except InputError as error:
-        return pytest.skip(str(error))
-    finally:
-        os.environ.pop("KERAS_SISTER_CACHE")
-        if before:
-            os.environ["KERAS_SISTER_CACHE"] = before
-
-
-@pytest.fixture(scope="session")
 def photos(dataset_folder) -> np.ndarray:
     """Grace Hopper, whose photograph comes with matplotlib, and two drawn ones."""
     files = [
@@ -43,12 +26,12 @@ def photos(dataset_folder) -> np.ndarray:
 
 
 @pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
-def test_it_says_what_the_litert_interpreter_says(weights, photos):
-    interpreter = tf.lite.Interpreter(str(weights))
+def test_it_says_what_the_litert_interpreter_says(selfie_weights, photos):
+    interpreter = tf.lite.Interpreter(str(selfie_weights))
     interpreter.allocate_tensors()
     (asked,), (answered) = interpreter.get_input_details(), interpreter.get_output_details()[0]
     noise = np.random.default_rng(0).integers(0, 256, photos[:2].shape).astype(np.uint8)
-    segmenter = SelfieSegmenter(weights)
+    segmenter = SelfieSegmenter(selfie_weights)
     for images in (noise, photos):
         masks = segmenter(images).numpy()
         assert masks.shape == (len(images), 256, 256, 1)
@@ -59,37 +42,39 @@ def test_it_says_what_the_litert_interpreter_says(weights, photos):
     assert masks.std() > 0.01  # or equality would say nothing
 
 
-def test_it_finds_grace_hopper_and_not_the_flag(weights, photos):
-    mask = SelfieSegmenter(weights)(photos[:1]).numpy()[0, :, :, 0]
+def test_it_finds_grace_hopper_and_not_the_flag(selfie_weights, photos):
+    mask = SelfieSegmenter(selfie_weights)(photos[:1]).numpy()[0, :, :, 0]
     assert mask[160:, 100:160].min() > 0.9  # her uniform
     assert mask[:100, :50].mean() < 0.01  # the flag
     assert mask[:100, 210:].mean() < 0.01  # the blue wall
 
 
-def test_the_network_is_an_ordinary_keras_model(weights, photos, tmp_path):
-    model = read_tflite(weights, name="selfie")
+def test_the_network_is_an_ordinary_keras_model(selfie_weights, photos, tmp_path):
+    model = read_tflite(selfie_weights, name="selfie")
     model.save(tmp_path / "selfie.keras")
     images = photos.astype(np.float32) / 255
     loaded = keras.saving.load_model(tmp_path / "selfie.keras")
     np.testing.assert_array_equal(loaded(images), model(images))
 
 
-def test_a_file_of_ones_own_takes_its_place(weights, tmp_path):
+def test_a_file_of_ones_own_takes_its_place(selfie_weights, tmp_path):
     own = tmp_path / "own.tflite"
-    own.write_bytes(weights.read_bytes())
+    own.write_bytes(selfie_weights.read_bytes())
     assert open_segmenter(f"selfie:{own}").fingerprint == f"selfie:{SELFIE.sha256}"
 
 
-def test_an_installed_mediapipe_is_asked_first(weights, tmp_path, monkeypatch):
+def test_an_installed_mediapipe_is_asked_first(selfie_weights, tmp_path, monkeypatch):
     package = tmp_path / "mediapipe"
     (package / "modules" / "selfie_segmentation").mkdir(parents=True)
     (package / "__init__.py").touch()
-    (package / "modules" / "selfie_segmentation" / "selfie_segmentation.tflite").write_bytes(weights.read_bytes())
+    (package / "modules" / "selfie_segmentation" / "selfie_segmentation.tflite").write_bytes(
+        selfie_weights.read_bytes()
+    )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")  # nothing can be fetched
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     assert find_weights() == SELFIE.kept
-    assert SELFIE.kept.read_bytes() == weights.read_bytes()
+    assert SELFIE.kept.read_bytes() == selfie_weights.read_bytes()
 
 
 def test_where_nothing_can_be_fetched_every_way_is_told(tmp_path):
@@ -111,8 +96,8 @@ def test_what_is_no_network_is_refused(tmp_path, contents, fault):
         SelfieSegmenter(tmp_path / "x.tflite")
 
 
-def test_a_damaged_file_is_refused(weights, tmp_path):
-    (tmp_path / "x.tflite").write_bytes(weights.read_bytes()[:100_000])
+def test_a_damaged_file_is_refused(selfie_weights, tmp_path):
+    (tmp_path / "x.tflite").write_bytes(selfie_weights.read_bytes()[:100_000])
     with pytest.raises(InputError, match=r"x.tflite: damaged"):
         SelfieSegmenter(tmp_path / "x.tflite")
 

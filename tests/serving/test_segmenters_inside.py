@@ -1,0 +1,45 @@
+"""Every kind of segmenter goes into an export, which then needs nothing but TensorFlow (the proof sees to that)."""
+
+import json
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from keras_sister.serving.export import TOLERANCE, export_run
+
+from .conftest import trained_run
+
+
+@pytest.fixture
+def network(tmp_path) -> Path:
+    """A SavedModel that takes what is red for the person."""
+    module = tf.Module()
+    module.weight = tf.Variable(1.0)
+    images = tf.TensorSpec((None, None, None, 3), tf.float32, "images")
+    red = tf.function(lambda images: {"person": images[..., :1] * module.weight}).get_concrete_function(images)
+    tf.saved_model.save(module, str(tmp_path / "network"), signatures=red)
+    return tmp_path / "network"
+
+
+@pytest.mark.parametrize(
+    ("segmenter", "settings"),
+    [
+        ("selfie:{selfie}", {"system": "masked"}),
+        ("selfie:{selfie}", {"system": "sister_a", "background": "blur", "keep_largest": True, "margin": 2}),
+        ("saved_model:{network}", {"system": "segmented", "background": "mean", "edges": "soft"}),
+    ],
+    ids=["selfie, masked", "selfie, mended", "SavedModel"],
+)
+def test_an_export_answers_as_the_model_does(segmenter, settings, selfie_weights, network, photos, tmp_path):
+    spec = segmenter.format(selfie=selfie_weights, network=network)
+    run = trained_run(tmp_path / "run", photos, segmenter=spec, **settings)
+    export = export_run(run, tmp_path / "saved_models")
+    assert export.difference <= TOLERANCE
+    about = json.loads((export.folder / "assets.extra" / "export.json").read_text())
+    assert about["segmenter"] == run.read("views.json")["fingerprint"]
+    signatures = tf.saved_model.load(str(export.folder)).signatures
+    answers = signatures["serving_default"](image_bytes=tf.stack([tf.io.read_file(str(photo)) for photo in photos]))
+    assert answers["decoded"].numpy().all()
+    assert (answers["person_share"].numpy() >= 0).all()
+    assert (answers["person_share"].numpy() <= 1).all()
