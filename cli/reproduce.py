@@ -1,5 +1,6 @@
 """``sister-keras reproduce``: a table or figure of the paper, ours beside theirs."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ _TABLES = ("table1", "table2", "table3", "twin", "figure4", "figure5", "systems"
     "segmenters",
     multiple=True,
     metavar="NAME=PLACE|PLACE",
-    help="Where the segmenter NAME lies: a folder of 'segment train', or masks:FOLDER. A PLACE alone stands for all.",
+    help="Where the segmenter NAME lies, as `cv --segmenter` takes it. A PLACE alone stands for all.",
 )
 @override_options
 @click.option(
@@ -80,8 +81,9 @@ def reproduce(
 
 
 def _segmenters(given: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
-    named = dict(text.split("=", 1) for text in given if "=" in text)
-    alone = [text for text in given if "=" not in text]
+    # A place may hold a = as well, as in saved_model:PATH#person=15.
+    named = dict(text.split("=", 1) for text in given if re.match(r"[\w-]+=", text))
+    alone = [text for text in given if not re.match(r"[\w-]+=", text)]
     if len(alone) > 1:
         raise InputError(f"--segmenter: {' and '.join(alone)} are both to stand for all; name them, NAME=PLACE.")
     return named, {"segmenter": alone[0]} if alone else {}

@@ -1,8 +1,9 @@
 """``sister-keras segment``: train segmenters, use them, and look at what they find."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +11,9 @@ from keras_sister.config import BACKGROUNDS, EDGES
 
 from .progress import RunProgress, count
 from .quiet import import_tensorflow
+
+if TYPE_CHECKING:
+    from keras_sister.segmenter import Segmenter
 
 
 @click.group()
@@ -64,39 +68,45 @@ def train(dataset: Path, masks: Path | None, out: Path, resume: bool, **settings
     click.echo(f"\nNext: --segmenter {out}")
 
 
-_segmenter = click.option(
-    "--segmenter",
-    default="selfie",
-    show_default=True,
-    help="Who finds the person: selfie, a folder of 'segment train', masks:FOLDER, saved_model:PATH or hub:HANDLE.",
+_PHOTOS = click.argument("photos", metavar="PHOTO…", nargs=-1, required=True, type=click.Path(path_type=Path))
+_FINDER = (
+    click.option(
+        "--segmenter",
+        default="selfie",
+        show_default=True,
+        help="Who finds the person: selfie, a folder of 'segment train', masks:FOLDER, saved_model:PATH or hub:HANDLE.",
+    ),
+    click.option("--weights", type=click.Path(path_type=Path), help="File of the segmenter's weights."),
+    click.option("--keep-largest", is_flag=True, help="Forget all but the largest connected part of a mask."),
+    click.option(
+        "--margin", type=click.IntRange(0, 100), default=0, show_default=True, help="Pixels by which masks grow."
+    ),
 )
-_weights = click.option("--weights", type=click.Path(path_type=Path), help="File of the segmenter's weights.")
-_largest = click.option("--keep-largest", is_flag=True, help="Forget all but the largest connected part of a mask.")
-_margin = click.option(
-    "--margin", type=click.IntRange(0, 100), default=0, show_default=True, help="Pixels by which masks grow."
-)
+
+
+def _finder_options(command: Callable) -> Callable:
+    """Let a command choose who finds the person, for `_open`."""
+    for option in reversed(_FINDER):
+        command = option(command)
+    return command
+
+
+def _open(segmenter: str, weights: Path | None, keep_largest: bool, margin: int) -> "Segmenter":
+    from keras_sister.segmentation import open_segmenter
+
+    spec = segmenter if weights is None else f"{segmenter}:{weights}"
+    return open_segmenter(spec, keep_largest=keep_largest, margin=margin)
 
 
 @segment.command()
-@click.argument("photos", metavar="PHOTO…", nargs=-1, required=True, type=click.Path(path_type=Path))
-@_segmenter
-@_weights
-@_largest
-@_margin
+@_PHOTOS
+@_finder_options
 @click.option("--background", type=click.Choice(BACKGROUNDS), default="white", show_default=True, help="Behind them.")
 @click.option("--edges", type=click.Choice(EDGES), default="hard", show_default=True, help="How edges are cut.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for cutouts/ and masks/.")
 @click.pass_context
 def apply(
-    context: click.Context,
-    photos: tuple[Path, ...],
-    segmenter: str,
-    weights: Path | None,
-    keep_largest: bool,
-    margin: int,
-    background: str,
-    edges: str,
-    out: Path,
+    context: click.Context, photos: tuple[Path, ...], background: str, edges: str, out: Path, **finder: Any
 ) -> None:
     """Cut the person out of PHOTOs, files or folders of them.
 
@@ -108,12 +118,11 @@ def apply(
     """
     import_tensorflow()
     from keras_sister.images import photos_in
-    from keras_sister.segmentation import open_segmenter
     from keras_sister.segmentation.cutouts import write_cutouts
 
     files = photos_in(photos)
     with count("photos", len(files)) as advance:
-        opened = open_segmenter(_spec(segmenter, weights), keep_largest=keep_largest, margin=margin)
+        opened = _open(**finder)
         done = write_cutouts(opened, files, out, background=background, edges=edges, on_photo=advance)
     for error in done.errors:
         click.echo(error, err=True)
@@ -124,15 +133,10 @@ def apply(
 
 
 @segment.command()
-@click.argument("photos", metavar="PHOTO…", nargs=-1, required=True, type=click.Path(path_type=Path))
-@_segmenter
-@_weights
-@_largest
-@_margin
+@_PHOTOS
+@_finder_options
 @click.option("--out", type=click.Path(path_type=Path), default="sheet.png", show_default=True, help="The picture.")
-def preview(
-    photos: tuple[Path, ...], segmenter: str, weights: Path | None, keep_largest: bool, margin: int, out: Path
-) -> None:
+def preview(photos: tuple[Path, ...], out: Path, **finder: Any) -> None:
     """Draw a contact sheet of PHOTOs, files or folders: photo, mask, and the person on white and on black.
 
     \b
@@ -141,12 +145,11 @@ def preview(
     """
     import_tensorflow()
     from keras_sister.images import photos_in
-    from keras_sister.segmentation import open_segmenter
     from keras_sister.segmentation.contact_sheet import contact_sheet
     from keras_sister.segmentation.photo import segment_photo
 
     files = photos_in(photos)
-    opened = open_segmenter(_spec(segmenter, weights), keep_largest=keep_largest, margin=margin)
+    opened = _open(**finder)
     with count("photos", len(files)) as advance:
         found = []
         for file in files:
@@ -158,11 +161,10 @@ def preview(
 
 @segment.command()
 @click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
-@_segmenter
-@_weights
+@_finder_options
 @click.option("--masks", type=click.Path(path_type=Path), help="Folder of the true masks.  [default: DIR/masks]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def evaluate(dataset: Path, segmenter: str, weights: Path | None, masks: Path | None, as_json: bool) -> None:
+def evaluate(dataset: Path, masks: Path | None, as_json: bool, **finder: Any) -> None:
     """Compare what a segmenter finds in the photos in DIR with their true masks.
 
     \b
@@ -171,13 +173,12 @@ def evaluate(dataset: Path, segmenter: str, weights: Path | None, masks: Path | 
     """
     import_tensorflow()
     from keras_sister.data import dcsa
-    from keras_sister.segmentation import open_segmenter
     from keras_sister.segmentation.mask_scores import MaskScores
     from keras_sister.segmentation.masks import MaskFolder
     from keras_sister.segmentation.photo import segment_photo
 
     photos = dcsa.load(dataset).photos
-    truth, opened = MaskFolder(masks or dataset / "masks"), open_segmenter(_spec(segmenter, weights))
+    truth, opened = MaskFolder(masks or dataset / "masks"), _open(**finder)
     scores = MaskScores()
     with count("photos", len(photos)) as advance:
         for photo in photos:
@@ -190,7 +191,3 @@ def evaluate(dataset: Path, segmenter: str, weights: Path | None, masks: Path | 
     click.echo(f"On {len(photos)} photos, %")
     for name in ("pixel_accuracy", "mean_iou", "person_iou", "boundary_f"):
         click.echo(f"{name.replace('_', ' '):<16}{100 * result[name]:>8.2f}")
-
-
-def _spec(segmenter: str, weights: Path | None) -> str:
-    return segmenter if weights is None else f"{segmenter}:{weights}"

@@ -156,7 +156,7 @@ def _departures(named: list[str], settings: Mapping[str, Any], dataset: Dataset)
 
 
 def _name(experiment: Experiment) -> str:
-    digest = hashlib.sha256(experiment.to_yaml().encode()).hexdigest()
+    digest = hashlib.sha256(experiment.absolute().to_yaml().encode()).hexdigest()
     return f"{experiment.system}-{experiment.backbone}-{digest[:8]}"
 
 

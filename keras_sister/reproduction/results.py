@@ -74,8 +74,7 @@ def to_csv(results: Results) -> str:
 
 
 def _called(cell: Cell) -> str:
-    return (
-        cell.row
-        if cell.column == "MACC"
-        else " ".join(filter(None, (cell.column, f"({cell.row})" if cell.row else "")))
-    )
+    """What a cell is called in a comparison: ``sister_a``, ``Sister-A (resnet50)``, or ``Sister-A`` in a figure."""
+    if cell.column == "MACC":
+        return cell.row
+    return f"{cell.column} ({cell.row})" if cell.row else cell.column
