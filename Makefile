@@ -28,6 +28,7 @@ docs: $(VENV)/.installed-dev    ## write docs/cli.md anew
 
 bench: $(VENV)/.installed       ## measure; see benchmarks/README.md
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m benchmarks.training
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m benchmarks.segmenters
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

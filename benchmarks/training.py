@@ -3,19 +3,15 @@
 python -m benchmarks.training
 """
 
-import datetime
-import os
-import platform
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.side_by_side import report
 from keras_sister import images, models
 from keras_sister.data.pipeline import evaluation_batches
 from keras_sister.data.street import write
@@ -25,16 +21,15 @@ from keras_sister.schema import DCSA
 from keras_sister.segmentation.fcn8s import fcn8s
 from keras_sister.segmentation.fcn_folder import FcnSegmenter
 
-PHOTOS, SIZE, BATCH, ROUNDS = 96, 96, 16, 11
+PHOTOS, SIZE, BATCH = 96, 96, 16
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         write(Path(scratch) / "street", photos=PHOTOS, seed=0)
         photos = sorted((Path(scratch) / "street" / "images").iterdir())
-        print(f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, TensorFlow {tf.__version__}\n")
-        _report("Photos a second into a batch", "decode and segment every epoch", _reading(photos, Path(scratch)))
-        _report("Photos a second through a training step", "baseline", _training())
+        report("decode and segment every epoch", PHOTOS, _reading(photos, Path(scratch)), title="into a batch")
+        report("baseline", PHOTOS, _training(), title="through a training step")
 
 
 def _reading(photos: list[Path], scratch: Path) -> dict[str, Callable[[], object]]:
@@ -59,7 +54,8 @@ def _reading(photos: list[Path], scratch: Path) -> dict[str, Callable[[], object
 
 def _training() -> dict[str, Callable[[], object]]:
     rng = np.random.default_rng(0)
-    views = {view: rng.integers(0, 256, (PHOTOS, SIZE, SIZE, 3)).astype(np.uint8) for view in ("photo", "segmented")}
+    channels = {"photo": 3, "segmented": 3, "mask": 1}
+    views = {view: rng.integers(0, 256, (PHOTOS, SIZE, SIZE, c)).astype(np.uint8) for view, c in channels.items()}
     labels = rng.integers(0, 2, (PHOTOS, len(DCSA)))
 
     def epoch_of(system: str) -> Callable[[], object]:
@@ -69,24 +65,7 @@ def _training() -> dict[str, Callable[[], object]]:
         batches = tf.data.Dataset.from_tensor_slices((seen, labels)).batch(BATCH).cache()
         return lambda: model.fit(batches, shuffle=False, verbose=0)
 
-    return {system: epoch_of(system) for system in ("baseline", "sister_a", "sister_b", "gate_add")}
-
-
-def _report(title: str, reference: str, ways: dict[str, Callable[[], object]]) -> None:
-    """Time every way in turn, round after round, so that a slow moment of the machine hits all of them."""
-    for way in ways.values():
-        way()  # traces graphs
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(ROUNDS):
-        for name, way in ways.items():
-            began = time.perf_counter()
-            way()
-            seconds[name].append(time.perf_counter() - began)
-    ratios = {name: median(a / b for a, b in zip(seconds[reference], seconds[name], strict=True)) for name in ways}
-    print(f"| {title} | | of {reference} |\n|---|---|---|")
-    for name in ways:
-        print(f"| {name} | {PHOTOS / median(seconds[name]):,.0f} | {ratios[name]:.2f} × |")
-    print()
+    return {system: epoch_of(system) for system in ("baseline", "masked", "sister_a", "sister_b", "gate_add")}
 
 
 if __name__ == "__main__":

@@ -87,3 +87,5 @@ class WeightFile:
         with answer, part.open("ab" if answer.status == 206 else "wb") as file:
             while chunk := answer.read(_CHUNK):
                 file.write(chunk)
+        if answer.length:  # what was promised and did not come; reading in pieces does not tell
+            raise OSError("the line broke; try again to go on")

@@ -1,0 +1,73 @@
+"""What each segmenter costs: alone, and filling the view store; MediaPipe's beside the LiteRT interpreter.
+
+python -m benchmarks.segmenters
+"""
+
+import os
+import tempfile
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from benchmarks.side_by_side import report
+from keras_sister.data.street import write
+from keras_sister.data.views import ViewStore
+from keras_sister.segmentation import open_segmenter
+from keras_sister.segmentation.fcn8s import fcn8s
+from keras_sister.segmentation.fcn_folder import FcnSegmenter
+from keras_sister.segmentation.refined import Refined
+from keras_sister.segmentation.selfie import find_weights
+from keras_sister.segmenter import Segmenter
+
+PHOTOS, SIZE = 64, 224
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        write(Path(scratch) / "street", photos=PHOTOS, seed=0)
+        photos = sorted((Path(scratch) / "street" / "images").iterdir())
+        masks = open_segmenter(f"masks:{Path(scratch) / 'street' / 'masks'}")
+        selfie = open_segmenter("selfie")
+        segmenters = {
+            "selfie": selfie,
+            "selfie, largest part and margin": Refined(selfie, keep_largest=True, margin=2),
+            "fcn8s, width 1/8, 128 pixels": FcnSegmenter(fcn8s(classes=2, width=0.125), size=128),
+        }
+        pixels = np.stack([np.asarray(Image.open(photo).resize((256, 256))) for photo in photos])
+        alone = {name: _asked(segmenter, pixels) for name, segmenter in segmenters.items()}
+        report("LiteRT interpreter", PHOTOS, {"LiteRT interpreter": _litert(pixels), **alone}, title="alone")
+        filled = {name: _filling(s, photos, Path(scratch)) for name, s in {"masks": masks, **segmenters}.items()}
+        report("masks", PHOTOS, filled, title=f"filling the view store, {SIZE} pixels")
+
+
+def _litert(pixels: np.ndarray) -> Callable[[], object]:
+    interpreter = tf.lite.Interpreter(str(find_weights()), num_threads=os.cpu_count())
+    interpreter.allocate_tensors()
+    (asked,) = interpreter.get_input_details()
+
+    def ask() -> None:
+        for image in pixels:
+            interpreter.set_tensor(asked["index"], image[None].astype(np.float32) / 255)
+            interpreter.invoke()
+
+    return ask
+
+
+def _asked(segmenter: Segmenter, pixels: np.ndarray) -> Callable[[], object]:
+    batches = tf.data.Dataset.from_tensor_slices(pixels)
+    batches = batches.map(lambda image: tf.cast(tf.round(tf.image.resize(image, 2 * (segmenter.size,))), tf.uint8))
+    batches = list(batches.batch(16).as_numpy_iterator())
+    function = tf.function(segmenter)
+    return lambda: [function(batch).numpy() for batch in batches]
+
+
+def _filling(segmenter: Segmenter, photos: list[Path], scratch: Path) -> Callable[[], object]:
+    return lambda: ViewStore(SIZE, segmenter.fingerprint, cache=scratch / uuid.uuid4().hex).fill(photos, segmenter)
+
+
+if __name__ == "__main__":
+    main()
