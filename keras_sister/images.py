@@ -86,3 +86,17 @@ def resize(image: tf.Tensor, size: int) -> tf.Tensor:
     """
     resized = tf.image.resize(image, (size, size), method="bilinear", antialias=True)
     return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+
+
+def to_masks(probability: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """A segmenter's answer as masks, the one way for the view store, cutouts and serving.
+
+    Args:
+        probability: float32 tensor, shape (batch, rows, columns, 1), of *person*, in [0, 1].
+        height, width: of the masks, in pixels.
+
+    Returns:
+        uint8 tensor, shape (batch, height, width, 1), 255 = surely person.
+    """
+    probability = tf.image.resize(probability, (height, width), antialias=True)
+    return tf.cast(tf.round(255 * tf.clip_by_value(probability, 0, 1)), tf.uint8)

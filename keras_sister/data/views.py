@@ -195,9 +195,7 @@ def _view_pairs(photos: Sequence[Path], size: int, segmenter: Segmenter | None) 
         if segmenter is None:
             return batch
         probability = segmenter(batch["image"], batch["name"])
-        probability = tf.image.resize(probability, (size, size), antialias=True)
-        mask = tf.cast(tf.round(255 * tf.clip_by_value(probability, 0, 1)), tf.uint8)
-        return {"photo": batch["photo"], "mask": mask}
+        return {"photo": batch["photo"], "mask": images.to_masks(probability, size, size)}
 
     files = ([str(photo) for photo in photos], [photo.stem for photo in photos])
     batches = (

@@ -56,7 +56,7 @@ class Group:
 
     def majority(self) -> "Group":
         """Always the majority class, on the same folds."""
-        return Group(tuple(replace(majority_answers(run), name="majority") for run in self.runs))
+        return Group(tuple(majority_answers(run) for run in self.runs))
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,12 @@ def compare(groups: Sequence[Group], *, seed: int = 0) -> list[Comparison]:
     Raises:
         InputError: if the runs cannot be paired, naming the difference.
     """
+    with_first = compare_with_first(groups, seed=seed)
+    return [_compare_two(groups[0].majority(), groups[0], seed=seed), *with_first]
+
+
+def compare_with_first(groups: Sequence[Group], *, seed: int = 0) -> list[Comparison]:
+    """As `compare`, without the majority answer."""
     reference = groups[0]
     for run in reference.runs[1:]:
         _must_agree(reference.runs[0], run)
@@ -130,8 +136,7 @@ def compare(groups: Sequence[Group], *, seed: int = 0) -> list[Comparison]:
         for ours, theirs in zip(reference.runs, group.runs, strict=True):
             _must_agree(ours, theirs)
             _must_pair(ours, theirs)
-    against_majority = _compare_two(reference.majority(), reference, seed=seed)
-    return [against_majority, *(_compare_two(reference, group, seed=seed) for group in groups[1:])]
+    return [_compare_two(reference, group, seed=seed) for group in groups[1:]]
 
 
 def _must_agree(first: Predictions, second: Predictions) -> None:

@@ -8,10 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from keras_sister.evaluation.comparison import Comparison, Group, compare
+from keras_sister.evaluation.comparison import Comparison, Group, compare_with_first
 from keras_sister.evaluation.paired import holm
 from keras_sister.reproduction.plan import Cell, Plan
-from keras_sister.training.predictions import Predictions
+from keras_sister.training.predictions import Predictions, majority_answers
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Results:
     def majority(self) -> Predictions:
         """What always answering the majority class scores."""
         first = self.predictions[self.plan.rows[0][0].name]
-        return Group((first,)).majority().runs[0]
+        return majority_answers(first)
 
     @cached_property
     def comparisons(self) -> list[Comparison]:
@@ -49,7 +49,7 @@ class Results:
         found = []
         for family in families:
             groups = [Group((replace(self.predictions[cell.name], name=_called(cell)),)) for cell in family]
-            found += compare(groups)[1:]
+            found += compare_with_first(groups)
         return found
 
     def adjusted(self) -> list[float]:

@@ -1,5 +1,6 @@
 """Photos with the person cut out, as files."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,9 +52,8 @@ def write_cutouts(
     Raises:
         InputError: if two photos would get one name, or `out` holds one of the files already.
     """
-    names = [photo.stem for photo in photos]
-    for name in names:
-        if names.count(name) > 1:
+    for name, photos_of_name in Counter(photo.stem for photo in photos).items():
+        if photos_of_name > 1:
             raise InputError(f"{name}: the name of two photos; cut them out into two folders.")
         if (out / "cutouts" / f"{name}.png").exists():
             raise InputError(f"{out / 'cutouts' / name}.png: there already; choose another --out.")

@@ -53,7 +53,6 @@ def segment_photo(segmenter: Segmenter, path: Path) -> SegmentedPhoto:
         raise InputError(f"{path}: broken or truncated image.") from error
     segmenter.check([path.stem])
     asked = images.resize(pixels, segmenter.size) if segmenter.size else pixels
-    probability = segmenter(asked[None], tf.constant([path.stem]))[0]
-    probability = tf.image.resize(probability, pixels.shape[:2], antialias=True)
-    mask = tf.cast(tf.round(255 * tf.clip_by_value(probability, 0, 1)), tf.uint8)
-    return SegmentedPhoto(path, pixels.numpy(), mask.numpy())
+    probability = segmenter(asked[None], tf.constant([path.stem]))
+    masks = images.to_masks(probability, *pixels.shape[:2])
+    return SegmentedPhoto(path, pixels.numpy(), masks.numpy()[0])

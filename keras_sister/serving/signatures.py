@@ -75,7 +75,7 @@ def make_archive(
     def tag_photos(photos: tf.Tensor, to_segment: tf.Tensor) -> dict[str, tf.Tensor]:
         if segmenter is None:
             return views_signature({"photo": photos})
-        masks = person_mask(segmenter(to_segment), size)
+        masks = pixels.to_masks(segmenter(to_segment), size, size)
         seen = model_views(photos, masks, views, background, edges)
         return {**views_signature(seen), PERSON_SHARE: person_share(masks)}
 
@@ -118,12 +118,6 @@ def decode_or_blank(contents: tf.Tensor, sizes: tuple[int, ...]) -> tuple[tf.Ten
     blank = (*(tf.zeros((size, size, 3), tf.uint8) for size in sizes), tf.constant(False))
     photo = tf.data.Dataset.from_tensors(contents).map(read).ignore_errors()
     return photo.concatenate(tf.data.Dataset.from_tensors(blank)).take(1).get_single_element()
-
-
-def person_mask(probability: tf.Tensor, size: int) -> tf.Tensor:
-    """The mask that the view store would keep of a segmenter's answer: uint8 (batch, size, size, 1), 255 = person."""
-    probability = tf.image.resize(probability, (size, size), antialias=True)
-    return tf.cast(tf.round(255 * tf.clip_by_value(probability, 0, 1)), tf.uint8)
 
 
 def person_share(masks: tf.Tensor) -> tf.Tensor:
