@@ -18,7 +18,7 @@ from keras_sister.data.street import write
 from keras_sister.data.views import ViewStore
 from keras_sister.segmentation import open_segmenter
 from keras_sister.segmentation.fcn8s import fcn8s
-from keras_sister.segmentation.fcn_folder import FcnSegmenter
+from keras_sister.segmentation.network_folder import NetworkSegmenter
 from keras_sister.segmentation.refined import Refined
 from keras_sister.segmentation.selfie import find_weights
 from keras_sister.segmenter import Segmenter
@@ -35,7 +35,7 @@ def main() -> None:
         segmenters = {
             "selfie": selfie,
             "selfie, largest part and margin": Refined(selfie, keep_largest=True, margin=2),
-            "fcn8s, width 1/8, 128 pixels": FcnSegmenter(fcn8s(classes=2, width=0.125), size=128),
+            "fcn8s, width 1/8, 128 pixels": NetworkSegmenter(fcn8s(classes=2, width=0.125), size=128),
         }
         pixels = np.stack([np.asarray(Image.open(photo).resize((256, 256))) for photo in photos])
         alone = {name: _asked(segmenter, pixels) for name, segmenter in segmenters.items()}

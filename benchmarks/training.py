@@ -19,7 +19,7 @@ from keras_sister.data.views import Views, ViewStore
 from keras_sister.losses import MaskedAttributeLoss
 from keras_sister.schema import DCSA
 from keras_sister.segmentation.fcn8s import fcn8s
-from keras_sister.segmentation.fcn_folder import FcnSegmenter
+from keras_sister.segmentation.network_folder import NetworkSegmenter
 
 PHOTOS, SIZE, BATCH = 96, 96, 16
 
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _reading(photos: list[Path], scratch: Path) -> dict[str, Callable[[], object]]:
-    segmenter = FcnSegmenter(fcn8s(classes=2, width=0.125), size=SIZE)
+    segmenter = NetworkSegmenter(fcn8s(classes=2, width=0.125), size=SIZE)
     store = ViewStore(SIZE, segmenter.fingerprint, cache=scratch)
     views: Views = store.open(store.fill(photos, segmenter))
     labels = np.zeros((PHOTOS, len(DCSA)), np.int8)

@@ -4,12 +4,12 @@ What a file says is used only after its hash was checked, so it does not matter 
 """
 
 import hashlib
-import os
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from keras_sister.atomic import write_aside
 from keras_sister.cache import cache_folder
 from keras_sister.errors import InputError
 
@@ -49,9 +49,7 @@ class WeightFile:
         if found != self.sha256:
             raise InputError(f"{self.name}: not the file that was pinned: SHA-256 {found}, not {self.sha256}.")
         self.kept.parent.mkdir(parents=True, exist_ok=True)
-        aside = self.kept.with_name(f".{os.getpid()}-{self.kept.name}")
-        aside.write_bytes(contents)
-        aside.replace(self.kept)
+        write_aside(self.kept, lambda path: path.write_bytes(contents))
         return self.kept
 
     def download(self) -> Path:

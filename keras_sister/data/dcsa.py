@@ -7,11 +7,13 @@ The photo with the number n has the n-th label of every vector.
 """
 
 import io
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import scipy.io
 
+from keras_sister.atomic import write_aside
 from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
 from keras_sister.schema import DCSA, UNKNOWN, Attribute, Schema
@@ -152,6 +154,5 @@ def write_labels(folder: Path, schema: Schema, labels: np.ndarray) -> None:
         file = folder / "labels" / f"{attribute.name}_GT.mat"
         contents = io.BytesIO()
         scipy.io.savemat(contents, {"GT": np.where(column == UNKNOWN, np.nan, column + 1.0)[:, None]})
-        aside = file.with_name(f".{file.name}")
-        aside.write_bytes(_HEADER + contents.getvalue()[len(_HEADER) :])
-        aside.replace(file)
+        whole = _HEADER + contents.getvalue()[len(_HEADER) :]
+        write_aside(file, partial(Path.write_bytes, data=whole))

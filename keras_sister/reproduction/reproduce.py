@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from keras_sister.atomic import write_aside
 from keras_sister.data.dataset import Dataset
 from keras_sister.reproduction.page import to_markdown
 from keras_sister.reproduction.picture import draw
@@ -12,7 +13,7 @@ from keras_sister.reproduction.plan import Plan
 from keras_sister.reproduction.results import Results, to_csv
 from keras_sister.training.cross_validation import cross_validate
 from keras_sister.training.predictions import read
-from keras_sister.training.run import OnEvent, write_aside
+from keras_sister.training.run import OnEvent
 
 
 def reproduce(

@@ -41,7 +41,7 @@ def _open(spec: str) -> Segmenter:
 
         return MaskFolder(place)
     if Path(spec).is_dir():
-        from keras_sister.segmentation.fcn_folder import load
+        from keras_sister.segmentation.network_folder import load
 
         return load(Path(spec))
     raise InputError(

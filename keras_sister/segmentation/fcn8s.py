@@ -16,18 +16,26 @@ _BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 
 _FULLY_CONNECTED = 4096
 
+STRIDES = (32, 16, 8)
+"""Of the scores before the last upsampling: FCN-32s, FCN-16s, FCN-8s, each a refinement of the one before."""
 
-def fcn8s(*, classes: int = 21, width: float = 1.0, weights: str = "none") -> keras.Model:
+
+def fcn8s(
+    *, classes: int = 21, width: float = 1.0, stride: int = 8, at_once: bool = False, weights: str = "none"
+) -> keras.Model:
     """Build FCN-8s: VGG16 made fully convolutional, its scores refined from pool4 and pool3.
 
-    Every convolution keeps the size of its map, and scores are cropped where an odd size was rounded up. (The published
-    network pads the photo by 100 pixels and crops more; for whole photos of a few hundred pixels that costs six times
-    the work.) Below full width, where there is nothing pretrained to start from, each convolution is followed by batch
-    normalisation: without it the network does not learn from a few hundred photos.
+    Every convolution keeps the size of its map, and scores are cropped where an odd size was rounded up; the layout of
+    the published weights, which costs six times the work, is `published_fcn8s`. Below full width, where there is
+    nothing pretrained to start from, each convolution is followed by batch normalisation: without it the network does
+    not learn from a few hundred photos.
 
     Args:
         classes: of pixels; 21 for PASCAL VOC.
         width: share of the filters of every layer; 1/8 trains from scratch on a CPU.
+        stride: 8, or 32 or 16 for the coarser networks that the paper trains first. They share their layers' names.
+        at_once: bring pool4 and pool3 down to a hundredth and a ten-thousandth, as the authors do where all is trained
+            at once. Maps behind a batch normalisation need no such thing.
         weights: of the VGG16 part: ``imagenet``, ``none`` (random), or a file of `keras.applications` VGG16 without
             its classifier. Only at full width.
 
@@ -44,36 +52,64 @@ def fcn8s(*, classes: int = 21, width: float = 1.0, weights: str = "none") -> ke
     if weights != "none" and width != 1:
         raise InputError(f"VGG16's weights fit at width 1 only, not at {width:g}: give --weights none.")
     image = keras.Input((None, None, 3), name="image")
-    pools = _vgg16(image, width)
-    units = round(_FULLY_CONNECTED * width)
-    x = _convolution(pools[4], units, 7, name="fc6", width=width)
-    x = keras.layers.Dropout(0.5, name="fc6_dropout")(x)
-    x = _convolution(x, units, 1, name="fc7", width=width)
-    x = keras.layers.Dropout(0.5, name="fc7_dropout")(x)
-
-    scores = _score(x, classes, "score_fr")
-    scores = _refined(scores, pools[3], classes, "pool4")
-    scores = _refined(scores, pools[2], classes, "pool3")
-    scores = _upsampled(scores, 8, "upscore8")
-    scores = CropTo(name="logits", dtype="float32")([scores, image])
+    x = PixelNormalization(mean=(123.68, 116.779, 103.939), std=(1, 1, 1), bgr=True, name="normalization")(image)
+    pools = _vgg16(x, width)
+    x = _fully_connected(pools[4], width, padding="same")
+    scales = (1e-2, 1e-4) if at_once and width == 1 else (1, 1)
+    scores = _refined_scores(x, pools, classes, stride=stride, scales=scales, offsets=(1, 1), use_bias=False)
+    scores = _upsampled(scores, stride, f"upscore{stride}")
+    scores = CropTo(stride // 2, name="logits", dtype="float32")([scores, image])
     model = keras.Model(image, scores, name="fcn8s")
     if weights != "none":
         _load_vgg16(model, weights)
     return model
 
 
+def published_fcn8s(*, classes: int = 21, mean: tuple[float, float, float]) -> keras.Model:
+    """Build FCN-8s in the layout of the published weights: the photo gets a border of 100 pixels, scores are cropped.
+
+    Source: ``fcn-8s-pascal`` of the authors, and MatConvNet's ``pascal-fcn8s-dag``.
+
+    Args:
+        classes: of pixels.
+        mean: of red, green and blue, subtracted from the pixels; colours stay in this order, as MatConvNet has them.
+
+    Returns:
+        A model with random weights; inputs and outputs as those of `fcn8s`.
+    """
+    image = keras.Input((None, None, 3), name="image")
+    x = PixelNormalization(mean=mean, std=(1, 1, 1), name="normalization")(image)
+    x = keras.layers.ZeroPadding2D(99, name="border")(x)  # the first convolution adds one more pixel
+    pools = _vgg16(x, 1)
+    x = _fully_connected(pools[4], 1, padding="valid")
+    scores = _refined_scores(x, pools, classes, stride=8, scales=(1, 1), offsets=(5, 9), use_bias=True)
+    scores = _upsampled(scores, 8, "upscore8", use_bias=True)
+    return keras.Model(image, CropTo(31, name="logits", dtype="float32")([scores, image]), name="fcn8s")
+
+
 @keras.saving.register_keras_serializable(package="keras_sister")
 class CropTo(keras.layers.Layer):
-    """Crop the first map to the height and width of the second: (batch, height, width, channels)."""
+    """Crop the first map to the height and width of the second: (batch, height, width, channels).
+
+    Args:
+        offset: the first row and column to keep.
+    """
+
+    def __init__(self, offset: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.offset = offset
 
     def call(self, inputs: list[Any]) -> Any:
         scores, reference = inputs
         height, width = ops.shape(reference)[1:3]
-        return scores[:, :height, :width]
+        return scores[:, self.offset : self.offset + height, self.offset : self.offset + width]
 
     def compute_output_shape(self, input_shape: list[tuple]) -> tuple:
         scores, reference = input_shape
         return (scores[0], *reference[1:3], scores[3])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "offset": self.offset}
 
 
 @keras.saving.register_keras_serializable(package="keras_sister")
@@ -91,9 +127,8 @@ class Bilinear(keras.initializers.Initializer):
         return ops.convert_to_tensor(kernel, dtype=dtype)
 
 
-def _vgg16(image: keras.KerasTensor, width: float) -> list[keras.KerasTensor]:
+def _vgg16(x: keras.KerasTensor, width: float) -> list[keras.KerasTensor]:
     """The outputs of the five pooling layers, 2 to 32 times smaller than the image; layers are named as in Keras."""
-    x = PixelNormalization(mean=(123.68, 116.779, 103.939), std=(1, 1, 1), bgr=True, name="normalization")(image)
     pools = []
     for block, (filters, convolutions) in enumerate(_BLOCKS, start=1):
         for convolution in range(1, convolutions + 1):
@@ -103,10 +138,47 @@ def _vgg16(image: keras.KerasTensor, width: float) -> list[keras.KerasTensor]:
     return pools
 
 
-def _convolution(x: keras.KerasTensor, filters: int, kernel: int, *, name: str, width: float) -> keras.KerasTensor:
+def _fully_connected(x: keras.KerasTensor, width: float, *, padding: str) -> keras.KerasTensor:
+    """VGG16's fully connected layers as convolutions."""
+    units = round(_FULLY_CONNECTED * width)
+    x = _convolution(x, units, 7, name="fc6", width=width, padding=padding)
+    x = keras.layers.Dropout(0.5, name="fc6_dropout")(x)
+    x = _convolution(x, units, 1, name="fc7", width=width)
+    return keras.layers.Dropout(0.5, name="fc7_dropout")(x)
+
+
+def _refined_scores(
+    x: keras.KerasTensor,
+    pools: list[keras.KerasTensor],
+    classes: int,
+    *,
+    stride: int,
+    scales: tuple[float, float],
+    offsets: tuple[int, int],
+    use_bias: bool,
+) -> keras.KerasTensor:
+    """Scores of the coarsest map, corrected by those of pool4 and pool3 until their stride is reached."""
+    scores = _score(x, classes, "score_fr")
+    finer = zip((16, 8), ("pool4", "pool3"), (pools[3], pools[2]), scales, offsets, strict=True)
+    for finer_stride, name, pool, scale, offset in finer:
+        if stride <= finer_stride:
+            scores = _upsampled(scores, 2, f"upscore2_{name}", use_bias=use_bias)
+            if scale != 1:
+                pool = keras.layers.Rescaling(scale, name=f"scale_{name}")(pool)
+            pool = _score(pool, classes, f"score_{name}")
+            # The pool's map is the larger one where the image got a border, else the upsampled scores are.
+            pair = [pool, scores] if offset > 1 else [scores, pool]
+            cropped = CropTo(offset, name=f"crop_{name}")(pair)
+            scores = keras.layers.Add(name=f"fuse_{name}")([cropped, pair[1]])
+    return scores
+
+
+def _convolution(
+    x: keras.KerasTensor, filters: int, kernel: int, *, name: str, width: float, padding: str = "same"
+) -> keras.KerasTensor:
     if width == 1:
-        return keras.layers.Conv2D(filters, kernel, padding="same", activation="relu", name=name)(x)
-    x = keras.layers.Conv2D(filters, kernel, padding="same", use_bias=False, name=name)(x)
+        return keras.layers.Conv2D(filters, kernel, padding=padding, activation="relu", name=name)(x)
+    x = keras.layers.Conv2D(filters, kernel, padding=padding, use_bias=False, name=name)(x)
     x = keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
     return keras.layers.ReLU(name=f"{name}_relu")(x)
 
@@ -116,22 +188,11 @@ def _score(x: keras.KerasTensor, classes: int, name: str) -> keras.KerasTensor:
     return keras.layers.Conv2D(classes, 1, kernel_initializer="zeros", name=name)(x)
 
 
-def _upsampled(scores: keras.KerasTensor, factor: int, name: str) -> keras.KerasTensor:
+def _upsampled(scores: keras.KerasTensor, factor: int, name: str, *, use_bias: bool = False) -> keras.KerasTensor:
+    """Scores at so many times the size and a margin of half the factor on each side."""
     return keras.layers.Conv2DTranspose(
-        scores.shape[-1],
-        2 * factor,
-        strides=factor,
-        padding="same",
-        use_bias=False,
-        kernel_initializer=Bilinear(),
-        name=name,
+        scores.shape[-1], 2 * factor, strides=factor, use_bias=use_bias, kernel_initializer=Bilinear(), name=name
     )(scores)
-
-
-def _refined(scores: keras.KerasTensor, pool: keras.KerasTensor, classes: int, name: str) -> keras.KerasTensor:
-    """Scores at twice the size, corrected by those of the finer map."""
-    coarse = CropTo(name=f"crop_{name}")([_upsampled(scores, 2, f"upscore2_{name}"), pool])
-    return keras.layers.Add(name=f"fuse_{name}")([coarse, _score(pool, classes, f"score_{name}")])
 
 
 def _load_vgg16(model: keras.Model, weights: str) -> None:

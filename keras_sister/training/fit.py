@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_sister.training.run import OnEvent, write_aside
+from keras_sister.atomic import write_aside
+from keras_sister.training.run import OnEvent
 
 WEIGHTS = "model.weights.h5"
 CHECKPOINT = "checkpoint.npz"

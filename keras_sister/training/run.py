@@ -11,7 +11,6 @@ is killed never holds half a file.
 """
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from keras_sister.atomic import write_aside
 from keras_sister.config import Experiment, load_experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
@@ -145,13 +145,3 @@ def settings_that_differ(ours: Experiment, theirs: Experiment) -> list[str]:
     """Each setting in which two experiments differ, as text: ``epochs: 8, not 20``."""
     mine, other = asdict(ours), asdict(theirs)
     return [f"{name}: {mine[name]}, not {other[name]}" for name in mine if mine[name] != other[name]]
-
-
-def write_aside(path: Path, write: Callable[[Path], object]) -> None:
-    """Have `write` make a file beside `path`, with the same ending, and rename it when it is whole."""
-    aside = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        write(aside)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)

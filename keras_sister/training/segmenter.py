@@ -14,9 +14,9 @@ from keras_sister.data.pipeline import ViewPairs, training_batches
 from keras_sister.data.views import Views, ViewStore
 from keras_sister.errors import InputError
 from keras_sister.segmentation.fcn8s import fcn8s
-from keras_sister.segmentation.fcn_folder import FcnSegmenter, save
 from keras_sister.segmentation.mask_scores import MaskScores
 from keras_sister.segmentation.masks import MaskFolder
+from keras_sister.segmentation.network_folder import NetworkSegmenter, save
 from keras_sister.training.fit import CHECKPOINT, WEIGHTS, fit
 from keras_sister.training.run import OnEvent, Run
 
@@ -96,7 +96,7 @@ def train_segmenter(
         if len(train) == 0:
             raise InputError("One photo is too few: one in five is held out to score the segmenter.")
 
-        trained = FcnSegmenter(_fit(views, train, settings, out, on_event), size=settings.size)
+        trained = NetworkSegmenter(_fit(views, train, settings, out, on_event), size=settings.size)
         ours, nothing = MaskScores(), MaskScores()
         for row in held_out:
             truth = views.masks([row])[0, ..., 0] >= 128

@@ -6,12 +6,13 @@ A task that was killed goes on where it stopped when it is performed again.
 import keras
 import numpy as np
 
+from keras_sister.atomic import write_aside
 from keras_sister.data.folds import inner_split
 from keras_sister.data.views import ViewStore
 from keras_sister.errors import InputError
 from keras_sister.segmentation import open_segmenter
 from keras_sister.training.fit import CHECKPOINT, WEIGHTS
-from keras_sister.training.run import OnEvent, Run, write_aside
+from keras_sister.training.run import OnEvent, Run
 from keras_sister.training.trainer import Trainer
 
 

@@ -11,7 +11,7 @@ from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.schema import Attribute, Schema
 from keras_sister.segmentation.fcn8s import fcn8s
-from keras_sister.segmentation.fcn_folder import FcnSegmenter, save
+from keras_sister.segmentation.network_folder import NetworkSegmenter, save
 from keras_sister.serving.export import Export, export_run
 from keras_sister.training.run import Run, begin
 from keras_sister.training.tasks import make_views
@@ -55,7 +55,7 @@ def fcn(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if layer.name.startswith("score_"):
             layer.set_weights([rng.normal(0, 0.5, weight.shape) for weight in layer.get_weights()])
     folder = tmp_path_factory.mktemp("fcn")
-    save(folder, FcnSegmenter(model, size=96), {})
+    save(folder, NetworkSegmenter(model, size=96), {})
     return folder
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from keras_sister.config import load_experiment
 from keras_sister.errors import InputError
 from keras_sister.schema import Attribute, Schema
-from keras_sister.segmentation.fcn_folder import load
+from keras_sister.segmentation.network_folder import load
 from keras_sister.serving.export import TOLERANCE, export_model, export_run
 from keras_sister.training.run import Run
 

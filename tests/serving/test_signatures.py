@@ -13,7 +13,7 @@ from keras_sister.data.views import ViewStore
 from keras_sister.errors import InputError
 from keras_sister.schema import Attribute, Schema
 from keras_sister.segmentation.compositing import composite
-from keras_sister.segmentation.fcn_folder import load
+from keras_sister.segmentation.network_folder import load
 from keras_sister.serving.signatures import make_archive
 
 from .conftest import SCHEMA, draw

@@ -10,8 +10,8 @@ from sklearn.metrics import accuracy_score, jaccard_score
 
 from keras_sister.data.views import ViewStore
 from keras_sister.errors import InputError
-from keras_sister.segmentation.fcn_folder import load
 from keras_sister.segmentation.masks import MaskFolder
+from keras_sister.segmentation.network_folder import load
 from keras_sister.training.segmenter import SegmenterSettings, train_segmenter
 
 SETTINGS = SegmenterSettings(width=1 / 16, size=48, epochs=6, batch=4, learning_rate=3e-3)

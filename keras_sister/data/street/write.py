@@ -1,6 +1,5 @@
 """Write drawn photos as a dataset in DCSA's layout."""
 
-import io
 import json
 import os
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from keras_sister.atomic import write_aside
 from keras_sister.data import dcsa
 from keras_sister.data.street.outfits import hide
 from keras_sister.data.street.photo import draw
@@ -75,9 +75,5 @@ def _write_photo(out: Path, seed: int, index: int) -> np.ndarray:
         (out / "masks" / f"{name}.png", street.mask, {"optimize": True}),
     ):
         if not file.exists():
-            contents = io.BytesIO()
-            Image.fromarray(picture).save(contents, "JPEG" if file.suffix == ".jpg" else "PNG", **options)
-            aside = file.with_name(f".{file.name}")
-            aside.write_bytes(contents.getvalue())
-            aside.replace(file)
+            write_aside(file, partial(Image.fromarray(picture).save, **options))
     return street.labels

@@ -10,19 +10,19 @@ import tensorflow as tf
 from keras_sister.errors import InputError
 from keras_sister.segmentation import open_segmenter
 from keras_sister.segmentation.fcn8s import fcn8s
-from keras_sister.segmentation.fcn_folder import FcnSegmenter, load, save
+from keras_sister.segmentation.network_folder import NetworkSegmenter, load, save
 
 PHOTOS = np.random.default_rng(0).integers(0, 256, (2, 48, 48, 3)).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
-def segmenter() -> FcnSegmenter:
+def segmenter() -> NetworkSegmenter:
     keras.utils.set_random_seed(0)
     model = fcn8s(classes=2, width=1 / 16)
     for layer in model.layers:
         if layer.name.startswith("score_"):
             layer.set_weights([np.random.default_rng(0).normal(size=w.shape) for w in layer.get_weights()])
-    return FcnSegmenter(model, size=48)
+    return NetworkSegmenter(model, size=48)
 
 
 def test_it_is_the_probability_of_the_person(segmenter):
@@ -49,7 +49,7 @@ def test_the_optimizer_is_not_saved(tmp_path):
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.optimizer.build(model.trainable_variables)
     model.save(tmp_path / "whole.keras")
-    save(tmp_path, FcnSegmenter(model, size=48), {})
+    save(tmp_path, NetworkSegmenter(model, size=48), {})
     sizes = []
     for name in ("model.keras", "whole.keras"):
         with zipfile.ZipFile(tmp_path / name) as archive:
@@ -61,10 +61,10 @@ def test_the_optimizer_is_not_saved(tmp_path):
 def test_the_fingerprint_follows_weights_size_and_class(segmenter):
     model = keras.models.clone_model(segmenter.model)
     model.set_weights(segmenter.model.get_weights())
-    assert FcnSegmenter(model, size=48).fingerprint == segmenter.fingerprint
-    others = {FcnSegmenter(model, size=64).fingerprint, FcnSegmenter(model, size=48, person=0).fingerprint}
+    assert NetworkSegmenter(model, size=48).fingerprint == segmenter.fingerprint
+    others = {NetworkSegmenter(model, size=64).fingerprint, NetworkSegmenter(model, size=48, person=(0,)).fingerprint}
     model.set_weights([weight + 1e-6 for weight in model.get_weights()])
-    others.add(FcnSegmenter(model, size=48).fingerprint)
+    others.add(NetworkSegmenter(model, size=48).fingerprint)
     assert len(others - {segmenter.fingerprint}) == 3
 
 

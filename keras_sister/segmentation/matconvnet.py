@@ -1,0 +1,128 @@
+"""FCN-8s with the weights of its authors as MatConvNet publishes them: ``pascal-fcn8s-dag.mat``.
+
+``params`` is an array of structs with a ``name`` and a ``value``: ``conv1_1f`` and ``conv1_1b``, or ``conv1_1_filter``
+and ``conv1_1_bias``. Filters are height × width × in × out, those of transposed convolutions height × width × out × in,
+as in Keras. ``meta.normalization.averageImage`` is what is subtracted from the pixels, in RGB.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import scipy.io
+
+from keras_sister.errors import InputError
+from keras_sister.segmentation.fcn8s import published_fcn8s
+
+_NAMES = {
+    **{f"block{block}_conv{i}": (f"conv{block}_{i}",) for block in range(1, 6) for i in range(1, 4)},
+    "fc6": ("fc6",),
+    "fc7": ("fc7",),
+    "score_fr": ("score_fr",),
+    "score_pool4": ("score_pool4",),
+    "score_pool3": ("score_pool3",),
+    "upscore2_pool4": ("score2", "upscore2"),
+    "upscore2_pool3": ("score4", "upscore_pool4", "upscore4"),
+    "upscore8": ("upscore", "upscore8", "upsample"),
+}
+"""Our layers, each with the names by which MatConvNet's files call it."""
+
+_FILTERS = ("f", "_filter")
+_BIASES = ("b", "_bias")
+
+
+def import_fcn8s(file: Path) -> keras.Model:
+    """Build FCN-8s from a file of MatConvNet.
+
+    A layer without a bias in the file gets none; everything else must be there, and nothing may be left over.
+
+    Args:
+        file: with as many classes as it has; PASCAL VOC's 21 in the published ones.
+
+    Returns:
+        A model as `keras_sister.segmentation.fcn8s.published_fcn8s` builds it.
+
+    Raises:
+        InputError: if the file cannot be read, or a parameter is missing, unknown, or of another shape, naming them.
+
+    Example:
+        >>> import_fcn8s(Path("pascal-fcn8s-dag.mat"))(photos).shape
+        TensorShape([1, 375, 500, 21])
+    """
+    mean, parameters = _read(file)
+    score = _taken(parameters, "score_fr", _FILTERS)
+    if score is None or score[1].ndim != 4:
+        raise InputError(f"{file}: not an FCN: it has no filters of a layer score_fr. It has {', '.join(parameters)}.")
+    model = published_fcn8s(classes=score[1].shape[3], mean=mean)
+    problems, used = [], set()
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        kernel, bias = (_taken(parameters, layer.name, endings) for endings in (_FILTERS, _BIASES))
+        used |= {found[0] for found in (kernel, bias) if found}
+        if kernel is None:
+            problems.append(f"no filters of {_NAMES[layer.name][0]}")
+            continue
+        values = [
+            _filters(layer, kernel[1]),
+            np.zeros(layer.bias.shape, np.float32) if bias is None else bias[1].ravel(),
+        ]
+        for found, weight, (name, value) in zip(values, layer.weights, (kernel, bias or kernel), strict=True):
+            if found.shape != tuple(weight.shape):
+                problems.append(f"{name} is {value.shape}, not {tuple(weight.shape)}")
+            elif not np.isfinite(found).all():
+                problems.append(f"{name} holds values that are no numbers")
+        if not problems:
+            layer.set_weights(values)
+    problems += [f"{name} belongs to no layer" for name in parameters if name not in used]
+    if problems:
+        raise InputError(f"{file}: not the weights of an FCN-8s: {'; '.join(problems)}.")
+    return model
+
+
+def _read(file: Path) -> tuple[tuple[float, float, float], dict[str, np.ndarray]]:
+    """The mean colour and the parameters by name."""
+    try:
+        content = scipy.io.loadmat(file, variable_names=["params", "meta", "layers"], struct_as_record=False)
+        parameters = {_text(entry.name): np.asarray(entry.value, np.float32) for entry in content["params"].ravel()}
+        image = np.asarray(content["meta"].ravel()[0].normalization.ravel()[0].averageImage, np.float64)
+        mean = image.reshape(-1, 3).mean(axis=0) if image.ndim < 3 else image.mean(axis=(0, 1))
+        red, green, blue = map(float, mean)
+    except FileNotFoundError as error:
+        raise InputError(f"{file}: no such file.") from error
+    except NotImplementedError as error:  # what SciPy says of version 7.3
+        raise InputError(f"{file}: in MATLAB's format 7.3; MatConvNet publishes version 7. Fetch it again.") from error
+    except Exception as error:
+        # SciPy raises what a damaged file makes its reader stumble over: ValueError, TypeError, zlib.error, …
+        raise InputError(f"{file}: not a network of MatConvNet (DagNN): {error}") from error
+    if _border(content) not in (None, 100):
+        raise InputError(f"{file}: an FCN of another layout: a border of {_border(content)} pixels, not 100.")
+    return (red, green, blue), parameters
+
+
+def _border(content: dict[str, Any]) -> int | None:
+    """How far the first convolution pads the photo; None where the file does not say."""
+    for layer in np.ravel(content.get("layers", ())):
+        if _text(layer.name) == "conv1_1":
+            return int(np.max(layer.block.ravel()[0].pad))
+    return None
+
+
+def _text(name: Any) -> str:
+    return str(np.asarray(name).ravel()[0])
+
+
+def _taken(parameters: dict[str, np.ndarray], layer: str, endings: tuple[str, ...]) -> tuple[str, np.ndarray] | None:
+    """The parameter of a layer under whichever of its names, and that name."""
+    names = [alias + ending for alias in _NAMES[layer] for ending in endings]
+    return next(((name, parameters[name]) for name in names if name in parameters), None)
+
+
+def _filters(layer: Any, value: np.ndarray) -> np.ndarray:
+    """Filters in four dimensions; MATLAB drops those of size 1 at the end."""
+    value = value.reshape(value.shape + (1,) * (4 - value.ndim))
+    if isinstance(layer, keras.layers.Conv2DTranspose) and value.shape[2] == 1:  # type: ignore[misc]
+        # One filter a class, each for itself: the diagonal of ours.
+        return value * np.eye(value.shape[3], dtype=np.float32)  # type: ignore[misc]
+    return value
