@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from keras_sister.config import BACKGROUNDS, EDGES
+from keras_sister.config import BACKBONES, BACKGROUNDS, EDGES
+from keras_sister.errors import InputError
+from keras_sister.segmenter_settings import NETWORKS, SegmenterSettings
 
 from .progress import RunProgress, count
 from .quiet import import_tensorflow
@@ -21,17 +23,30 @@ def segment() -> None:
     """Find the person in photos."""
 
 
+_DATASET = click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
+_MASKS = click.option(
+    "--masks",
+    type=click.Path(path_type=Path),
+    help="Folder of masks: DIR/masks, or with VOC further ones, such as SBD's.",
+)
+
+
 @segment.command()
-@click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--masks", type=click.Path(path_type=Path), help="Folder of the masks.  [default: DIR/masks]")
-@click.option("--width", type=float, default=0.125, show_default=True, help="Share of the published network's filters.")
+@_DATASET
+@_MASKS
+@click.option("--network", type=click.Choice(NETWORKS), default="fcn8s", show_default=True, help="What is trained.")
+@click.option("--width", type=float, default=0.125, show_default=True, help="Of FCN-8s: share of its filters.")
+@click.option(
+    "--backbone", type=click.Choice(BACKBONES), default="resnet50", show_default=True, help="Of DeepLab: its encoder."
+)
 @click.option(
     "--weights",
     default="none",
     show_default=True,
     metavar="imagenet|none|FILE",
-    help="What the VGG16 part starts from; with --width 1 only.",
+    help="What VGG16 (with --width 1) or the backbone starts from; for DeepLab also a preset of KerasHub.",
 )
+@click.option("--staged", is_flag=True, help="Train FCN-32s, then FCN-16s and FCN-8s from it, each for --epochs.")
 @click.option("--size", type=int, default=128, show_default=True, help="Height and width in pixels.")
 @click.option("--epochs", type=int, default=12, show_default=True, help="Epochs to train.")
 @click.option("--batch", type=int, default=8, show_default=True, help="Photos a step.")
@@ -40,32 +55,60 @@ def segment() -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The segmenter's folder to make.")
 @click.option("--resume", is_flag=True, help="Go on with the training in --out where it stopped.")
 def train(dataset: Path, masks: Path | None, out: Path, resume: bool, **settings: Any) -> None:
-    """Train an FCN-8s on the photos in DIR and their masks.
+    """Train an FCN-8s or a DeepLab V3+ on the photos in DIR and their masks.
 
-    One photo in five is held out and tells how good it is. The defaults make a network that learns from scratch on a
-    CPU; the published one is --width 1 --weights imagenet.
+    DIR is a folder of PASCAL VOC 2012, of CFPD, or in DCSA's layout with a mask for each photo. VOC's validation
+    photos, or else one photo in five, are held out and tell how good it is. The defaults make a network that learns
+    from scratch on a CPU; the published ones are --width 1 --weights imagenet and --network deeplab --weights imagenet.
 
     \b
     sister-keras segment train street --out fcn
+    sister-keras segment train VOC2012 --masks SBD/cls --width 1 --weights imagenet --size 384 --learning-rate 1e-5 \\
+        --staged --out fcn8s-voc
+    sister-keras segment train CFPD --network deeplab --weights imagenet --size 384 --learning-rate 1e-4 \\
+        --out deeplab-cfpd
+    """
+    chosen = SegmenterSettings(**settings)
+    import_tensorflow()
+    from keras_sister.training.pixel_datasets import open_pixels
+    from keras_sister.training.segmenter import train_segmenter
+
+    pixels = open_pixels(dataset, masks=masks, seed=chosen.seed)
+    with RunProgress() as progress:
+        scores = train_segmenter(pixels, out, chosen, resume=resume, on_event=progress.show)
+    _show(scores, out.name or str(out))
+    click.echo(f"\nNext: --segmenter {out}")
+
+
+def _show(scores: dict[str, Any], name: str) -> None:
+    click.echo(f"On {scores['photos']} photos, {scores['classes']} classes, %".ljust(40) + f"{name}   all background")
+    for score in ("pixel_accuracy", "mean_iou", "person_iou", "boundary_f"):
+        ours, nothing = 100 * scores[score], 100 * scores["background"][score]
+        click.echo(f"{score.replace('_', ' '):<40}{ours:>{len(name)}.2f}{nothing:>17.2f}")
+
+
+@segment.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--size", type=click.IntRange(32, 1024), default=384, show_default=True, help="Height and width in pixels."
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The segmenter's folder to make.")
+def import_(file: Path, size: int, out: Path) -> None:
+    """Make a segmenter of FILE, the published FCN-8s of PASCAL VOC: MatConvNet's pascal-fcn8s-dag.mat.
+
+    It is published at https://www.vlfeat.org/matconvnet/models/pascal-fcn8s-dag.mat, about 500 MB.
+
+    \b
+    sister-keras segment import pascal-fcn8s-dag.mat --out fcn8s-voc
     """
     import_tensorflow()
-    from keras_sister.data import dcsa
-    from keras_sister.training.segmenter import SegmenterSettings, train_segmenter
+    from keras_sister.segmentation.matconvnet import import_fcn8s
+    from keras_sister.segmentation.network_folder import save
 
-    photos = dcsa.load(dataset).photos
-    with RunProgress() as progress:
-        scores = train_segmenter(
-            photos,
-            masks or dataset / "masks",
-            out,
-            SegmenterSettings(**settings),
-            resume=resume,
-            on_event=progress.show,
-        )
-    click.echo(f"On {scores['photos']} photos held out, %     {out.name or out}   all background")
-    for name in ("pixel_accuracy", "mean_iou", "person_iou"):
-        click.echo(f"{name.replace('_', ' '):<30}{100 * scores[name]:>8.2f}{100 * scores['background'][name]:>15.2f}")
-    click.echo(f"\nNext: --segmenter {out}")
+    if out.exists():
+        raise InputError(f"{out}: there already; choose another --out.")
+    save(out, import_fcn8s(file, size=size), None)
+    click.echo(f"Next: --segmenter {out}")
 
 
 _PHOTOS = click.argument("photos", metavar="PHOTO…", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -160,34 +203,30 @@ def preview(photos: tuple[Path, ...], out: Path, **finder: Any) -> None:
 
 
 @segment.command()
-@click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
+@_DATASET
 @_finder_options
-@click.option("--masks", type=click.Path(path_type=Path), help="Folder of the true masks.  [default: DIR/masks]")
+@_MASKS
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def evaluate(dataset: Path, masks: Path | None, as_json: bool, **finder: Any) -> None:
     """Compare what a segmenter finds in the photos in DIR with their true masks.
 
+    DIR is a folder of PASCAL VOC 2012, whose validation photos are looked at; of CFPD, every fifth photo; or in DCSA's
+    layout, all photos. Where the segmenter tells the same classes apart as the masks, mean IoU is over them, else over
+    person and background. Void pixels do not count.
+
     \b
     sister-keras segment evaluate street
-    sister-keras segment evaluate street --segmenter fcn
+    sister-keras segment evaluate VOC2012 --segmenter fcn8s-voc
     """
     import_tensorflow()
-    from keras_sister.data import dcsa
-    from keras_sister.segmentation.mask_scores import MaskScores
-    from keras_sister.segmentation.masks import MaskFolder
-    from keras_sister.segmentation.photo import segment_photo
+    from keras_sister.training.pixel_datasets import open_pixels
+    from keras_sister.training.segmenter_scores import score_segmenter
 
-    photos = dcsa.load(dataset).photos
-    truth, opened = MaskFolder(masks or dataset / "masks"), _open(**finder)
-    scores = MaskScores()
-    with count("photos", len(photos)) as advance:
-        for photo in photos:
-            scores.add(segment_photo(truth, photo).person, segment_photo(opened, photo).person)
-            advance()
-    result = {"photos": len(photos), **scores.result()}
+    pixels = open_pixels(dataset, masks=masks)
+    opened = _open(**finder)
+    with count("photos", len(pixels.held_out)) as advance:
+        scores = score_segmenter(opened, pixels, on_photo=advance)
     if as_json:
-        click.echo(json.dumps(result, indent=1))
-        return
-    click.echo(f"On {len(photos)} photos, %")
-    for name in ("pixel_accuracy", "mean_iou", "person_iou", "boundary_f"):
-        click.echo(f"{name.replace('_', ' '):<16}{100 * result[name]:>8.2f}")
+        click.echo(json.dumps(scores, indent=1))
+    else:
+        _show(scores, finder["segmenter"])

@@ -46,7 +46,7 @@ BACKBONES = (
 """The backbones that `keras_sister.backbones.build` knows: those of ``keras.applications`` by its own names, and a
 small one of ours that learns from scratch."""
 
-SEGMENTERS = ("selfie", "masks", "saved_model", "hub")
+SEGMENTERS = ("selfie", "masks", "saved_model", "hub", "deeplab")
 """The kinds of segmenters, as in ``masks:FOLDER``; what is none of them is a folder made by ``segment train``."""
 
 BACKGROUNDS = ("white", "black", "mean", "blur")
@@ -159,7 +159,8 @@ class Experiment:
         elif weights not in ("imagenet", "none"):
             weights = str(Path(weights).absolute())
         kind, colon, place = self.segmenter.partition(":")
-        if kind == "hub" or self.segmenter == "selfie":
+        is_handle = kind == "hub" or (kind == "deeplab" and not Path(place).is_dir())
+        if is_handle or self.segmenter == "selfie":
             segmenter = self.segmenter
         elif colon and kind in SEGMENTERS:
             segmenter = f"{kind}:{Path(place).absolute()}"

@@ -21,8 +21,8 @@ class PixelDataset:
         held_out: the rows of those that scores come from; nothing is learnt from them.
         classes: their names, the background first.
         person: the indices of those that count as person.
-        labels: for a row the class of every pixel: uint8 array, shape (height, width), below ``len(classes)`` or
-            `VOID`; raises `InputError`, naming the file, where that cannot be had.
+        labels: for a row the class of every pixel: uint8 array, shape (height, width) of any size, below
+            ``len(classes)`` or `VOID`; raises `InputError`, naming the file, where that cannot be had.
     """
 
     photos: tuple[Path, ...]
@@ -55,3 +55,13 @@ def checked(labels: np.ndarray, classes: int, place: str) -> np.ndarray:
     if wrong.size:
         raise InputError(f"{place}: {wrong[0]} is no class; there are {classes}, from 0 on, and {VOID} for none.")
     return labels.astype(np.uint8)
+
+
+def resized(labels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Labels at another size: for each pixel the class in the middle of where it was, since classes cannot be mixed."""
+    if labels.shape == (height, width):
+        return labels
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old / new).astype(int) for new, old in zip((height, width), labels.shape, strict=True)
+    )
+    return labels[rows[:, None], columns]

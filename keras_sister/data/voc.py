@@ -9,7 +9,6 @@ SBD is the Semantic Boundaries Dataset (Hariharan et al., ICCV 2011): VOC's phot
 All of them that are not in val.txt are learnt from, which makes the 10,582 photos known as *train_aug*.
 """
 
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -78,16 +77,10 @@ def read_mask(file: Path) -> np.ndarray:
                         f"{file}: a picture in {image.mode}; expected a palette PNG whose index is the class."
                     )
                 labels = np.asarray(image)
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        NotImplementedError,
-        zlib.error,
-    ) as error:
+    except InputError:
+        raise
+    except Exception as error:
+        # Pillow raises OSError, SyntaxError, struct.error, … for broken files, SciPy MatReadError, zlib.error, …
         raise InputError(f"{file}: not a readable mask: {error}") from error
     return checked(np.asarray(labels), len(VOC), str(file))
 

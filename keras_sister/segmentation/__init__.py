@@ -11,8 +11,8 @@ def open_segmenter(spec: str, *, keep_largest: bool = False, margin: int = 0) ->
 
     Args:
         spec: ``selfie`` for MediaPipe's, with ``selfie:FILE`` from a file of your own; ``saved_model:PATH`` or
-            ``hub:HANDLE`` (see `keras_sister.segmentation.saved_model`); ``masks:FOLDER`` for masks made elsewhere; or
-            a folder made by ``sister-keras segment train``.
+            ``hub:HANDLE`` (see `keras_sister.segmentation.saved_model`); ``deeplab:PRESET`` of KerasHub;
+            ``masks:FOLDER`` for masks made elsewhere; or a folder made by ``sister-keras segment train`` or ``import``.
         keep_largest, margin: how its masks are mended, see `keras_sister.segmentation.refined.Refined`.
 
     Raises:
@@ -36,6 +36,10 @@ def _open(spec: str) -> Segmenter:
         from keras_sister.segmentation.saved_model import open_saved_model
 
         return open_saved_model(spec)
+    if colon and kind == "deeplab":
+        from keras_sister.segmentation.deeplab import from_preset
+
+        return from_preset(place)
     if colon and kind == "masks":
         from keras_sister.segmentation.masks import MaskFolder
 
@@ -46,5 +50,5 @@ def _open(spec: str) -> Segmenter:
         return load(Path(spec))
     raise InputError(
         f"{spec}: no segmenter; give selfie, a folder made by 'sister-keras segment train', masks:FOLDER,"
-        " saved_model:PATH or hub:HANDLE."
+        " saved_model:PATH, hub:HANDLE or deeplab:PRESET."
     )

@@ -1,6 +1,7 @@
 """FCN-8s: Long, Shelhamer and Darrell, "Fully Convolutional Networks for Semantic Segmentation" (CVPR 2015, arXiv
 1411.4038)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,11 @@ from keras import ops
 from keras_sister.errors import InputError
 from keras_sister.layers import PixelNormalization
 
-_BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
-"""Filters and convolutions of VGG16's five blocks."""
+CONVOLUTIONS = (2, 2, 3, 3, 3)
+"""Of VGG16's five blocks."""
 
-_FULLY_CONNECTED = 4096
-
-STRIDES = (32, 16, 8)
-"""Of the scores before the last upsampling: FCN-32s, FCN-16s, FCN-8s, each a refinement of the one before."""
+FILTERS = (64, 128, 256, 512, 512, 4096, 4096)
+"""Of the convolutions in each block, and of the two fully connected layers."""
 
 
 def fcn8s(
@@ -53,8 +52,8 @@ def fcn8s(
         raise InputError(f"VGG16's weights fit at width 1 only, not at {width:g}: give --weights none.")
     image = keras.Input((None, None, 3), name="image")
     x = PixelNormalization(mean=(123.68, 116.779, 103.939), std=(1, 1, 1), bgr=True, name="normalization")(image)
-    pools = _vgg16(x, width)
-    x = _fully_connected(pools[4], width, padding="same")
+    filters = [round(width * count) for count in FILTERS]
+    pools, x = _vgg16(x, filters, batch_normalization=width != 1)
     scales = (1e-2, 1e-4) if at_once and width == 1 else (1, 1)
     scores = _refined_scores(x, pools, classes, stride=stride, scales=scales, offsets=(1, 1), use_bias=False)
     scores = _upsampled(scores, stride, f"upscore{stride}")
@@ -65,13 +64,16 @@ def fcn8s(
     return model
 
 
-def published_fcn8s(*, classes: int = 21, mean: tuple[float, float, float]) -> keras.Model:
+def published_fcn8s(
+    *, classes: int = 21, filters: Sequence[int] = FILTERS, mean: tuple[float, float, float]
+) -> keras.Model:
     """Build FCN-8s in the layout of the published weights: the photo gets a border of 100 pixels, scores are cropped.
 
     Source: ``fcn-8s-pascal`` of the authors, and MatConvNet's ``pascal-fcn8s-dag``.
 
     Args:
         classes: of pixels.
+        filters: of every layer, as in `FILTERS`.
         mean: of red, green and blue, subtracted from the pixels; colours stay in this order, as MatConvNet has them.
 
     Returns:
@@ -80,8 +82,7 @@ def published_fcn8s(*, classes: int = 21, mean: tuple[float, float, float]) -> k
     image = keras.Input((None, None, 3), name="image")
     x = PixelNormalization(mean=mean, std=(1, 1, 1), name="normalization")(image)
     x = keras.layers.ZeroPadding2D(99, name="border")(x)  # the first convolution adds one more pixel
-    pools = _vgg16(x, 1)
-    x = _fully_connected(pools[4], 1, padding="valid")
+    pools, x = _vgg16(x, filters, batch_normalization=False, fc6_padding="valid")
     scores = _refined_scores(x, pools, classes, stride=8, scales=(1, 1), offsets=(5, 9), use_bias=True)
     scores = _upsampled(scores, 8, "upscore8", use_bias=True)
     return keras.Model(image, CropTo(31, name="logits", dtype="float32")([scores, image]), name="fcn8s")
@@ -127,24 +128,24 @@ class Bilinear(keras.initializers.Initializer):
         return ops.convert_to_tensor(kernel, dtype=dtype)
 
 
-def _vgg16(x: keras.KerasTensor, width: float) -> list[keras.KerasTensor]:
-    """The outputs of the five pooling layers, 2 to 32 times smaller than the image; layers are named as in Keras."""
+def _vgg16(
+    x: keras.KerasTensor, filters: Sequence[int], *, batch_normalization: bool, fc6_padding: str = "same"
+) -> tuple[list[keras.KerasTensor], keras.KerasTensor]:
+    """The outputs of the five pooling layers, 2 to 32 times smaller than the image, and of fc7.
+
+    Layers of the blocks are named as in Keras.
+    """
     pools = []
-    for block, (filters, convolutions) in enumerate(_BLOCKS, start=1):
-        for convolution in range(1, convolutions + 1):
-            x = _convolution(x, round(filters * width), 3, name=f"block{block}_conv{convolution}", width=width)
+    for block, convolutions in enumerate(CONVOLUTIONS, start=1):
+        for i in range(1, convolutions + 1):
+            name = f"block{block}_conv{i}"
+            x = _convolution(x, filters[block - 1], 3, name=name, batch_normalization=batch_normalization)
         x = keras.layers.MaxPooling2D(2, padding="same", name=f"block{block}_pool")(x)
         pools.append(x)
-    return pools
-
-
-def _fully_connected(x: keras.KerasTensor, width: float, *, padding: str) -> keras.KerasTensor:
-    """VGG16's fully connected layers as convolutions."""
-    units = round(_FULLY_CONNECTED * width)
-    x = _convolution(x, units, 7, name="fc6", width=width, padding=padding)
+    x = _convolution(x, filters[5], 7, name="fc6", batch_normalization=batch_normalization, padding=fc6_padding)
     x = keras.layers.Dropout(0.5, name="fc6_dropout")(x)
-    x = _convolution(x, units, 1, name="fc7", width=width)
-    return keras.layers.Dropout(0.5, name="fc7_dropout")(x)
+    x = _convolution(x, filters[6], 1, name="fc7", batch_normalization=batch_normalization)
+    return pools, keras.layers.Dropout(0.5, name="fc7_dropout")(x)
 
 
 def _refined_scores(
@@ -174,9 +175,9 @@ def _refined_scores(
 
 
 def _convolution(
-    x: keras.KerasTensor, filters: int, kernel: int, *, name: str, width: float, padding: str = "same"
+    x: keras.KerasTensor, filters: int, kernel: int, *, name: str, batch_normalization: bool, padding: str = "same"
 ) -> keras.KerasTensor:
-    if width == 1:
+    if not batch_normalization:
         return keras.layers.Conv2D(filters, kernel, padding=padding, activation="relu", name=name)(x)
     x = keras.layers.Conv2D(filters, kernel, padding=padding, use_bias=False, name=name)(x)
     x = keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)

@@ -1,6 +1,7 @@
-"""How good person masks are, beside the truth."""
+"""How good segmentation is, beside the truth."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import ndimage
@@ -10,44 +11,62 @@ TOLERANCE = 0.008
 
 
 class MaskScores:
-    """Gathers masks, photo by photo, of any sizes.
+    """Gathers label maps, photo by photo, of any sizes.
+
+    Args:
+        classes: how many there are.
+        person: those that count as person.
 
     Example:
-        >>> scores = MaskScores()
+        >>> scores = MaskScores(2, [1])
         >>> scores.add(truth, found)
         >>> scores.result()["person_iou"]
         0.91
     """
 
-    def __init__(self) -> None:
-        self._counts = np.zeros((2, 2), np.int64)  # pixels, by truth and by what was found
+    def __init__(self, classes: int, person: Sequence[int]) -> None:
+        self._person = np.isin(np.arange(256), person)
+        self._counts = np.zeros((classes, classes), np.int64)  # pixels, by truth and by what was found
+        self._persons = np.zeros((2, 2), np.int64)  # likewise, of background and person
         self._boundaries: list[float] = []
 
     def add(self, truth: np.ndarray, found: np.ndarray) -> None:
-        """Take one photo's masks: bool arrays, both (height, width)."""
-        self._counts += [
-            [(~truth & ~found).sum(), (~truth & found).sum()],
-            [(truth & ~found).sum(), (truth & found).sum()],
-        ]
-        self._boundaries.append(boundary_f_score(truth, found))
+        """Take one photo's classes: uint8 arrays, both (height, width); where the truth is no class, nothing counts."""
+        known = truth < len(self._counts)
+        self._counts += _counted(truth[known], found[known], len(self._counts))
+        ours, theirs = self._person[found], self._person[truth]
+        self._persons += _counted(theirs[known], ours[known], 2)
+        self._boundaries.append(boundary_f_score(theirs & known, ours & known))
 
     def result(self) -> dict[str, float]:
         """The scores so far, in [0, 1].
 
         Returns:
-            Over the pixels of all photos together ``pixel_accuracy``, ``person_iou``, and ``mean_iou`` of person and
-            background, where a class that is in neither mask has an intersection over union of 1; and ``boundary_f``,
-            the mean of `boundary_f_score` over the photos.
+            Over the pixels of all photos together ``pixel_accuracy``; ``mean_iou``, the mean over the classes of
+            intersection over union, without those that are neither there nor found; ``person_iou``, of the person's
+            classes as one, 1 where there is no person and none found; and ``boundary_f``, the mean of
+            `boundary_f_score` over the photos.
         """
-        right = np.diagonal(self._counts)
-        unions = self._counts.sum(axis=0) + self._counts.sum(axis=1) - right
-        background, person = (float(hits / union) if union else 1.0 for hits, union in zip(right, unions, strict=True))
+        ious = _ious(self._counts)
+        person = _ious(self._persons)[1]
         return {
-            "pixel_accuracy": float(right.sum() / self._counts.sum()),
-            "person_iou": person,
-            "mean_iou": (person + background) / 2,
+            "pixel_accuracy": float(np.trace(self._counts) / self._counts.sum()),
+            "mean_iou": float(np.nanmean(ious)),
+            "person_iou": 1.0 if math.isnan(person) else float(person),
             "boundary_f": float(np.mean(self._boundaries)),
         }
+
+
+def _counted(truth: np.ndarray, found: np.ndarray, classes: int) -> np.ndarray:
+    pairs = truth.astype(np.int64) * classes + found
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def _ious(counts: np.ndarray) -> np.ndarray:
+    """Intersection over union of every class; NaN for one that is nowhere."""
+    right = np.diagonal(counts).astype(float)
+    unions = counts.sum(axis=0) + counts.sum(axis=1) - right
+    return np.divide(right, unions, out=np.full(len(right), np.nan), where=unions > 0)
 
 
 def boundary_f_score(truth: np.ndarray, found: np.ndarray) -> float:

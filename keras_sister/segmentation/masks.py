@@ -83,8 +83,12 @@ class MaskFolder:
 
         return tf.map_fn(read, names, fn_output_signature=tf.TensorSpec((height, width, 1), tf.float32))
 
+    def mask(self, name: str) -> np.ndarray:
+        """The mask of a photo, at its own size: float32 array, shape (height, width, 1), in [0, 1]; see `check`."""
+        return _read(self._files[name])
+
     def _look_up(self, name: Any) -> np.ndarray:
-        return _read(self._files[np.asarray(name).item().decode()])  # bytes in a graph, an array outside of one
+        return self.mask(np.asarray(name).item().decode())  # bytes in a graph, an array outside of one
 
 
 def _read(file: Path) -> np.ndarray:

@@ -13,7 +13,9 @@ import numpy as np
 import scipy.io
 
 from keras_sister.errors import InputError
+from keras_sister.pixel_classes import VOC
 from keras_sister.segmentation.fcn8s import published_fcn8s
+from keras_sister.segmentation.network_folder import NetworkSegmenter
 
 _NAMES = {
     **{f"block{block}_conv{i}": (f"conv{block}_{i}",) for block in range(1, 6) for i in range(1, 4)},
@@ -32,65 +34,84 @@ _FILTERS = ("f", "_filter")
 _BIASES = ("b", "_bias")
 
 
-def import_fcn8s(file: Path) -> keras.Model:
+def import_fcn8s(file: Path, *, size: int) -> NetworkSegmenter:
     """Build FCN-8s from a file of MatConvNet.
 
     A layer without a bias in the file gets none; everything else must be there, and nothing may be left over.
 
     Args:
-        file: with as many classes as it has; PASCAL VOC's 21 in the published ones.
+        file: with the 21 classes of PASCAL VOC.
+        size: height and width, in pixels, at which photos are segmented.
 
     Returns:
-        A model as `keras_sister.segmentation.fcn8s.published_fcn8s` builds it.
+        A segmenter over a model as `keras_sister.segmentation.fcn8s.published_fcn8s` builds it.
 
     Raises:
         InputError: if the file cannot be read, or a parameter is missing, unknown, or of another shape, naming them.
 
     Example:
-        >>> import_fcn8s(Path("pascal-fcn8s-dag.mat"))(photos).shape
-        TensorShape([1, 375, 500, 21])
+        >>> import_fcn8s(Path("pascal-fcn8s-dag.mat"), size=384).probabilities(photos).shape
+        TensorShape([1, 384, 384, 21])
     """
     mean, parameters = _read(file)
-    score = _taken(parameters, "score_fr", _FILTERS)
-    if score is None or score[1].ndim != 4:
-        raise InputError(f"{file}: not an FCN: it has no filters of a layer score_fr. It has {', '.join(parameters)}.")
-    model = published_fcn8s(classes=score[1].shape[3], mean=mean)
-    problems, used = [], set()
+    model = published_fcn8s(classes=len(VOC), filters=_filter_counts(file, parameters), mean=mean)
+    problems: list[str] = []
+    used: set[str] = set()
     for layer in model.layers:
         if not layer.weights:
             continue
         kernel, bias = (_taken(parameters, layer.name, endings) for endings in (_FILTERS, _BIASES))
-        used |= {found[0] for found in (kernel, bias) if found}
         if kernel is None:
             problems.append(f"no filters of {_NAMES[layer.name][0]}")
             continue
-        values = [
-            _filters(layer, kernel[1]),
-            np.zeros(layer.bias.shape, np.float32) if bias is None else bias[1].ravel(),
+        found = {kernel[0]: _filters(layer, kernel[1])}
+        if bias is not None:
+            found[bias[0]] = bias[1].ravel()
+        used |= found.keys()
+        problems += [
+            problem
+            for pair, weight in zip(found.items(), layer.weights, strict=False)
+            if (problem := _problem(*pair, weight))
         ]
-        for found, weight, (name, value) in zip(values, layer.weights, (kernel, bias or kernel), strict=True):
-            if found.shape != tuple(weight.shape):
-                problems.append(f"{name} is {value.shape}, not {tuple(weight.shape)}")
-            elif not np.isfinite(found).all():
-                problems.append(f"{name} holds values that are no numbers")
         if not problems:
-            layer.set_weights(values)
+            layer.set_weights([*found.values(), np.zeros(layer.bias.shape, np.float32)][:2])
     problems += [f"{name} belongs to no layer" for name in parameters if name not in used]
     if problems:
-        raise InputError(f"{file}: not the weights of an FCN-8s: {'; '.join(problems)}.")
-    return model
+        raise InputError(f"{file}: not the weights of an FCN-8s of PASCAL VOC: {'; '.join(problems)}.")
+    return NetworkSegmenter(model, size=size, classes=VOC, person=(VOC.index("person"),))
+
+
+def _problem(name: str, value: np.ndarray, weight: Any) -> str | None:
+    if value.shape != tuple(weight.shape):
+        return f"{name} is {' × '.join(map(str, value.shape))}, not {' × '.join(map(str, weight.shape))}"
+    return None if np.isfinite(value).all() else f"{name} holds values that are no numbers"
+
+
+def _filter_counts(file: Path, parameters: dict[str, np.ndarray]) -> list[int]:
+    """How many filters the layers have; the published ones have those of VGG16."""
+    counts = []
+    for layer in (*(f"block{block}_conv1" for block in range(1, 6)), "fc6", "fc7"):
+        found = _taken(parameters, layer, _FILTERS)
+        if found is None or found[1].ndim != 4:
+            raise InputError(
+                f"{file}: not an FCN-8s: no filters of {_NAMES[layer][0]}; it has {', '.join(parameters)}."
+            )
+        counts.append(found[1].shape[3])
+    return counts
 
 
 def _read(file: Path) -> tuple[tuple[float, float, float], dict[str, np.ndarray]]:
     """The mean colour and the parameters by name."""
+    if not file.is_file():
+        raise InputError(f"{file}: no such file.")
     try:
-        content = scipy.io.loadmat(file, variable_names=["params", "meta", "layers"], struct_as_record=False)
+        content = scipy.io.loadmat(
+            file, appendmat=False, variable_names=["params", "meta", "layers"], struct_as_record=False
+        )
         parameters = {_text(entry.name): np.asarray(entry.value, np.float32) for entry in content["params"].ravel()}
         image = np.asarray(content["meta"].ravel()[0].normalization.ravel()[0].averageImage, np.float64)
         mean = image.reshape(-1, 3).mean(axis=0) if image.ndim < 3 else image.mean(axis=(0, 1))
         red, green, blue = map(float, mean)
-    except FileNotFoundError as error:
-        raise InputError(f"{file}: no such file.") from error
     except NotImplementedError as error:  # what SciPy says of version 7.3
         raise InputError(f"{file}: in MATLAB's format 7.3; MatConvNet publishes version 7. Fetch it again.") from error
     except Exception as error:

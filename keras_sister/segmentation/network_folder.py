@@ -59,13 +59,13 @@ class NetworkSegmenter(tf.Module):
         return tf.reduce_sum(of_person, axis=-1, keepdims=True)
 
 
-def save(folder: Path, segmenter: NetworkSegmenter, scores: dict[str, Any]) -> None:
+def save(folder: Path, segmenter: NetworkSegmenter, scores: dict[str, Any] | None) -> None:
     """Write a segmenter's folder; ``segmenter.json``, which makes it one, comes last.
 
     Args:
         folder: to write into.
         segmenter: trained.
-        scores: what it reached on photos held out, to travel with it.
+        scores: what it reached on photos held out, to travel with it; None if nobody looked.
     """
     folder.mkdir(parents=True, exist_ok=True)
     network = segmenter.model

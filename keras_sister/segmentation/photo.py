@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_sister import images
 from keras_sister.errors import InputError
+from keras_sister.segmentation.network_folder import NetworkSegmenter
 from keras_sister.segmenter import Segmenter
 
 
@@ -46,13 +47,36 @@ def segment_photo(segmenter: Segmenter, path: Path) -> SegmentedPhoto:
     Raises:
         InputError: if the file cannot be read, or the segmenter has no mask for it.
     """
-    contents = images.read(path)
-    try:
-        pixels = images.decode(tf.constant(contents))
-    except tf.errors.InvalidArgumentError as error:
-        raise InputError(f"{path}: broken or truncated image.") from error
+    pixels = _decoded(path)
     segmenter.check([path.stem])
-    asked = images.resize(pixels, segmenter.size) if segmenter.size else pixels
-    probability = segmenter(asked[None], tf.constant([path.stem]))
+    probability = segmenter(_as_wanted(pixels, segmenter), tf.constant([path.stem]))
     masks = images.to_masks(probability, *pixels.shape[:2])
     return SegmentedPhoto(path, pixels.numpy(), masks.numpy()[0])
+
+
+def classify_photo(segmenter: NetworkSegmenter, path: Path) -> np.ndarray:
+    """Find the most probable class of every pixel of a photo.
+
+    Returns:
+        uint8 array, shape (height, width), of the photo.
+
+    Raises:
+        InputError: if the file cannot be read.
+    """
+    pixels = _decoded(path)
+    probabilities = segmenter.probabilities(_as_wanted(pixels, segmenter))
+    probabilities = tf.image.resize(probabilities, pixels.shape[:2], antialias=True)
+    return tf.argmax(probabilities[0], axis=-1).numpy().astype(np.uint8)
+
+
+def _decoded(path: Path) -> tf.Tensor:
+    contents = images.read(path)
+    try:
+        return images.decode(tf.constant(contents))
+    except tf.errors.InvalidArgumentError as error:
+        raise InputError(f"{path}: broken or truncated image.") from error
+
+
+def _as_wanted(pixels: tf.Tensor, segmenter: Segmenter) -> tf.Tensor:
+    """A batch of one photo at the size that the segmenter wants."""
+    return (images.resize(pixels, segmenter.size) if segmenter.size else pixels)[None]

@@ -93,4 +93,36 @@ def test_weights_that_cannot_be_downloaded_say_what_to_do(monkeypatch):
 
 def test_cropping_takes_the_first_rows_and_columns():
     scores, reference = np.arange(2 * 6 * 8 * 3).reshape(2, 6, 8, 3), np.zeros((2, 5, 7, 1))
-    np.testing.assert_array_equal(CropTo()([scores, reference]), scores[:, :5, :7])
+    np.testing.assert_array_equal(CropTo(0)([scores, reference]), scores[:, :5, :7])
+    np.testing.assert_array_equal(CropTo(1)([scores, reference]), scores[:, 1:6, 1:8])
+    again = CropTo.from_config(CropTo(1).get_config())
+    np.testing.assert_array_equal(again([scores, reference]), scores[:, 1:6, 1:8])
+
+
+def test_a_coarser_network_is_the_finer_one_that_does_not_know_the_finer_maps():
+    """Zero scores of pool3 leave FCN-16s, whose last upsampling by 16 is one by 2 and one by 8, both bilinear."""
+    keras.utils.set_random_seed(0)
+    models = {stride: fcn8s(classes=2, width=WIDTH, stride=stride) for stride in (32, 16, 8)}
+    rng = np.random.default_rng(0)
+    models[32].get_layer("score_fr").set_weights([rng.normal(size=w.shape) for w in models[32].layers[-3].weights])
+    photo = rng.integers(0, 256, (1, 128, 128, 3)).astype(np.uint8)
+    names = {stride: {layer.name for layer in model.layers} for stride, model in models.items()}
+    assert names[32] - {"upscore32"} < names[16]
+    assert names[16] - {"upscore16"} < names[8]
+    for stride in (16, 8):
+        for layer in models[stride].layers:
+            if layer.name in names[32]:
+                layer.set_weights(models[32].get_layer(layer.name).get_weights())
+    found = {stride: np.asarray(model(photo)) for stride, model in models.items()}
+    assert np.abs(found[32]).max() > 0
+    inner = slice(48, 80)
+    for stride in (16, 8):
+        difference = np.abs(found[stride] - found[32])[:, inner, inner].max()
+        assert difference < 0.15 * np.abs(found[32]).max()
+
+
+def test_at_once_the_finer_maps_of_vgg16_come_in_small():
+    names = {layer.name for layer in fcn8s(classes=2, at_once=True).layers}
+    assert {"scale_pool4", "scale_pool3"} <= names
+    for other in (fcn8s(classes=2), fcn8s(classes=2, width=WIDTH, at_once=True)):
+        assert not {"scale_pool4", "scale_pool3"} & {layer.name for layer in other.layers}

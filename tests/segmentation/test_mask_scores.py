@@ -9,9 +9,9 @@ RNG = np.random.default_rng(0)
 
 def test_scores_over_photos_of_any_size_are_those_of_scikit_learn():
     pairs = [RNG.random((2, *size)) > 0.4 for size in ((9, 8), (20, 5), (7, 7))]
-    scores = MaskScores()
+    scores = MaskScores(2, [1])
     for truth, found in pairs:
-        scores.add(truth, found)
+        scores.add(truth.astype(np.uint8), found.astype(np.uint8))
     truth, found = (np.concatenate([pair[i].ravel() for pair in pairs]) for i in (0, 1))
     result = scores.result()
     assert result["pixel_accuracy"] == pytest.approx(accuracy_score(truth, found))
@@ -20,9 +20,24 @@ def test_scores_over_photos_of_any_size_are_those_of_scikit_learn():
     assert result["boundary_f"] == pytest.approx(np.mean([boundary_f_score(*pair) for pair in pairs]))
 
 
+def test_scores_of_many_classes_leave_out_void_and_what_is_nowhere():
+    truth, found = RNG.integers(0, 5, (2, 30, 20)).astype(np.uint8)
+    truth[RNG.random(truth.shape) < 0.2] = 255
+    truth[truth == 3] = 255
+    found[found == 3] = 2
+    scores = MaskScores(6, [2, 4])
+    scores.add(truth, found)
+    known = truth != 255
+    result = scores.result()
+    assert result["pixel_accuracy"] == pytest.approx(accuracy_score(truth[known], found[known]))
+    assert result["mean_iou"] == pytest.approx(jaccard_score(truth[known], found[known], average="macro"))
+    person = [np.isin(labels[known], [2, 4]) for labels in (truth, found)]
+    assert result["person_iou"] == pytest.approx(jaccard_score(*person))
+
+
 def test_nobody_in_either_mask_is_right():
-    nobody = np.zeros((4, 4), bool)
-    scores = MaskScores()
+    nobody = np.zeros((4, 4), np.uint8)
+    scores = MaskScores(2, [1])
     scores.add(nobody, nobody)
     assert scores.result() == {"pixel_accuracy": 1, "person_iou": 1, "mean_iou": 1, "boundary_f": 1}
 
