@@ -7,6 +7,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from cli.main import main
+from tests.pixel_data import write_voc
+from tests.segmentation.test_matconvnet import parameters as network_parameters
+from tests.segmentation.test_matconvnet import write as write_network
 
 
 def invoke(*arguments: object):
@@ -31,7 +34,15 @@ def test_cut_out_photos_are_the_person_at_the_photos_own_size(dataset_folder, ma
     # What was written is a segmenter in its turn.
     again = invoke("evaluate", dataset_folder, "--segmenter", f"masks:{tmp_path / 'masks'}", "--json")
     scores = json.loads(again.stdout)
-    assert scores == {"photos": 48, "pixel_accuracy": 1, "person_iou": 1, "mean_iou": 1, "boundary_f": 1}
+    assert scores.pop("background")["person_iou"] == 0
+    assert scores == {
+        "photos": 48,
+        "classes": 2,
+        "pixel_accuracy": 1,
+        "person_iou": 1,
+        "mean_iou": 1,
+        "boundary_f": 1,
+    }
 
 
 def test_a_broken_photo_is_passed_over_and_told(dataset_folder, masks, tmp_path):
@@ -92,3 +103,29 @@ def test_mistakes_are_a_line(dataset_folder, tmp_path):
         result = invoke(*arguments)
         assert result.exit_code == 1, arguments
         assert fault in " ".join(result.stderr.split())
+
+
+def test_voc_is_trained_on_and_evaluated_by_class_or_by_person(tmp_path):
+    write_voc(tmp_path / "VOC2012", train=12, val=4, size=40)
+    out = tmp_path / "fcn"
+    result = invoke("train", tmp_path / "VOC2012", "--size=32", "--epochs=1", "--width=0.0625", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "On 4 photos, 21 classes, %" in result.stdout
+    again = json.loads(invoke("evaluate", tmp_path / "VOC2012", "--segmenter", out, "--json").stdout)
+    assert again == json.loads((out / "segmenter.json").read_text())["scores"]
+    mended = json.loads(invoke("evaluate", tmp_path / "VOC2012", "--segmenter", out, "--margin=1", "--json").stdout)
+    assert (again["classes"], mended["classes"]) == (21, 2)
+
+
+def test_the_published_weights_become_a_segmenter(tmp_path):
+    file = write_network(tmp_path / "pascal-fcn8s-dag.mat", network_parameters())
+    result = invoke("import", file, "--size=32", "--out", tmp_path / "fcn8s-voc")
+    assert result.exit_code == 0, result.output
+    photo = tmp_path / "me.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 30, 3)).astype(np.uint8)).save(photo)
+    applied = invoke("apply", photo, "--segmenter", tmp_path / "fcn8s-voc", "--out", tmp_path / "cut")
+    assert applied.exit_code == 0, applied.output
+    with Image.open(tmp_path / "cut" / "masks" / "me.png") as mask:
+        assert mask.size == (30, 40)
+    again = invoke("import", file, "--out", tmp_path / "fcn8s-voc")
+    assert "fcn8s-voc: there already" in again.stderr
