@@ -56,6 +56,13 @@ class RunProgress:
         if event["photos"] == event["of"]:
             self._line(f"{event['of']} photos in the view store")
 
+    def _nobody(self, event: dict[str, Any]) -> None:
+        if event["photos"]:
+            self.console.print(
+                f"Nobody found in {event['photos']} of {event['of']} photos, which stay whole; views.json names them.",
+                highlight=False,
+            )
+
     def _step(self, event: dict[str, Any]) -> None:
         self._update("steps", event["step"], event["steps"], f"loss {event['loss']:.4f}")
 

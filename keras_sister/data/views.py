@@ -80,6 +80,12 @@ class Views:
             raise ValueError("Expected views with masks. Received: views made without a segmenter.")
         return np.stack([self.rows[row][1][self.rows[row][2]] for row in rows])  # type: ignore[index]
 
+    def without_person(self) -> list[int]:
+        """The photos in which nobody was found: no pixel of their masks reaches 128; none in a store without masks."""
+        if not self.has_masks:
+            return []
+        return [row for row in range(len(self)) if self.masks([row]).max() < 128]
+
 
 class ViewStore:
     """The view pairs of one image size and one segmenter.

@@ -37,7 +37,7 @@ def perform(run: Run, task: str, on_event: OnEvent) -> None:
 
 
 def make_views(run: Run, on_event: OnEvent) -> None:
-    """Fill the view store and write ``views.json``.
+    """Fill the view store and write ``views.json``; tell how many photos show nobody.
 
     Raises:
         InputError: if the photos or the segmenter have changed since the run was begun.
@@ -55,7 +55,10 @@ def make_views(run: Run, on_event: OnEvent) -> None:
         for photo, then, now in zip(photos, before["keys"], keys, strict=True):
             if then != now:
                 raise InputError(f"{photo}: changed since {run.folder} was begun; begin another run with --out.")
-    run.write("views.json", {"fingerprint": store.fingerprint, "keys": keys})
+    nobody = [photos[row].name for row in store.open(keys).without_person()]
+    run.write("views.json", {"fingerprint": store.fingerprint, "keys": keys, "without_person": nobody})
+    if experiment.needs_masks:
+        on_event({"event": "nobody", "photos": len(nobody), "of": len(photos)})
 
 
 def train_fold(run: Run, fold: int, on_event: OnEvent) -> None:

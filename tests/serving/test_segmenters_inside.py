@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
+from keras_sister.segmentation.deeplab import deeplab
+from keras_sister.segmentation.matconvnet import import_fcn8s
+from keras_sister.segmentation.network_folder import NetworkSegmenter, save
 from keras_sister.serving.export import TOLERANCE, export_run
 
-from .conftest import trained_run
+from ..segmentation import test_matconvnet as matconvnet
+from .conftest import scatter, trained_run
 
 
 @pytest.fixture
@@ -22,17 +26,39 @@ def network(tmp_path) -> Path:
     return tmp_path / "network"
 
 
+@pytest.fixture(scope="module")
+def published(tmp_path_factory) -> Path:
+    """The layout of the published FCN-8s, with fewer filters, from a file as MatConvNet's."""
+    folder = tmp_path_factory.mktemp("published")
+    file = matconvnet.write(folder / "net.mat", matconvnet.parameters())
+    save(folder / "fcn8s-voc", import_fcn8s(file, size=64), None)
+    return folder / "fcn8s-voc"
+
+
+@pytest.fixture(scope="module")
+def trained_deeplab(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("deeplab")
+    model = deeplab(classes=2, size=64, backbone="resnet_mini", weights="none")
+    scatter(model, seed=0)
+    save(folder, NetworkSegmenter(model, size=64), None)
+    return folder
+
+
 @pytest.mark.parametrize(
     ("segmenter", "settings"),
     [
         ("selfie:{selfie}", {"system": "masked"}),
         ("selfie:{selfie}", {"system": "sister_a", "background": "blur", "keep_largest": True, "margin": 2}),
         ("saved_model:{network}", {"system": "segmented", "background": "mean", "edges": "soft"}),
+        ("{published}", {"system": "segmented"}),
+        ("{deeplab}", {"system": "segmented", "background": "black"}),
     ],
-    ids=["selfie, masked", "selfie, mended", "SavedModel"],
+    ids=["selfie, masked", "selfie, mended", "SavedModel", "published FCN-8s", "DeepLab"],
 )
-def test_an_export_answers_as_the_model_does(segmenter, settings, selfie_weights, network, photos, tmp_path):
-    spec = segmenter.format(selfie=selfie_weights, network=network)
+def test_an_export_answers_as_the_model_does(
+    segmenter, settings, selfie_weights, network, published, trained_deeplab, photos, tmp_path
+):
+    spec = segmenter.format(selfie=selfie_weights, network=network, published=published, deeplab=trained_deeplab)
     run = trained_run(tmp_path / "run", photos, segmenter=spec, **settings)
     export = export_run(run, tmp_path / "saved_models")
     assert export.difference <= TOLERANCE

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.metrics import accuracy_score
 
 from keras_sister.config import Experiment
@@ -18,7 +20,8 @@ from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
 from keras_sister.schema import DCSA
 from keras_sister.training.cross_validation import cross_validate
-from keras_sister.training.run import Run
+from keras_sister.training.run import Run, begin
+from keras_sister.training.tasks import make_views
 
 from ..conftest import COLORS
 
@@ -189,3 +192,18 @@ def test_a_broken_photo_is_named_by_the_worker(dataset, tmp_path):
     for _ in range(2):  # nothing was trained, so the second time is as the first
         with pytest.raises(InputError, match=r"000001\.jpg: broken or truncated"):
             cross_validate(replace(dataset, photos=photos), EXPERIMENT, tmp_path / "run")
+
+
+def test_photos_without_a_person_are_counted_and_named(dataset_folder, dataset, tmp_path):
+    masks = shutil.copytree(dataset_folder / "masks", tmp_path / "masks")
+    for name in ("000003", "000010"):
+        with Image.open(masks / f"{name}.png") as mask:
+            blank = Image.new("L", mask.size, 100)
+        blank.save(masks / f"{name}.png")
+    run = Run(tmp_path / "run")
+    run.folder.mkdir()
+    begin(run, dataset, replace(EXPERIMENT, system="segmented", segmenter=f"masks:{masks}"), resume=False)
+    told: list[dict[str, Any]] = []
+    make_views(run, told.append)
+    assert run.read("views.json")["without_person"] == ["000003.jpg", "000010.jpg"]
+    assert told[-1] == {"event": "nobody", "photos": 2, "of": 48}
