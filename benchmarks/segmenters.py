@@ -5,6 +5,7 @@ python -m benchmarks.segmenters
 
 import os
 import tempfile
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -17,13 +18,16 @@ from benchmarks.side_by_side import report
 from keras_sister.data.street import write
 from keras_sister.data.views import ViewStore
 from keras_sister.segmentation import open_segmenter
-from keras_sister.segmentation.fcn8s import fcn8s
+from keras_sister.segmentation.deeplab import deeplab
+from keras_sister.segmentation.fcn8s import fcn8s, published_fcn8s
 from keras_sister.segmentation.network_folder import NetworkSegmenter
 from keras_sister.segmentation.refined import Refined
 from keras_sister.segmentation.selfie import find_weights
 from keras_sister.segmenter import Segmenter
 
 PHOTOS, SIZE = 64, 224
+FEW, FULL_SIZE = 4, 384  # of photos for the large networks, and their pixels
+MANY = 512  # photos, so that tracing does not weigh
 
 
 def main() -> None:
@@ -42,6 +46,31 @@ def main() -> None:
         report("LiteRT interpreter", PHOTOS, {"LiteRT interpreter": _litert(pixels), **alone}, title="alone")
         filled = {name: _filling(s, photos, Path(scratch)) for name, s in {"masks": masks, **segmenters}.items()}
         report("masks", PHOTOS, filled, title=f"filling the view store, {SIZE} pixels")
+        few = pixels[:FEW]
+        full = {name: _asked(segmenter, few) for name, segmenter in {"selfie": selfie, **_published()}.items()}
+        report("selfie", FEW, full, title="alone, the published networks")
+        write(Path(scratch) / "many", photos=MANY, seed=1)
+        many = sorted((Path(scratch) / "many" / "images").iterdir())
+        for name in ("selfie", "fcn8s, width 1/8, 128 pixels"):
+            busy = _cores_busy(_filling(segmenters[name], many, Path(scratch)))
+            print(f"filling the view store with {MANY} photos by {name}: {busy:.2f} of {os.cpu_count()} cores busy")
+
+
+def _published() -> dict[str, Segmenter]:
+    mean = (123.68, 116.779, 103.939)
+    networks = {
+        "FCN-8s, full width": fcn8s(classes=21),
+        "FCN-8s, layout of the published weights": published_fcn8s(mean=mean),
+        "DeepLab V3+, ResNet-50": deeplab(classes=21, size=FULL_SIZE, weights="none"),
+    }
+    return {name: NetworkSegmenter(network, size=FULL_SIZE) for name, network in networks.items()}
+
+
+def _cores_busy(work: Callable[[], object]) -> float:
+    """How many cores a piece of work kept busy on average."""
+    began, used = time.perf_counter(), time.process_time()
+    work()
+    return (time.process_time() - used) / (time.perf_counter() - began)
 
 
 def _litert(pixels: np.ndarray) -> Callable[[], object]:
