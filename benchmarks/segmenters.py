@@ -27,7 +27,7 @@ from keras_sister.segmenter import Segmenter
 
 PHOTOS, SIZE = 64, 224
 FEW, FULL_SIZE = 4, 384  # of photos for the large networks, and their pixels
-MANY = 512  # photos, so that tracing does not weigh
+MANY = 1024  # photos, so that tracing does not weigh
 
 
 def main() -> None:

@@ -207,8 +207,9 @@ def _view_pairs(photos: Sequence[Path], size: int, segmenter: Segmenter | None) 
     batches = (
         tf.data.Dataset.from_tensor_slices(files)
         .map(read, num_parallel_calls=tf.data.AUTOTUNE)
-        .batch(BLOCK // 4)  # what a full-width FCN holds in memory at once
-        .map(segment)
+        .batch(BLOCK // 8)  # two of them are what a full-width FCN holds in memory at once
+        .prefetch(2)  # decoding goes on while the segmenter works
+        .map(segment, num_parallel_calls=2)
         .rebatch(BLOCK)
         .prefetch(1)
     )
