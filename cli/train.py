@@ -35,8 +35,10 @@ def train(context: click.Context, dataset: Path, like: Path | None, out: Path, r
     from keras_sister.training.final import train as train_on_everything
     from keras_sister.training.run import Run
 
-    base = recipe(Run(like)) if like else None
+    validated = Run(like) if like else None
+    base = recipe(validated) if validated else None
     experiment = experiment_to_run(context, out, resume=resume, base=base)
     with RunProgress() as progress:
-        model = train_on_everything(dcsa.load(dataset), experiment, out, resume=resume, on_event=progress.show)
+        photos = dcsa.load(dataset)
+        model = train_on_everything(photos, experiment, out, like=validated, resume=resume, on_event=progress.show)
     click.echo(f"{model}\nNext: sister-keras export {out}")

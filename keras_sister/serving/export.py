@@ -3,8 +3,11 @@
 saved_models/NAME/1/   saved_model.pb, variables/   what TensorFlow, and TensorFlow Serving, load
                        assets.extra/schema.json     the classes behind the outputs
                                     export.json     what went into it, and the proof
+                                    model_card.md   the same to read, with the scores
                                     config.yaml …   of a run: its settings and its scores
+                                    tf_serving_warmup_requests
                   2/   the next export; none is ever overwritten
+                  batching_parameters.txt, models.config, docker-compose.yaml
 """
 
 import itertools
@@ -12,7 +15,7 @@ import json
 import shutil
 import uuid
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +23,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 import keras_sister
@@ -27,15 +31,21 @@ from keras_sister.errors import InputError
 from keras_sister.schema import Schema
 from keras_sister.segmentation import open_segmenter
 from keras_sister.segmenter import Segmenter
-from keras_sister.serving.proof import largest_difference
+from keras_sister.serving.folding import fold
+from keras_sister.serving.model_card import model_card
+from keras_sister.serving.proof import compare
+from keras_sister.serving.server_files import BATCHES, write_server_files
 from keras_sister.serving.signatures import make_archive
+from keras_sister.serving.warmup import FILE as WARMUP
+from keras_sister.serving.warmup import Request, write_warmup
 from keras_sister.training.run import Run
 from keras_sister.training.trainer import build_model
 
-TOLERANCE = 1e-4
-"""The most that a probability of an export may differ from the model's."""
+TOLERANCES = {"float32": 1e-4, "bfloat16": 0.1}
+"""The most that a probability of an export may differ from the model's, by precision."""
 
 _PROOF_PHOTOS = 4
+_AGREEMENT_PHOTOS = 64
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,14 @@ class Export:
     difference: float
 
 
-def export_run(run: Run, out: Path, *, segmenter: str | None = None, photos: Sequence[Path] = ()) -> Export:
+def export_run(
+    run: Run,
+    out: Path,
+    *,
+    segmenter: str | None = None,
+    photos: Sequence[Path] = (),
+    precision: str = "float32",
+) -> Export:
     """Export the model of a run that ``sister-keras train`` made, in float32 whatever it was trained in.
 
     Args:
@@ -59,6 +76,7 @@ def export_run(run: Run, out: Path, *, segmenter: str | None = None, photos: Seq
         out: folder of all versions of this export.
         segmenter: a folder made by ``sister-keras segment train``; the run's own by default.
         photos: JPEG or PNG files for the proof; some of the run's by default.
+        precision: see `export_model`.
 
     Raises:
         InputError: if the run has no model, its segmenter cannot segment new photos, or has changed since; if none of
@@ -72,7 +90,8 @@ def export_run(run: Run, out: Path, *, segmenter: str | None = None, photos: Seq
     experiment = run.experiment
     if not trained.exists():
         raise InputError(f"{trained}: missing; only a run of 'sister-keras train', one that has ended, has a model.")
-    photos = photos or list(itertools.islice((photo for photo in run.photos if photo.exists()), _PROOF_PHOTOS))
+    needed = _PROOF_PHOTOS if precision == "float32" else _AGREEMENT_PHOTOS
+    photos = photos or list(itertools.islice((photo for photo in run.photos if photo.exists()), needed))
     if not photos:
         raise InputError(
             f"{run.photos[0]}: missing, as all photos of {run.folder}; give some for the proof by --photo."
@@ -83,7 +102,7 @@ def export_run(run: Run, out: Path, *, segmenter: str | None = None, photos: Seq
             f"--segmenter: {run.folder} is of system {experiment.system}, which looks at whole photos only."
         )
 
-    documents = [run.folder / name for name in ("config.yaml", "history.json", "summary.json")]
+    documents = [run.folder / name for name in ("config.yaml", "history.json", "cross_validation.json")]
     return export_model(
         _load_in_float32(run, trained),
         run.schema,
@@ -93,6 +112,7 @@ def export_run(run: Run, out: Path, *, segmenter: str | None = None, photos: Seq
         background=experiment.background,
         edges=experiment.edges,
         documents={document.name: document.read_text(encoding="utf-8") for document in documents if document.exists()},
+        precision=precision,
     )
 
 
@@ -106,10 +126,12 @@ def export_model(
     background: str = "white",
     edges: str = "hard",
     documents: Mapping[str, str] | None = None,
+    precision: str = "float32",
 ) -> Export:
     """Write a model, and its segmenter, as the next version of a SavedModel.
 
-    The SavedModel holds weights and graph only: no optimizer, no Python. Its signatures are those of
+    The SavedModel holds weights and graph only: no optimizer, no Python; batch normalisation is folded into the
+    convolutions before it. Its signatures are those of
     `keras_sister.serving.signatures.make_archive`. It is written beside its place, under a name that TensorFlow
     Serving skips, loaded again in a process without Keras, compared with `model` on `photos`, and renamed.
 
@@ -121,9 +143,11 @@ def export_model(
         segmenter: finds the person; needed if the model looks at more than ``photo``.
         background, edges: of the segmented photo, see `keras_sister.segmentation.compositing.composite`.
         documents: texts to keep in ``assets.extra``, by file name.
+        precision: ``float32``; or ``bfloat16``, in which the network computes (not the segmenter) with weights in
+            float32: faster on CPUs that have it, and how often it agrees with float32 is measured on `photos`.
 
     Raises:
-        InputError: if the export does not say what the model says, within `TOLERANCE`; then nothing is left of it.
+        InputError: if the export does not say what the model says, within `TOLERANCES`; then nothing is left of it.
             If Keras runs on another backend than TensorFlow, `out` cannot be written, a photo cannot be decoded, or
             an attribute has the name of another output.
         ValueError: if the model and the segmenter do not go together, or there are no photos.
@@ -139,23 +163,54 @@ def export_model(
         raise InputError(f"{out}: cannot be written to: {error.strerror}") from error
     try:
         made_from: dict[str, Any] = {"segmenter": segmenter, "background": background, "edges": edges}
-        make_archive(model, schema, **made_from).write_out(aside, verbose=False)
-        difference = largest_difference(aside, model, schema, photos, **made_from)
-        if not difference <= TOLERANCE:  # nor NaN
-            raise InputError(
-                f"{out}: the export would differ from the model by {difference:.2g}, and {TOLERANCE:g} is allowed;"
-                " nothing was written."
-            )
-        about = _about(model, segmenter, background, edges)
-        about["proof"] = {"photos": len(photos), "largest_difference": difference, "tolerance": TOLERANCE}
+        make_archive(fold(model, bfloat16=precision == "bfloat16"), schema, **made_from).write_out(aside, verbose=False)
+        about = _about(model, segmenter, background, edges, precision)
+        about["proof"] = _proof(aside, model, schema, photos, precision, made_from)
         texts = {"schema.json": schema.to_json(), "export.json": json.dumps(about, indent=1) + "\n"}
-        for name, text in {**(documents or {}), **texts}.items():
+        texts = {**(documents or {}), **texts}
+        texts["model_card.md"] = model_card(schema, about, texts)
+        for name, text in texts.items():
             (aside / "assets.extra" / name).write_text(text, encoding="utf-8")
-        return Export(_publish(aside, out), difference)
+        write_warmup(aside / "assets.extra" / WARMUP, out.resolve().name, _requests(model, segmenter))
+        folder = _publish(aside, out)
+        write_server_files(out)
+        return Export(folder, about["proof"]["largest_difference"])
     finally:
         shutil.rmtree(aside, ignore_errors=True)
         with suppress(OSError):
             out.rmdir()  # goes only if nothing is in it
+
+
+def _proof(
+    aside: Path, model: keras.Model, schema: Schema, photos: Sequence[Path], precision: str, made_from: dict[str, Any]
+) -> dict[str, Any]:
+    """Compare what was written with the model; what there is to say of it."""
+    compared = compare(aside, model, schema, photos, **made_from)
+    tolerance = TOLERANCES[precision]
+    if not compared.largest_difference <= tolerance:  # nor NaN
+        raise InputError(
+            f"{aside.parent}: the export would differ from the model by {compared.largest_difference:.2g}, and"
+            f" {tolerance:g} is allowed; nothing was written."
+        )
+    found = {
+        "photos": len(photos),
+        "largest_difference": compared.largest_difference,
+        "tolerance": tolerance,
+    }
+    return found if precision == "float32" else {**found, "agreement": compared.agreement}
+
+
+def _requests(model: keras.Model, segmenter: Segmenter | None) -> Iterator[Request]:
+    """A request for every signature, and for every size of batch that the server makes."""
+    size = model.inputs[0].shape[1]
+    photo = np.indices((size, size, 3)).sum(axis=0).astype(np.uint8)
+    jpeg = tf.io.encode_jpeg(photo).numpy()
+    for batch in BATCHES:
+        yield "serving_default", {"image_bytes": tf.constant([jpeg] * batch)}
+    yield "images", {"images": tf.constant(photo[None])}
+    yield "views", {tensor.name: tf.constant(photo[None, ..., : tensor.shape[-1]]) for tensor in model.inputs}
+    if segmenter is not None:
+        yield "segment", {"images": tf.constant(photo[None])}
 
 
 def _open_segmenter(run: Run, spec: str | None) -> Segmenter:
@@ -184,8 +239,11 @@ def _load_in_float32(run: Run, trained: Path) -> keras.Model:
     return model
 
 
-def _about(model: keras.Model, segmenter: Segmenter | None, background: str, edges: str) -> dict[str, Any]:
+def _about(
+    model: keras.Model, segmenter: Segmenter | None, background: str, edges: str, precision: str
+) -> dict[str, Any]:
     return {
+        "precision": precision,
         "size": model.inputs[0].shape[1],
         "views": [tensor.name for tensor in model.inputs],
         "segmenter": segmenter.fingerprint if segmenter else None,

@@ -52,7 +52,7 @@ def fold(model: keras.Model, *, bfloat16: bool = False) -> keras.Model:
     for layer in model.layers:
         if layer.name in normalizations:
             fast.get_layer(layer.name).set_weights(_folded_weights(layer, normalizations[layer.name]))
-        elif layer.name not in folded and type(layer) is not type(model):
+        elif layer.weights and layer.name not in folded and type(layer) is not type(model):
             fast.get_layer(layer.name).set_weights(layer.get_weights())
     return fast
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -22,7 +23,20 @@ from keras_sister.segmenter import Segmenter
 _CLEAN_PROCESS = Path(__file__).with_name("clean_process.py")
 
 
-def largest_difference(
+@dataclass(frozen=True)
+class Comparison:
+    """How an export compares with its model.
+
+    Attributes:
+        largest_difference: absolute, of any probability of any attribute, by any signature.
+        agreement: for each attribute the share of the photos that get the same class, by every signature.
+    """
+
+    largest_difference: float
+    agreement: dict[str, float]
+
+
+def compare(
     folder: Path,
     model: keras.Model,
     schema: Schema,
@@ -31,16 +45,13 @@ def largest_difference(
     segmenter: Segmenter | None = None,
     background: str = "white",
     edges: str = "hard",
-) -> float:
+) -> Comparison:
     """Load an export in a fresh process without Keras and compare it with the model it was made from.
 
     Args:
         folder: of the SavedModel.
         model, schema, segmenter, background, edges: what it was made from (see `keras_sister.serving.signatures`).
         photos: JPEG or PNG files to ask both about.
-
-    Returns:
-        The largest absolute difference of any probability of any attribute, by any signature.
 
     Raises:
         InputError: if a photo cannot be decoded.
@@ -51,13 +62,21 @@ def largest_difference(
         answers = _answers(folder, views, photos, Path(scratch))
     with tf.device("CPU:0"):  # where the other process computes; a GPU rounds convolutions to TF32
         logits = keras.ops.convert_to_numpy(model(views, training=False))
-    with np.errstate(invalid="ignore"):
-        differences = [
-            np.abs(answers[f"{signature}/{name}"] - expected).max()
-            for name, expected in schema.probabilities(logits).items()
-            for signature in ("serving_default", "images", "views")
-        ]
-    return float(np.max(differences))  # unlike max(), lets a NaN through
+    differences, agreement = [], {}
+    with np.errstate(invalid="ignore"):  # a NaN is found further down
+        expected = schema.probabilities(logits)
+        for attribute in schema:
+            wanted = expected[attribute.name]
+            found = [answers[f"{signature}/{attribute.name}"] for signature in ("serving_default", "images", "views")]
+            differences += [np.abs(answer - wanted).max() for answer in found]
+            same = [_classes(answer) == _classes(wanted) for answer in found]
+            agreement[attribute.name] = float(np.all(same, axis=0).mean())
+    return Comparison(float(np.max(differences)), agreement)  # np.max, unlike max, lets a NaN through
+
+
+def _classes(probabilities: np.ndarray) -> np.ndarray:
+    """The class of each photo: of a binary attribute's (photos,), of others' (photos, classes)."""
+    return probabilities >= 0.5 if probabilities.ndim == 1 else probabilities.argmax(axis=1)
 
 
 def training_views(

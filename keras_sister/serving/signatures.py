@@ -3,6 +3,7 @@
     serving_default   image_bytes ── decode, resize ─┐
     images            images ────────────── resize ──┴─ segment, composite ─┐
     views             photo, segmented or mask ─────────────────────────────┴─ model ── probabilities
+    segment           images ── resize, segment ── mask
 
 Chained like this the graph is stored once, and the network is the same whichever way a photo comes in.
 """
@@ -43,7 +44,9 @@ def make_archive(
       or ``mask``, uint8 (batch, size, size, 1), 255 = surely person.
 
     With a segmenter inside, the first two put out ``person_share`` as well: float32 (batch,), the share of the photo's
-    pixels that are person.
+    pixels that are person; and there is
+
+    - ``segment``: ``images`` as above to ``mask``, float32 (batch, height, width, 1), the probability of *person*.
 
     Args:
         model: with inputs named ``photo``, ``segmented`` or ``mask`` and the schema's logits as output.
@@ -91,6 +94,10 @@ def make_archive(
         outputs = photos_function(*photos)
         return {**{name: _zero_unless(decoded, values) for name, values in outputs.items()}, DECODED: decoded}
 
+    def find_person(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        probability = segmenter(pixels.resize(images, sizes[1]))  # type: ignore[misc]  # only exported if there is one
+        return {"mask": tf.cast(tf.image.resize(probability, tf.shape(images)[1:3], antialias=True), tf.float32)}
+
     views_signature = _function(tag_views, {view: _pixels(size, view) for view in views})
     photos_function = _function(tag_photos, *(_pixels(size) for size in sizes))
     archive = keras.export.ExportArchive()
@@ -98,6 +105,8 @@ def make_archive(
     archive.add_endpoint("serving_default", _function(tag_bytes, tf.TensorSpec((None,), tf.string, "image_bytes")))
     archive.add_endpoint("images", _function(tag_images, _pixels(None, "images")))
     archive.add_endpoint("views", views_signature)
+    if segmenter is not None:
+        archive.add_endpoint("segment", _function(find_person, _pixels(None, "images")))
     return archive
 
 

@@ -15,6 +15,7 @@ def train(
     experiment: Experiment,
     out: Path,
     *,
+    like: Run | None = None,
     resume: bool = False,
     on_event: OnEvent = lambda event: None,
 ) -> Path:
@@ -27,6 +28,8 @@ def train(
         dataset: photos and labels.
         experiment: what to train and how; its folds do not matter here.
         out: the run folder to make.
+        like: the cross-validation that says how good this recipe is; its scores travel with the run, as
+            ``cross_validation.json``, and with its exports.
         resume: go on with the run in `out` if there is one.
         on_event: told of progress.
 
@@ -39,6 +42,8 @@ def train(
     run = Run(out)
     with run.locked():
         begin(run, dataset, experiment.absolute(), resume=resume)
+        if like is not None:
+            run.write("cross_validation.json", like.read("summary.json"))
         perform_in_child(run, "views", on_event)
         if not (run.folder / "model.keras").exists():
             perform_in_child(run, "train", on_event)

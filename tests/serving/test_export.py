@@ -5,14 +5,17 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from keras_sister.config import load_experiment
+from keras_sister.data.views import ViewStore
 from keras_sister.errors import InputError
 from keras_sister.schema import Attribute, Schema
 from keras_sister.segmentation.network_folder import load
-from keras_sister.serving.export import TOLERANCE, export_model, export_run
+from keras_sister.serving.export import TOLERANCES, export_model, export_run
 from keras_sister.training.run import Run
+from keras_sister.training.trainer import build_model
 
 from .conftest import SCHEMA
 
@@ -39,7 +42,11 @@ def test_schema_settings_and_history_travel_with_it(sister, sister_export):
     about = json.loads((extra / "export.json").read_text())
     assert about["segmenter"] == sister.read("views.json")["fingerprint"]
     assert (about["size"], about["views"], about["background"]) == (64, ["photo", "segmented"], "black")
-    assert about["proof"] == {"photos": 4, "largest_difference": sister_export.difference, "tolerance": TOLERANCE}
+    assert about["proof"] == {
+        "photos": 4,
+        "largest_difference": sister_export.difference,
+        "tolerance": TOLERANCES["float32"],
+    }
     assert sister_export.difference < 1e-6
 
 
@@ -53,12 +60,14 @@ def test_versions_are_numbered_on_and_never_overwritten(photos, tmp_path):
     (out / "notes").mkdir()
     model = tiny_model()
     first = export_model(model, TINY, out, photos=photos[:1]).folder
-    assert sorted(path.name for path in out.iterdir()) == ["10", "9", "notes"]
+    assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["10", "9", "notes"]
     assert first == out / "10"
     before = {file: file.read_bytes() for file in first.rglob("*") if file.is_file()}
+    (out / "models.config").write_text("# changed by hand")
     model.set_weights([weight + 1 for weight in model.get_weights()])
     assert export_model(model, TINY, out, photos=photos[:1]).folder == out / "11"
     assert {file: file.read_bytes() for file in first.rglob("*") if file.is_file()} == before
+    assert (out / "models.config").read_text() == "# changed by hand"
 
 
 def test_an_export_that_does_not_prove_leaves_nothing_behind(photos, tmp_path):
@@ -122,3 +131,40 @@ def test_a_place_that_cannot_be_written_to_is_said_to_be(photos, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         export_model(tiny_model(), TINY, tmp_path / "file", photos=photos[:1])
+
+
+def test_the_model_card_says_what_it_is_and_how_good(sister, photos, tmp_path):
+    run = Run(shutil.copytree(sister.folder, tmp_path / "run"))
+    scores = {"mean": 0.8125, "std": 0.0125, "pooled": 0.8}
+    attributes = {name: {"accuracy": 0.75, "majority": 0.5, "known": 4} for name in SCHEMA.names}
+    summary = {"macc": scores, "majority": {**scores, "mean": 0.7}, "attributes": attributes, "folds": [{}, {}]}
+    run.write("cross_validation.json", summary)
+    export = export_run(run, tmp_path / "saved_models", photos=photos)
+    card = (export.folder / "assets.extra" / "model_card.md").read_text()
+    assert "| neckline | v_shape, round, other |" in card
+    assert "2 folds" in card
+    assert "mean accuracy 81.25 ± 1.25 %" in card
+    assert "reaches 70.00 %" in card
+    assert f"on 5 photos: the largest difference of a probability is {export.difference:.1e}" in card
+    assert json.loads((export.folder / "assets.extra" / "cross_validation.json").read_text()) == summary
+
+
+def test_bfloat16_is_near_and_says_how_often_it_agrees(baseline, photos, tmp_path):
+    export = export_run(baseline, tmp_path / "saved_models", photos=photos, precision="bfloat16")
+    assert 1e-6 < export.difference < TOLERANCES["bfloat16"]
+    about = json.loads((export.folder / "assets.extra" / "export.json").read_text())
+    assert about["precision"] == "bfloat16"
+    signature = tf.saved_model.load(str(export.folder)).signatures["serving_default"]
+    answers = signature(image_bytes=tf.constant([photo.read_bytes() for photo in photos]))
+    assert all(values.dtype in (tf.float32, tf.bool) for values in answers.values())
+    model = keras.saving.load_model(baseline.folder / "model.keras")
+    views = ViewStore(64, None, cache=tmp_path)
+    pixels = views.open(views.fill(photos)).photos(range(len(photos)))
+    float32 = build_model(replace(baseline.experiment, precision="float32"), baseline.schema)
+    float32.set_weights(model.get_weights())
+    expected = SCHEMA.probabilities(float32.predict({"photo": pixels}, verbose=0))
+    for name, share in about["proof"]["agreement"].items():
+        ours, theirs = answers[name].numpy(), expected[name]
+        same = (ours.argmax(-1) == theirs.argmax(-1)) if ours.ndim == 2 else ((ours >= 0.5) == (theirs >= 0.5))
+        assert share == pytest.approx(same.mean())
+        assert f"| {name} | {100 * share:.2f} |" in (export.folder / "assets.extra" / "model_card.md").read_text()

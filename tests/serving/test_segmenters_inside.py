@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras_sister.segmentation.deeplab import deeplab
 from keras_sister.segmentation.matconvnet import import_fcn8s
 from keras_sister.segmentation.network_folder import NetworkSegmenter, save
-from keras_sister.serving.export import TOLERANCE, export_run
+from keras_sister.serving.export import TOLERANCES, export_run
 
 from ..segmentation import test_matconvnet as matconvnet
 from .conftest import scatter, trained_run
@@ -61,7 +61,7 @@ def test_an_export_answers_as_the_model_does(
     spec = segmenter.format(selfie=selfie_weights, network=network, published=published, deeplab=trained_deeplab)
     run = trained_run(tmp_path / "run", photos, segmenter=spec, **settings)
     export = export_run(run, tmp_path / "saved_models")
-    assert export.difference <= TOLERANCE
+    assert export.difference <= TOLERANCES["float32"]
     about = json.loads((export.folder / "assets.extra" / "export.json").read_text())
     assert about["segmenter"] == run.read("views.json")["fingerprint"]
     signatures = tf.saved_model.load(str(export.folder)).signatures

@@ -81,8 +81,11 @@ def test_every_signature_names_float32_outputs_with_the_batch_first(sister_expor
     signatures = tf.saved_model.load(str(sister_export.folder)).signatures
     attributes = {"collar": (None,), "neckline": (None, 3), "gender": (None,)}
     also = {"serving_default": {"decoded", "person_share"}, "images": {"person_share"}, "views": set()}
-    assert signatures.keys() == also.keys()
-    for name, signature in signatures.items():
+    assert signatures.keys() == {*also, "segment"}
+    (mask,) = signatures["segment"].structured_outputs.values()
+    assert (mask.name, mask.dtype, tuple(mask.shape)) == ("mask", tf.float32, (None, None, None, 1))
+    for name in also:
+        signature = signatures[name]
         shapes = {output: tuple(values.shape) for output, values in signature.structured_outputs.items()}
         assert shapes == attributes | dict.fromkeys(also[name], (None,))
         dtypes = {output: values.dtype for output, values in signature.structured_outputs.items()}
