@@ -95,3 +95,25 @@ def count(what: str, total: int) -> Iterator[Callable[[], None]]:
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)
+
+
+@contextmanager
+def going_through(what: str) -> Iterator[Callable[[int], None]]:
+    """How many of a number that nobody knows, and how many a second; yields what to tell."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.completed:,.0f} {task.description}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None, rate="")
+        began, first = time.monotonic(), None
+
+        def show(done: int) -> None:
+            nonlocal first
+            first = done if first is None else first  # a job that goes on begins with many
+            rate = (done - first) / max(time.monotonic() - began, 1e-6)
+            bar.update(task, completed=done, rate=f"{rate:,.0f} a second")
+
+        yield show

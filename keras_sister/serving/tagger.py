@@ -1,5 +1,6 @@
 """Tag photos with an export, by TensorFlow alone: what a server would answer."""
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -50,6 +51,22 @@ class Tags:
         return {**asdict(self), "photo": str(self.photo), "attributes": attributes}
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What an export answers of one photo, in numbers.
+
+    Attributes:
+        probabilities: by attribute, float32: the positive class's, shape (), or those of k classes, shape (k,); empty
+            if the photo could not be read.
+        person_share: the share of the photo's pixels that are person, in [0, 1]; None if no segmenter is inside.
+        error: why the photo could not be read; None if it could.
+    """
+
+    probabilities: dict[str, np.ndarray] = field(default_factory=dict)
+    person_share: float | None = None
+    error: str | None = None
+
+
 class Tagger:
     """An export, loaded.
 
@@ -58,6 +75,7 @@ class Tagger:
 
     Attributes:
         schema: what it tells of a photo.
+        fingerprint: of the graph and the weights.
 
     Raises:
         InputError: if there is no export, or not a whole one, naming the folder.
@@ -75,6 +93,7 @@ class Tagger:
             self._answer = tf.saved_model.load(str(folder)).signatures["serving_default"]
         except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
             raise InputError(f"{folder}: not a SavedModel that loads: {str(error).splitlines()[0]}") from error
+        self.fingerprint = _fingerprint(folder)
 
     def tag(self, photos: Sequence[Path], *, batch: int = 8) -> Iterator[Tags]:
         """Tag photos.
@@ -87,17 +106,35 @@ class Tagger:
             The tags of each photo, in order.
         """
         for start in range(0, len(photos), batch):
-            yield from self._tag_batch(photos[start : start + batch])
+            some = photos[start : start + batch]
+            yield from map(self._tags, some, self.answer(some))
 
-    def _tag_batch(self, photos: Sequence[Path]) -> Iterator[Tags]:
+    def answer(self, photos: Sequence[Path]) -> list[Answer]:
+        """Tag one batch of photos, in numbers; may be called from several threads at once.
+
+        Args:
+            photos: as for `tag`, at least one.
+
+        Returns:
+            The answer for each, in order.
+        """
         contents, errors = zip(*(_read(photo) for photo in photos), strict=True)
         outputs = {name: out.numpy() for name, out in self._answer(image_bytes=tf.constant(contents)).items()}
-        for row, (photo, error) in enumerate(zip(photos, errors, strict=True)):
-            if error or not outputs["decoded"][row]:
-                yield Tags(photo, error=error or "not a JPEG or PNG, or a broken one")
+        shares = outputs.pop("person_share", None)
+        decoded = outputs.pop("decoded")
+        answers = []
+        for row, error in enumerate(errors):
+            if error or not decoded[row]:
+                answers.append(Answer(error=error or "not a JPEG or PNG, or a broken one"))
             else:
-                share = float(outputs["person_share"][row]) if "person_share" in outputs else None
-                yield Tags(photo, self._attributes({name: out[row] for name, out in outputs.items()}), share)
+                share = None if shares is None else float(shares[row])
+                answers.append(Answer({name: output[row] for name, output in outputs.items()}, share))
+        return answers
+
+    def _tags(self, photo: Path, answer: Answer) -> Tags:
+        if answer.error:
+            return Tags(photo, error=answer.error)
+        return Tags(photo, self._attributes(answer.probabilities), answer.person_share)
 
     def _attributes(self, outputs: dict[str, np.ndarray]) -> dict[str, Tag]:
         tags = {}
@@ -127,3 +164,11 @@ def _read(photo: Path) -> tuple[bytes, str | None]:
         return photo.read_bytes(), None
     except OSError as error:
         return b"", error.strerror or os.strerror(error.errno or 0)
+
+
+def _fingerprint(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for file in (folder / "saved_model.pb", *sorted((folder / "variables").iterdir())):
+        with file.open("rb") as contents:
+            digest.update(hashlib.file_digest(contents, "sha256").digest())
+    return digest.hexdigest()
