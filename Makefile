@@ -10,7 +10,7 @@ demo: $(VENV)/.installed        ## the whole story on street photos, in DEMO
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh "$(DEMO)"
 
 test: $(VENV)/.installed-dev    ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.installed-dev    ## style, types, who may import whom, documentation that may have drifted
 	$(BIN)/ruff check .

@@ -47,4 +47,5 @@ def export(run: Path, out: Path | None, segmenter: str | None, photos: tuple[Pat
     name, place = shlex.quote(out.resolve().name), shlex.quote(f"{out.resolve()}:/models/{out.resolve().name}:ro")
     click.echo(f"{exported.folder}\nLargest difference from the Keras model: {exported.difference:.1e}\n")
     click.echo(f"Tag photos:  sister-keras tag {shlex.quote(str(out))} PHOTO…")
-    click.echo(f"Serve it:    docker run -p 127.0.0.1:8500:8500 -p 127.0.0.1:8501:8501 -v {place} -e MODEL_NAME={name} {IMAGE}")
+    ports = "-p 127.0.0.1:8500:8500 -p 127.0.0.1:8501:8501"
+    click.echo(f"Serve it:    docker run {ports} -v {place} -e MODEL_NAME={name} {IMAGE}")
