@@ -14,6 +14,7 @@ from .cv import cv
 from .data import data
 from .evaluate import evaluate
 from .export import export
+from .query import query
 from .reproduce import reproduce
 from .segment import segment
 from .tag import tag
@@ -55,5 +56,5 @@ def main() -> None:
     """
 
 
-for command in (data, segment, cv, evaluate, compare, reproduce, train, export, tag):
+for command in (data, segment, cv, evaluate, compare, reproduce, train, export, tag, query):
     main.add_command(command)

@@ -1,21 +1,18 @@
 """``sister-keras tag``: the tags of photos, by an export."""
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from .progress import going_through
 from .quiet import import_tensorflow
+from .show_tags import show_tags
 
 if TYPE_CHECKING:
-    from keras_sister.schema import Schema
-    from keras_sister.serving.tagger import Tagger, Tags
+    from keras_sister.serving.tagger import Tagger
 
 
 @click.command()
@@ -62,7 +59,8 @@ def tag(
     if out is not None:
         _write_table(tagger, photos, out, threshold=threshold, resume=resume)
     else:
-        failed = _show(tagger, photos, as_json=as_json)
+        tags = tagger.tag([Path(photo) for photo in photos])
+        failed = show_tags(tags, tagger.schema, as_json=as_json)
         context.exit(int(failed))
 
 
@@ -72,32 +70,3 @@ def _write_table(tagger: "Tagger", photos: Iterator[str], out: Path, *, threshol
     with going_through("photos") as show:
         done = tag_catalogue(tagger, photos, out, threshold=threshold, resume=resume, on_photos=show)
     click.echo(f"{out}: {done.photos} photos, {done.errors} of them could not be read")
-
-
-def _show(tagger: "Tagger", photos: Iterator[str], *, as_json: bool) -> bool:
-    """Print tags as they come; whether a photo could not be read."""
-    console, failed = Console(), False
-    for tags in tagger.tag([Path(photo) for photo in photos]):
-        failed = failed or tags.error is not None
-        if as_json:
-            click.echo(json.dumps(tags.to_dict()))
-        elif tags.error:
-            click.echo(f"{tags.photo}: {tags.error}\n", err=True)
-        else:
-            person = "" if tags.person_share is None else f", {tags.person_share:.0%} of it person"
-            click.echo(f"{tags.photo}{person}")
-            console.print(_table(tags, tagger.schema))
-    return failed
-
-
-def _table(tags: "Tags", schema: "Schema") -> Table:
-    several = [attribute for attribute in schema if not attribute.is_binary]
-    positive = [a for a in schema if a.is_binary and tags.attributes[a.name].value == a.classes[1]]
-    table = Table(show_header=False, box=None)
-    table.add_column(style="bold")
-    table.add_column()
-    table.add_column(justify="right")
-    for attribute in (*several, *positive):
-        found = tags.attributes[attribute.name]
-        table.add_row(attribute.name, found.value, f"{found.probability:.0%}")
-    return table

@@ -24,8 +24,9 @@ from typing import Any
 from keras_sister.atomic import write_aside
 from keras_sister.errors import InputError
 from keras_sister.schema import Attribute, Schema
+from keras_sister.serving.answers import Answer
 from keras_sister.serving.tag_files import Row, tag_file
-from keras_sister.serving.tagger import Answer, Tagger
+from keras_sister.serving.tagger import Tagger
 
 PART = 512
 """Photos a part: what a killed job loses at most."""

@@ -1,0 +1,57 @@
+"""``sister-keras query``: the tags of photos, by a running TensorFlow Serving."""
+
+from pathlib import Path
+
+import click
+
+from .quiet import import_tensorflow
+from .show_tags import show_tags
+
+
+@click.command()
+@click.argument("url")
+@click.argument("photos", metavar="PHOTO…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--schema",
+    "export",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The export that is served, for the names of its classes; or its schema.json.",
+)
+@click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Photos a request.")
+@click.option("--timeout", type=click.FloatRange(0.001), default=30, show_default=True, help="Seconds for a request.")
+@click.option("--retries", type=click.IntRange(0), default=3, show_default=True, help="If the server is away or busy.")
+@click.option(
+    "--form", type=click.Choice(("row", "column")), default="row", show_default=True, help="Of REST requests."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each photo, with every attribute.")
+@click.pass_context
+def query(
+    context: click.Context,
+    url: str,
+    photos: tuple[Path, ...],
+    export: Path,
+    batch: int,
+    timeout: float,
+    retries: int,
+    form: str,
+    as_json: bool,
+) -> None:
+    """Ask the TensorFlow Serving at URL about PHOTOs.
+
+    The URL is http://HOST:8501/v1/models/NAME for REST, or grpc://HOST:8500/NAME for gRPC, which needs pip install
+    'keras-sister[serving]'. A photo that cannot be read is reported in its place; the exit code is then 1.
+
+    \b
+    sister-keras query http://127.0.0.1:8501/v1/models/sister_a me.jpg --schema saved_models/sister_a
+    sister-keras query grpc://127.0.0.1:8500/sister_a *.jpg --schema saved_models/sister_a --json > tags.jsonl
+    """
+    if url.startswith("grpc"):
+        import_tensorflow()
+    from keras_sister.serving.client import connect, query_photos
+    from keras_sister.serving.export_folder import schema_of
+
+    schema = schema_of(export)
+    client = connect(url, timeout=timeout, retries=retries, form=form)
+    failed = show_tags(query_photos(client, schema, photos, batch=batch), schema, as_json=as_json)
+    context.exit(int(failed))

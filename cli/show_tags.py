@@ -1,0 +1,42 @@
+"""Tags of photos on a terminal, or as JSON lines."""
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from keras_sister.schema import Schema
+    from keras_sister.serving.answers import Tags
+
+
+def show_tags(found: "Iterable[Tags]", schema: "Schema", *, as_json: bool) -> bool:
+    """Print tags as they come; whether a photo could not be read."""
+    console, failed = Console(), False
+    for tags in found:
+        failed = failed or tags.error is not None
+        if as_json:
+            click.echo(json.dumps(tags.to_dict()))
+        elif tags.error:
+            click.echo(f"{tags.photo}: {tags.error}\n", err=True)
+        else:
+            person = "" if tags.person_share is None else f", {tags.person_share:.0%} of it person"
+            click.echo(f"{tags.photo}{person}")
+            console.print(_table(tags, schema))
+    return failed
+
+
+def _table(tags: "Tags", schema: "Schema") -> Table:
+    several = [attribute for attribute in schema if not attribute.is_binary]
+    positive = [a for a in schema if a.is_binary and tags.attributes[a.name].value == a.classes[1]]
+    table = Table(show_header=False, box=None)
+    table.add_column(style="bold")
+    table.add_column()
+    table.add_column(justify="right")
+    for attribute in (*several, *positive):
+        found = tags.attributes[attribute.name]
+        table.add_row(attribute.name, found.value, f"{found.probability:.0%}")
+    return table
