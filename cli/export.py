@@ -28,7 +28,21 @@ from .quiet import import_tensorflow
     show_default=True,
     help="In which the network computes; bfloat16 is faster on CPUs that have it.",
 )
-def export(run: Path, out: Path | None, segmenter: str | None, photos: tuple[Path, ...], precision: str) -> None:
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(("onnx", "litert", "openvino")),
+    help="The network in another format too, from views to tags; may be repeated, each is an extra.",
+)
+def export(
+    run: Path,
+    out: Path | None,
+    segmenter: str | None,
+    photos: tuple[Path, ...],
+    precision: str,
+    formats: tuple[str, ...],
+) -> None:
     """Export the model of RUN, made by 'sister-keras train', for TensorFlow Serving and 'sister-keras tag'.
 
     The segmenter goes inside: JPEG or PNG bytes in, a named output for each attribute out. The export is loaded again
@@ -36,6 +50,7 @@ def export(run: Path, out: Path | None, segmenter: str | None, photos: tuple[Pat
 
     \b
     sister-keras export runs/final --out saved_models/sister_a
+    sister-keras export runs/final --out saved_models/sister_a --format onnx --format openvino
     """
     import_tensorflow()
     from keras_sister.serving.export import export_run
@@ -43,7 +58,7 @@ def export(run: Path, out: Path | None, segmenter: str | None, photos: tuple[Pat
     from keras_sister.training.run import Run
 
     out = out or Path("saved_models") / run.resolve().name
-    exported = export_run(Run(run), out, segmenter=segmenter, photos=photos, precision=precision)
+    exported = export_run(Run(run), out, segmenter=segmenter, photos=photos, precision=precision, formats=formats)
     name, place = shlex.quote(out.resolve().name), shlex.quote(f"{out.resolve()}:/models/{out.resolve().name}:ro")
     click.echo(f"{exported.folder}\nLargest difference from the Keras model: {exported.difference:.1e}\n")
     click.echo(f"Tag photos:  sister-keras tag {shlex.quote(str(out))} PHOTO…")

@@ -6,6 +6,7 @@ saved_models/NAME/1/   saved_model.pb, variables/   what TensorFlow, and TensorF
                                     model_card.md   the same to read, with the scores
                                     config.yaml …   of a run: its settings and its scores
                                     tf_serving_warmup_requests
+                       onnx/ …                      the network in other formats, where they were asked for
                   2/   the next export; none is ever overwritten
                   batching_parameters.txt, models.config, docker-compose.yaml
 """
@@ -32,6 +33,7 @@ from keras_sister.schema import Schema
 from keras_sister.segmentation import open_segmenter
 from keras_sister.segmenter import Segmenter
 from keras_sister.serving.folding import fold
+from keras_sister.serving.formats import answers, check_formats, convert
 from keras_sister.serving.model_card import model_card
 from keras_sister.serving.proof import compare
 from keras_sister.serving.server_files import BATCHES, write_server_files
@@ -68,6 +70,7 @@ def export_run(
     segmenter: str | None = None,
     photos: Sequence[Path] = (),
     precision: str = "float32",
+    formats: tuple[str, ...] = (),
 ) -> Export:
     """Export the model of a run that ``sister-keras train`` made, in float32 whatever it was trained in.
 
@@ -76,7 +79,7 @@ def export_run(
         out: folder of all versions of this export.
         segmenter: a folder made by ``sister-keras segment train``; the run's own by default.
         photos: JPEG or PNG files for the proof; some of the run's by default.
-        precision: see `export_model`.
+        precision, formats: see `export_model`.
 
     Raises:
         InputError: if the run has no model, its segmenter cannot segment new photos, or has changed since; if none of
@@ -113,6 +116,7 @@ def export_run(
         edges=experiment.edges,
         documents={document.name: document.read_text(encoding="utf-8") for document in documents if document.exists()},
         precision=precision,
+        formats=formats,
     )
 
 
@@ -127,6 +131,7 @@ def export_model(
     edges: str = "hard",
     documents: Mapping[str, str] | None = None,
     precision: str = "float32",
+    formats: tuple[str, ...] = (),
 ) -> Export:
     """Write a model, and its segmenter, as the next version of a SavedModel.
 
@@ -145,17 +150,21 @@ def export_model(
         documents: texts to keep in ``assets.extra``, by file name.
         precision: ``float32``; or ``bfloat16``, in which the network computes (not the segmenter) with weights in
             float32: faster on CPUs that have it, and how often it agrees with float32 is measured on `photos`.
+        formats: of `keras_sister.serving.formats.FILES`: the network for other runtimes too, each loaded and compared.
 
     Raises:
         InputError: if the export does not say what the model says, within `TOLERANCES`; then nothing is left of it.
-            If Keras runs on another backend than TensorFlow, `out` cannot be written, a photo cannot be decoded, or
-            an attribute has the name of another output.
+            If Keras runs on another backend than TensorFlow, `out` cannot be written, a photo cannot be decoded, an
+            attribute has the name of another output, or what a format needs is not installed.
         ValueError: if the model and the segmenter do not go together, or there are no photos.
     """
     if not photos:
         raise ValueError(f"Expected photos for the proof. Received: photos={photos}")
     if keras.backend.backend() != "tensorflow":
         raise InputError(f"KERAS_BACKEND={keras.backend.backend()}: an export needs the TensorFlow backend; unset it.")
+    if formats and precision != "float32":
+        raise InputError(f"--format {formats[0]}: in float32 only; leave --precision out.")
+    check_formats(formats)
     aside = out / f".{uuid.uuid4().hex}"
     try:
         (aside / "assets.extra").mkdir(parents=True)
@@ -166,6 +175,7 @@ def export_model(
         make_archive(fold(model, bfloat16=precision == "bfloat16"), schema, **made_from).write_out(aside, verbose=False)
         about = _about(model, segmenter, background, edges, precision)
         about["proof"] = _proof(aside, model, schema, photos, precision, made_from)
+        about["formats"] = {name: _add_format(aside, name, model, schema) for name in formats}
         texts = {"schema.json": schema.to_json(), "export.json": json.dumps(about, indent=1) + "\n"}
         texts = {**(documents or {}), **texts}
         texts["model_card.md"] = model_card(schema, about, texts)
@@ -198,6 +208,21 @@ def _proof(
         "tolerance": tolerance,
     }
     return found if precision == "float32" else {**found, "agreement": compared.agreement}
+
+
+def _add_format(aside: Path, name: str, model: keras.Model, schema: Schema) -> dict[str, float]:
+    """Write the network in another format, ask it about random views, and compare by name."""
+    file = convert(aside, name, aside / name)
+    rng = np.random.default_rng(0)
+    views = {tensor.name: rng.integers(0, 256, (2, *tensor.shape[1:]), np.uint8) for tensor in model.inputs}
+    expected = schema.probabilities(keras.ops.convert_to_numpy(model(views, training=False)))
+    found = answers(file, name, views)
+    difference = max(float(np.abs(found[attribute] - values).max()) for attribute, values in expected.items())
+    if not difference <= TOLERANCES["float32"]:
+        raise InputError(
+            f"{aside.parent}: {name} would differ from the model by {difference:.2g}; nothing was written."
+        )
+    return {"largest_difference": difference}
 
 
 def _requests(model: keras.Model, segmenter: Segmenter | None) -> Iterator[Request]:

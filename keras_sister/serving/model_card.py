@@ -75,6 +75,8 @@ def _proof(about: Mapping[str, Any]) -> str:
         f" the Keras model on {proof['photos']} photos: the largest difference of a probability is"
         f" {proof['largest_difference']:.1e} ({proof['tolerance']:g} is allowed)."
     )
+    for name, found in about["formats"].items():
+        text += f" In {name}: {found['largest_difference']:.1e}."
     agreement = proof.get("agreement")
     if agreement is None:
         return text
