@@ -26,9 +26,10 @@ fix: $(VENV)/.installed-dev     ## mend style where a tool can
 docs: $(VENV)/.installed-dev    ## write docs/cli.md anew
 	$(BIN)/python scripts/help_page.py docs/cli.md
 
-bench: $(VENV)/.installed       ## measure; see benchmarks/README.md
+bench: $(VENV)/.installed-dev       ## measure; see benchmarks/README.md
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m benchmarks.training
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m benchmarks.segmenters
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m benchmarks.serving
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

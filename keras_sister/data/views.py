@@ -12,6 +12,7 @@ twice), a killed one loses its last block only, and a photo whose bytes changed 
 
 import hashlib
 import json
+import os
 import shutil
 import time
 import uuid
@@ -204,14 +205,17 @@ def _view_pairs(photos: Sequence[Path], size: int, segmenter: Segmenter | None) 
         return {"photo": batch["photo"], "mask": images.to_masks(probability, size, size)}
 
     files = ([str(photo) for photo in photos], [photo.stem for photo in photos])
+    options = tf.data.Options()
+    options.autotune.enabled = False  # it at times settles for one core, which takes twice as long
     batches = (
         tf.data.Dataset.from_tensor_slices(files)
-        .map(read, num_parallel_calls=tf.data.AUTOTUNE)
+        .map(read, num_parallel_calls=os.cpu_count())
         .batch(BLOCK // 8)  # two of them are what a full-width FCN holds in memory at once
         .prefetch(2)  # decoding goes on while the segmenter works
         .map(segment, num_parallel_calls=2)
         .rebatch(BLOCK)
         .prefetch(1)
+        .with_options(options)
     )
     try:
         yield from batches.as_numpy_iterator()

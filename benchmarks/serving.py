@@ -1,0 +1,154 @@
+"""What an export costs on this CPU: from a photo's bytes to tags, and from pixels to tags, beside other ways to serve.
+
+    python -m benchmarks.serving [--backbone resnet50] [--size 224] [--rounds 11]
+
+All ways answer about the same drawn photos in turn, in one process. Load time, and what loading and answering add to
+the resident memory, come from a process of its own for each way.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.side_by_side import report
+from keras_sister import models
+from keras_sister.data.street import write
+from keras_sister.images import decode, resize
+from keras_sister.schema import DCSA
+from keras_sister.serving.export import export_model
+from keras_sister.serving.formats import FILES, convert
+
+WAYS = ("model.export", "export", "export, bfloat16", "ONNX Runtime", "OpenVINO", "OpenVINO, bfloat16")
+Ask = Callable[[np.ndarray], object]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--backbone", default="resnet50")
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--measure", nargs=2, metavar=("WAY", "FOLDER"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(_memory_and_load_time(*options.measure)))
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        photos = _photos(folder, options.size)
+        _make(folder, photos, options.backbone, options.size)
+        contents = [photo.read_bytes() for photo in photos]
+        pixels = np.stack([resize(decode(tf.constant(photo)), options.size).numpy() for photo in contents])
+        asks = {way: _load(way, folder) for way in WAYS}
+        for batch in (1, 8):
+            ways = {way: _calling(ask, pixels[:batch]) for way, ask in asks.items()}
+            title = f"from pixels to tags, batches of {batch}"
+            report("model.export", batch, ways, title=title, rounds=options.rounds)
+        for batch in (1, 8):
+            _report_bytes(folder, contents[:batch], pixels[:batch], options)
+        print("| | MB of memory | seconds to load |\n|---|---|---|")
+        for way in WAYS:
+            found = _in_its_own_process(way, folder, options)
+            print(f"| {way} | {found['memory']:,.0f} | {found['load']:.1f} |")
+
+
+def _photos(folder: Path, size: int) -> list[Path]:
+    write(folder / "street", photos=8, seed=0)
+    return sorted((folder / "street" / "images").iterdir())
+
+
+def _make(folder: Path, photos: list[Path], backbone: str, size: int) -> None:
+    """Every way's files, of one model with random weights."""
+    keras.utils.set_random_seed(0)
+    model = models.build("baseline", DCSA, backbone=backbone, weights="none", size=size)
+    model.export(folder / "plain", verbose=False)
+    for precision in ("float32", "bfloat16"):
+        export_model(model, DCSA, folder / precision, photos=photos, precision=precision)
+    for name in ("onnx", "openvino"):
+        convert(folder / "float32" / "1", name, folder / name)
+
+
+def _load(way: str, folder: Path) -> Ask:
+    """A function from uint8 photos (batch, size, size, 3) to tags."""
+    if way == "model.export":
+        plain = tf.saved_model.load(str(folder / "plain"))
+        return lambda pixels: plain.serve({"photo": tf.cast(pixels, tf.float32)}).numpy()
+    if way.startswith("export"):
+        precision = "bfloat16" if "bfloat16" in way else "float32"
+        views = tf.saved_model.load(str(folder / precision / "1")).signatures["views"]
+        return lambda pixels: {name: out.numpy() for name, out in views(photo=tf.constant(pixels)).items()}
+    if way == "ONNX Runtime":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(folder / "onnx" / FILES["onnx"], providers=["CPUExecutionProvider"])
+        return lambda pixels: session.run(None, {"photo": pixels})
+    import openvino
+
+    hint = {"INFERENCE_PRECISION_HINT": "bf16" if "bfloat16" in way else "f32"}
+    network = openvino.Core().compile_model(folder / "openvino" / FILES["openvino"], "CPU", hint)
+    return lambda pixels: network({"photo": pixels})
+
+
+def _calling(ask: Ask, pixels: np.ndarray) -> Callable[[], object]:
+    return lambda: ask(pixels)
+
+
+def _report_bytes(folder: Path, contents: list[bytes], pixels: np.ndarray, options: argparse.Namespace) -> None:
+    """The whole way by the export, beside its parts done one after the other: decoding, then the network."""
+    signatures = tf.saved_model.load(str(folder / "float32" / "1")).signatures
+    strings = tf.constant(contents)
+    size = options.size
+
+    @tf.function
+    def decoded(strings: tf.Tensor) -> tf.Tensor:
+        spec = tf.TensorSpec((size, size, 3), tf.uint8)
+        return tf.map_fn(lambda contents: resize(decode(contents), size), strings, fn_output_signature=spec)
+
+    def parts() -> object:
+        return {name: out.numpy() for name, out in signatures["views"](photo=decoded(strings)).items()}
+
+    def whole() -> object:
+        return {name: out.numpy() for name, out in signatures["serving_default"](image_bytes=strings).items()}
+
+    title = f"from bytes to tags, batches of {len(contents)}"
+    report(
+        "decoding, then views",
+        len(contents),
+        {"decoding, then views": parts, "serving_default": whole},
+        title=title,
+        rounds=options.rounds,
+    )
+
+
+def _in_its_own_process(way: str, folder: Path, options: argparse.Namespace) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.serving", "--size", str(options.size), "--measure", way, str(folder)]
+    child = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own module
+    return json.loads(child.stdout.splitlines()[-1])
+
+
+def _memory_and_load_time(way: str, folder: str) -> dict[str, float]:
+    size = int(sys.argv[sys.argv.index("--size") + 1])
+    before, began = _resident(), time.perf_counter()
+    ask = _load(way, Path(folder))
+    load = time.perf_counter() - began
+    for batch in (1, 8):
+        ask(np.zeros((batch, size, size, 3), np.uint8))
+    return {"load": load, "memory": _resident() - before}
+
+
+def _resident() -> float:
+    """This process's resident memory in MB, as Linux tells it."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    main()
