@@ -1,3 +1,5 @@
+import sys
+
 import keras
 import keras_hub
 import numpy as np
@@ -100,3 +102,10 @@ def test_what_cannot_be_is_said(tmp_path):
     (tmp_path / "two" / "task.weights.h5").write_bytes(b"broken")
     with pytest.raises(InputError, match="no DeepLab of KerasHub"):
         from_preset(str(tmp_path / "two"))
+
+
+def test_without_kerashub_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras_hub", None)
+    monkeypatch.delitem(sys.modules, "keras_sister.segmentation.deeplab")
+    with pytest.raises(InputError, match=r"pip install 'keras-sister\[deeplab\]'"):
+        open_segmenter("deeplab:deeplab_v3_plus_resnet50_pascalvoc")
