@@ -33,7 +33,8 @@ class RunProgress:
         )
         self.started = time.monotonic()
         self.ids = {
-            name: self.bars.add_task(name, visible=False, note="") for name in ("photos", "folds", "epochs", "steps")
+            name: self.bars.add_task(name, visible=False, note="")
+            for name in ("photos", "masks", "folds", "epochs", "steps", "scored")
         }
 
     def __enter__(self) -> "RunProgress":
@@ -55,6 +56,9 @@ class RunProgress:
         self._update("photos", event["photos"], event["of"], "decoded and segmented")
         if event["photos"] == event["of"]:
             self._line(f"{event['of']} photos in the view store")
+
+    def _counted(self, event: dict[str, Any]) -> None:
+        self._update(event["what"], event["done"], event["of"], "")
 
     def _nobody(self, event: dict[str, Any]) -> None:
         if event["photos"]:

@@ -30,6 +30,7 @@ OnEvent = Callable[[dict[str, Any]], None]
 """Told how a task gets on: a dict with the key ``event``, one of
 
 - ``photos``: ``photos`` of them are in the view store, ``of`` will be;
+- ``counted``: ``done`` of so many (``of``) of something (``what``);
 - ``nobody``: in how many ``photos`` of all (``of``) nobody was found;
 - ``step``: ``epoch``, counted from 0, of ``epochs``; ``step``, counted from 1, of ``steps``; ``loss``;
 - ``epoch``: ``epoch`` of ``epochs`` and its scores;

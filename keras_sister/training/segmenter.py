@@ -1,6 +1,7 @@
 """Train a network that tells the classes of pixels apart, to find the person."""
 
 import hashlib
+import itertools
 import math
 import shutil
 from dataclasses import asdict
@@ -57,7 +58,7 @@ def train_segmenter(
         _check_folder(run, resume=resume)
         store = ViewStore(settings.size, None)
         keys = store.fill(dataset.photos, on_event=on_event)
-        labels = _label_maps(dataset, settings.size, out / _UNFINISHED)
+        labels = _label_maps(dataset, settings.size, out / _UNFINISHED, on_event)
         _begin(run, {**asdict(settings), "photos": len(keys), "content": _digest(keys, labels)})
         if (out / "segmenter.json").exists():
             shutil.rmtree(out / _UNFINISHED)
@@ -66,7 +67,10 @@ def train_segmenter(
         views = _with_labels(store.open(keys), labels)
         model = _train(views, np.array(dataset.to_learn_from), len(dataset.classes), settings, out, on_event)
         segmenter = NetworkSegmenter(model, size=settings.size, classes=dataset.classes, person=dataset.person)
-        scores = score_segmenter(segmenter, dataset)
+        scored = itertools.count(1)
+        scores = score_segmenter(
+            segmenter, dataset, on_photo=lambda: on_event(_counted("scored", next(scored), len(dataset.held_out)))
+        )
         save(out, segmenter, scores)
         shutil.rmtree(out / _UNFINISHED)
     return scores
@@ -87,12 +91,17 @@ def _begin(run: Run, content: dict[str, Any]) -> None:
         raise InputError(f"{run.folder}: was begun with other settings, masks or photos; see its settings.json.")
 
 
-def _label_maps(dataset: PixelDataset, size: int, folder: Path) -> np.ndarray:
+def _counted(what: str, done: int, of: int) -> dict[str, Any]:
+    return {"event": "counted", "what": what, "done": done, "of": of}
+
+
+def _label_maps(dataset: PixelDataset, size: int, folder: Path, on_event: OnEvent) -> np.ndarray:
     """The classes of all photos at the size of the views: uint8, (photos, size, size, 1), on disk."""
     folder.mkdir(exist_ok=True)
     maps = np.lib.format.open_memmap(folder / "labels.npy", "w+", np.uint8, (len(dataset.photos), size, size, 1))
     for row in range(len(dataset.photos)):
         maps[row, ..., 0] = resized(dataset.labels(row), size, size)
+        on_event(_counted("masks", row + 1, len(dataset.photos)))
     return maps
 
 
