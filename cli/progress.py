@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 
 class RunProgress:
@@ -103,21 +104,12 @@ def count(what: str, total: int) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def going_through(what: str) -> Iterator[Callable[[int], None]]:
-    """How many of a number that nobody knows, and how many a second; yields what to tell."""
+    """How many of a number that nobody knows, and how many a second; yields what to tell of so many more."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.completed:,.0f} {task.description}"),
-        TextColumn("{task.fields[rate]}"),
+        TaskProgressColumn(show_speed=True),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None, rate="")
-        began, first = time.monotonic(), None
-
-        def show(done: int) -> None:
-            nonlocal first
-            first = done if first is None else first  # a job that goes on begins with many
-            rate = (done - first) / max(time.monotonic() - began, 1e-6)
-            bar.update(task, completed=done, rate=f"{rate:,.0f} a second")
-
-        yield show
+        yield partial(bar.advance, bar.add_task(what, total=None))

@@ -12,7 +12,7 @@ from .quiet import import_tensorflow
 from .show_tags import show_tags
 
 if TYPE_CHECKING:
-    from keras_sister.serving.tagger import Tagger
+    from keras_sister.serving.catalogue import Job
 
 
 @click.command()
@@ -27,6 +27,23 @@ if TYPE_CHECKING:
     help="With --out: how probable a tag is at least.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the table in --out where it stopped.")
+@click.option(
+    "--runtime",
+    type=click.Choice(["tensorflow", "openvino", "openvino-bfloat16"]),
+    default="tensorflow",
+    show_default=True,
+    help="What the network runs in; OpenVINO needs an export in float32.",
+)
+@click.option(
+    "--batch", type=click.IntRange(min=1), default=8, show_default=True, help="Photos in the network at once."
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="With --out: this machine, or a Ray cluster, that of RAY_ADDRESS.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each photo, with every attribute.")
 @click.pass_context
 def tag(
@@ -36,6 +53,9 @@ def tag(
     out: Path | None,
     threshold: float,
     resume: bool,
+    runtime: str,
+    batch: int,
+    engine: str,
     as_json: bool,
 ) -> None:
     """Tag photos with MODEL, a folder made by 'sister-keras export'.
@@ -49,24 +69,36 @@ def tag(
     sister-keras tag saved_models/sister_a me.jpg you.png
     sister-keras tag saved_models/sister_a catalogue --out tags.parquet
     sister-keras tag saved_models/sister_a products.csv:photo --out tags.csv --resume
+    find /photos -name '*.jpg' | sister-keras tag saved_models/sister_a - --out tags.jsonl --runtime openvino
     """
+    if out is None and (resume or engine != "local"):
+        raise click.UsageError(f"{'--resume' if resume else '--engine'} goes with --out.")
     import_tensorflow()
+    from keras_sister.serving.catalogue import Job
     from keras_sister.serving.sources import photo_paths
     from keras_sister.serving.tagger import Tagger
 
     photos = photo_paths(sources, stdin=sys.stdin)
-    tagger = Tagger(model)
     if out is not None:
-        _write_table(tagger, photos, out, threshold=threshold, resume=resume)
+        _write_table(Job(model, threshold, runtime, batch), photos, out, engine=engine, resume=resume)
     else:
-        tags = tagger.tag([Path(photo) for photo in photos])
-        failed = show_tags(tags, tagger.schema, as_json=as_json)
+        tagger = Tagger(model, runtime=runtime)
+        failed = show_tags(tagger.tag(map(Path, photos), batch=batch), tagger.schema, as_json=as_json)
         context.exit(int(failed))
 
 
-def _write_table(tagger: "Tagger", photos: Iterator[str], out: Path, *, threshold: float, resume: bool) -> None:
-    from keras_sister.serving.catalogue import tag_catalogue
+def _write_table(job: "Job", photos: Iterator[str], out: Path, *, engine: str, resume: bool) -> None:
+    from keras_sister.serving.catalogue import Engine, tag_catalogue
 
+    chosen: Engine
+    if engine == "ray":
+        from keras_sister.serving.ray_engine import RayEngine
+
+        chosen = RayEngine(job)
+    else:
+        from keras_sister.serving.local_engine import LocalEngine
+
+        chosen = LocalEngine(job)
     with going_through("photos") as show:
-        done = tag_catalogue(tagger, photos, out, threshold=threshold, resume=resume, on_photos=show)
+        done = tag_catalogue(chosen, photos, out, resume=resume, on_photos=show)
     click.echo(f"{out}: {done.photos} photos, {done.errors} of them could not be read")

@@ -14,7 +14,11 @@ from PIL import Image
 
 from keras_sister.errors import InputError
 
+MAX_PIXELS = 89_478_485
+"""The most that a photo may have, as Pillow has it: a small file that claims more is an attack on the memory."""
+
 _ENDINGS = (".jpg", ".jpeg", ".png")
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def photos_in(places: Iterable[Path]) -> list[Path]:
@@ -38,8 +42,7 @@ def read(photo: Path) -> bytes:
     """The bytes of a photo, once its header was looked at.
 
     Raises:
-        InputError: if the file is missing, no image, or claims more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``, naming
-            it.
+        InputError: if the file is missing, no image, or claims more pixels than `MAX_PIXELS`, naming it.
     """
     try:
         contents = photo.read_bytes()
@@ -47,7 +50,7 @@ def read(photo: Path) -> bytes:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             Image.open(io.BytesIO(contents), formats=("JPEG", "PNG")).close()  # reads the header only
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InputError(f"{photo}: more than {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller.") from error
+        raise InputError(f"{photo}: more than {MAX_PIXELS:,} pixels; make it smaller.") from error
     except OSError as error:
         reason = error.strerror or "not a readable JPEG or PNG"
         raise InputError(f"{photo}: {reason}. 'sister-keras data check' lists every such photo.") from error
@@ -67,11 +70,24 @@ def decode(contents: tf.Tensor) -> tf.Tensor:
         uint8 tensor, shape (height, width, 3), RGB.
 
     Raises:
-        tf.errors.InvalidArgumentError: for bytes that are no image, or a truncated one.
+        tf.errors.InvalidArgumentError: for bytes that are neither, a truncated image, or one of more than `MAX_PIXELS`.
     """
+    tf.debugging.assert_less_equal(_pixels(contents), tf.constant(MAX_PIXELS, tf.int64), "too many pixels")
     image = tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
     image.set_shape((None, None, 3))
     return image
+
+
+def _pixels(contents: tf.Tensor) -> tf.Tensor:
+    """How many pixels a JPEG or PNG has, by its header: int64 scalar."""
+    start = tf.strings.join([tf.strings.substr(contents, 0, 24), bytes(24)])  # there may be less
+    size = tf.cond(
+        tf.strings.substr(start, 0, len(_PNG)) == _PNG,
+        # Width and height begin the first chunk, and every PNG begins with that chunk.
+        lambda: tf.io.decode_raw(tf.strings.substr(start, 16, 8), tf.int32, little_endian=False),
+        lambda: tf.io.extract_jpeg_shape(contents)[:2],
+    )
+    return tf.reduce_prod(tf.cast(size, tf.int64))
 
 
 def resize(image: tf.Tensor, size: int) -> tf.Tensor:

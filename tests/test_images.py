@@ -1,13 +1,16 @@
 """Decoding and resizing against Pillow, eagerly and in a ``tf.data`` map."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_sister.images import decode, resize
+from keras_sister.errors import InputError
+from keras_sister.images import decode, read, resize
 
 
 def photo_like(height: int, width: int) -> Image.Image:
@@ -57,10 +60,28 @@ def test_exif_orientation_is_ignored():
     np.testing.assert_array_equal(decode(tf.constant(turned)), decode(tf.constant(FILES["jpeg"])))
 
 
-@pytest.mark.parametrize("contents", [b"", b"no image", FILES["jpeg"][:300], FILES["png"][:300]])
-def test_broken_files_are_errors(contents):
+@pytest.mark.parametrize(
+    "contents",
+    [b"", b"no image", FILES["png"][:8], FILES["jpeg"][:300], FILES["png"][:300], encoded(IMAGE, "GIF")],
+)
+def test_broken_files_and_other_kinds_are_errors(contents):
     with pytest.raises(tf.errors.InvalidArgumentError):
         decode(tf.constant(contents))
+
+
+def claiming(width: int, height: int) -> bytes:
+    """A PNG whose header says so."""
+    header = b"IHDR" + struct.pack(">II", width, height) + FILES["png"][24:29]
+    return FILES["png"][:12] + header + struct.pack(">I", zlib.crc32(header)) + FILES["png"][33:]
+
+
+@pytest.mark.parametrize("contents", [claiming(30_000, 30_000), encoded(Image.new("L", (10_000, 9_000)), "JPEG")])
+def test_a_photo_of_too_many_pixels_is_not_decoded(contents, tmp_path):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="too many pixels"):
+        decode(tf.constant(contents))
+    (tmp_path / "bomb.jpg").write_bytes(contents)
+    with pytest.raises(InputError, match=r"bomb\.jpg: more than 89,478,485 pixels"):
+        read(tmp_path / "bomb.jpg")
 
 
 @pytest.mark.parametrize("size", [32, 47, 96])

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from keras_sister.data import dcsa
+from keras_sister.images import MAX_PIXELS
 from keras_sister.schema import DCSA, Schema
 
 _FORMATS = ("JPEG", "MPO", "PNG")
@@ -116,7 +117,7 @@ def _look_at(path: Path) -> _Photo:
                 return _Photo(path, digest, image.size, image.mode, turned)
             reason = f"{image.format} by its content; save it as JPEG or PNG"
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        reason = f"more than {Image.MAX_IMAGE_PIXELS:,} pixels"
+        reason = f"more than {MAX_PIXELS:,} pixels"
     except Exception as error:
         # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, … for broken files.
         reason = "truncated" if "truncated" in str(error).lower() else "not a readable image"

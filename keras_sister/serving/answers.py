@@ -75,7 +75,7 @@ def to_answers(outputs: Mapping[str, np.ndarray], errors: Sequence[str | None]) 
     answers = []
     for row, error in enumerate(errors):
         if error or not decoded[row]:
-            answers.append(Answer(error=error or "not a JPEG or PNG, or a broken one"))
+            answers.append(Answer(error=error or "not a JPEG or PNG, a broken one, or one of too many pixels"))
         else:
             share = None if shares is None else float(shares[row])
             answers.append(Answer({name: output[row] for name, output in probabilities.items()}, share))

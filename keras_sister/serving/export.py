@@ -232,6 +232,7 @@ def _requests(model: keras.Model, segmenter: Segmenter | None) -> Iterator[Reque
     jpeg = tf.io.encode_jpeg(photo).numpy()
     for batch in BATCHES:
         yield "serving_default", {"image_bytes": tf.constant([jpeg] * batch)}
+    yield "prepare", {"image_bytes": tf.constant([jpeg])}
     yield "images", {"images": tf.constant(photo[None])}
     yield "views", {tensor.name: tf.constant(photo[None, ..., : tensor.shape[-1]]) for tensor in model.inputs}
     if segmenter is not None:

@@ -1,5 +1,6 @@
 """Where in a folder of exports to look."""
 
+import hashlib
 from pathlib import Path
 
 from keras_sister.errors import InputError
@@ -30,3 +31,17 @@ def schema_of(export: Path) -> Schema:
     """
     file = newest_version(export) / "assets.extra" / "schema.json" if export.is_dir() else export
     return Schema.load(file)
+
+
+def fingerprint(export: Path) -> str:
+    """What tells one export from another: a hash of its graph and weights.
+
+    Raises:
+        InputError: if there is none.
+    """
+    folder = newest_version(export)
+    digest = hashlib.sha256()
+    for file in (folder / "saved_model.pb", *sorted((folder / "variables").glob("*"))):
+        with file.open("rb") as contents:
+            digest.update(hashlib.file_digest(contents, "sha256").digest())
+    return digest.hexdigest()

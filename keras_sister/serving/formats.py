@@ -9,12 +9,12 @@ import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_sister.errors import InputError
+from keras_sister.serving.openvino_network import OpenVINONetwork, convert_to_openvino
 
 FILES = {"onnx": "model.onnx", "litert": "model.tflite", "openvino": "model.xml"}
 """The formats, each with the file that it makes; OpenVINO's weights lie beside it, in ``model.bin``."""
@@ -64,8 +64,7 @@ def convert(saved_model: Path, name: str, folder: Path) -> Path:
         import openvino
 
         loaded = tf.saved_model.load(str(saved_model))  # holds the variables while they are read
-        network = openvino.convert_model(loaded.signatures["views"])
-        openvino.save_model(network, file, compress_to_fp16=False)
+        openvino.save_model(convert_to_openvino(loaded.signatures["views"]), file, compress_to_fp16=False)
     return file
 
 
@@ -90,13 +89,4 @@ def answers(file: Path, name: str, views: Mapping[str, np.ndarray]) -> dict[str,
         from ai_edge_litert.interpreter import Interpreter
 
         return Interpreter(str(file)).get_signature_runner("views")(**views)
-    return _openvino_answers(file, views)
-
-
-def _openvino_answers(file: Path, views: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    import openvino
-
-    hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}  # on some CPUs it takes bfloat16 by itself
-    network = openvino.Core().compile_model(str(file), "CPU", hints)
-    found = network(dict(views))
-    return {name: found[output] for output in network.outputs for name in output.get_names()}
+    return OpenVINONetwork(file)(views)

@@ -1,8 +1,9 @@
 """The graph of an export: from the bytes of photos to named probabilities, each signature calling the next.
 
-    serving_default   image_bytes ── decode, resize ─┐
+    prepare           image_bytes ── decode, resize ─┐
     images            images ────────────── resize ──┴─ segment, composite ─┐
     views             photo, segmented or mask ─────────────────────────────┴─ model ── probabilities
+    serving_default   prepare, then views
     segment           images ── resize, segment ── mask
 
 Chained like this the graph is stored once, and the network is the same whichever way a photo comes in.
@@ -34,17 +35,18 @@ def make_archive(
 ) -> keras.export.ExportArchive:
     """Gather the signatures of an export; ``write_out`` of what comes back makes the SavedModel.
 
-    All have one output for each attribute: ``(batch,)`` the probability of its positive class, or ``(batch, k)``
-    probabilities of k classes. All numbers are float32.
+    The first three have one output for each attribute: ``(batch,)`` the probability of its positive class, or
+    ``(batch, k)`` probabilities of k classes. They, and all other numbers that are no pixels, are float32.
 
     - ``serving_default``: ``image_bytes``, string (batch,), each a JPEG or PNG of any size. Also puts out ``decoded``,
       bool (batch,): False for a photo that is broken; all its numbers are 0, and its neighbours are not touched.
     - ``images``: ``images``, uint8 (batch, height, width, 3), RGB, any size.
     - ``views``: what the model itself looks at: ``photo`` and, if it does, ``segmented``, uint8 (batch, size, size, 3),
       or ``mask``, uint8 (batch, size, size, 1), 255 = surely person.
+    - ``prepare``: ``image_bytes`` as above, to what ``views`` takes and ``decoded``: for networks that run elsewhere.
 
-    With a segmenter inside, the first two put out ``person_share`` as well: float32 (batch,), the share of the photo's
-    pixels that are person; and there is
+    With a segmenter inside, all but ``views`` put out ``person_share`` as well: float32 (batch,), the share of the
+    photo's pixels that are person; and there is
 
     - ``segment``: ``images`` as above to ``mask``, float32 (batch, height, width, 1), the probability of *person*.
 
@@ -75,36 +77,45 @@ def make_archive(
         named = probabilities(model(inputs, training=False))
         return {name: tf.cast(values, tf.float32) for name, values in named.items()}
 
-    def tag_photos(photos: tf.Tensor, to_segment: tf.Tensor) -> dict[str, tf.Tensor]:
+    def look(photos: tf.Tensor, to_segment: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         if segmenter is None:
-            return views_signature({"photo": photos})
+            return {"photo": photos}, {}
         masks = pixels.to_masks(segmenter(to_segment), size, size)
-        seen = model_views(photos, masks, views, background, edges)
-        return {**views_signature(seen), PERSON_SHARE: person_share(masks)}
+        return model_views(photos, masks, views, background, edges), {PERSON_SHARE: person_share(masks)}
 
     def tag_images(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return photos_function(*(pixels.resize(images, size) for size in sizes))
+        seen, share = look_function(*(pixels.resize(images, size) for size in sizes))
+        return {**views_signature(seen), **share}
 
-    def tag_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+    def prepare(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         *photos, decoded = tf.map_fn(
             lambda contents: decode_or_blank(contents, sizes),
             image_bytes,
             fn_output_signature=(*(tf.TensorSpec((size, size, 3), tf.uint8) for size in sizes), tf.bool),
         )
-        outputs = photos_function(*photos)
-        return {**{name: _zero_unless(decoded, values) for name, values in outputs.items()}, DECODED: decoded}
+        seen, share = look_function(*photos)
+        share = {name: _zero_unless(decoded, values) for name, values in share.items()}
+        return {**seen, **share, DECODED: decoded}
+
+    def tag_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        prepared = prepare_signature(image_bytes)
+        outputs = views_signature({view: prepared.pop(view) for view in views})
+        return {**{name: _zero_unless(prepared[DECODED], values) for name, values in outputs.items()}, **prepared}
 
     def find_person(images: tf.Tensor) -> dict[str, tf.Tensor]:
         probability = segmenter(pixels.resize(images, sizes[1]))  # type: ignore[misc]  # only exported if there is one
         return {"mask": tf.cast(tf.image.resize(probability, tf.shape(images)[1:3], antialias=True), tf.float32)}
 
     views_signature = _function(tag_views, {view: _pixels(size, view) for view in views})
-    photos_function = _function(tag_photos, *(_pixels(size) for size in sizes))
+    look_function = _function(look, *(_pixels(size) for size in sizes))
+    image_bytes = tf.TensorSpec((None,), tf.string, "image_bytes")
+    prepare_signature = _function(prepare, image_bytes)
     archive = keras.export.ExportArchive()
     # No `archive.track(model)`: endpoints bring the variables they use, and Keras 3.15 would store them a second time.
-    archive.add_endpoint("serving_default", _function(tag_bytes, tf.TensorSpec((None,), tf.string, "image_bytes")))
+    archive.add_endpoint("serving_default", _function(tag_bytes, image_bytes))
     archive.add_endpoint("images", _function(tag_images, _pixels(None, "images")))
     archive.add_endpoint("views", views_signature)
+    archive.add_endpoint("prepare", prepare_signature)
     if segmenter is not None:
         archive.add_endpoint("segment", _function(find_person, _pixels(None, "images")))
     return archive

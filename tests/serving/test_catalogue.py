@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,9 @@ import tensorflow as tf
 
 from keras_sister.errors import InputError
 from keras_sister.serving import catalogue
-from keras_sister.serving.catalogue import tag_catalogue
+from keras_sister.serving.catalogue import Job, tag_catalogue
+from keras_sister.serving.local_engine import LocalEngine
 from keras_sister.serving.sources import photo_paths
-from keras_sister.serving.tagger import Tagger
 
 COLUMNS = [
     "photo",
@@ -34,8 +35,8 @@ COLUMNS = [
 
 
 @pytest.fixture(scope="module")
-def tagger(sister_export) -> Tagger:
-    return Tagger(sister_export.folder)
+def engine(sister_export) -> LocalEngine:
+    return LocalEngine(Job(sister_export.folder, threshold=0.4, batch=2))
 
 
 @pytest.fixture
@@ -65,12 +66,12 @@ def read(file: Path) -> list[dict]:
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
 @pytest.mark.parametrize("part", [512, 3])
 def test_a_row_for_every_photo_with_what_the_export_says(
-    tagger, sister_export, asked, tmp_path, kind, part, monkeypatch
+    engine, sister_export, asked, tmp_path, kind, part, monkeypatch
 ):
     monkeypatch.setattr(catalogue, "PART", part)
-    out = tmp_path / f"tags.{kind}"
-    done = tag_catalogue(tagger, iter(asked), out, threshold=0.4)
-    assert (done.photos, done.errors) == (7, 2)
+    out, shown = tmp_path / f"tags.{kind}", []
+    done = tag_catalogue(engine, iter(asked), out, on_photos=shown.append)
+    assert (done.photos, done.errors, sum(shown)) == (7, 2, 7)
     assert not (tmp_path / f"tags.{kind}.parts").exists()
     rows = read(out)
     assert [row["photo"] for row in rows] == asked
@@ -127,27 +128,57 @@ def test_killed_and_gone_on_with_no_row_is_missing_or_there_twice(sister_export,
     assert names == sorted(path.name for path in (tmp_path / "photos").iterdir())
 
 
-def test_a_job_is_not_gone_on_with_otherwise(tagger, asked, tmp_path, monkeypatch):
+def test_a_job_is_not_gone_on_with_otherwise(engine, asked, tmp_path, monkeypatch):
     monkeypatch.setattr(catalogue, "PART", 2)
-    out = tmp_path / "tags.jsonl"
+    out, shown = tmp_path / "tags.jsonl", []
 
     def stop(photos: int) -> None:
-        if photos > 4:
+        shown.append(photos)
+        if sum(shown) > 4:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        tag_catalogue(tagger, asked, out, on_photos=stop)
-    with pytest.raises(InputError, match="another export or threshold"):
-        tag_catalogue(tagger, asked, out, threshold=0.7, resume=True)
+        tag_catalogue(engine, asked, out, on_photos=stop)
+    monkeypatch.setattr(engine, "job", replace(engine.job, threshold=0.7))
+    with pytest.raises(InputError, match="another export, threshold or runtime"):
+        tag_catalogue(engine, asked, out, resume=True)
+    monkeypatch.undo()
+    monkeypatch.setattr(catalogue, "PART", 2)
     with pytest.raises(InputError, match=r"000000\.jsonl: was made of other photos"):
-        tag_catalogue(tagger, asked[1:], out, resume=True)
-    assert tag_catalogue(tagger, asked, out, resume=True).photos == 7
+        tag_catalogue(engine, asked[1:], out, resume=True)
+    shown = []
+    assert tag_catalogue(engine, asked, out, resume=True, on_photos=shown.append).photos == 7
+    assert sum(shown) == 7
     with pytest.raises(InputError, match=r"tags\.jsonl: there already"):
-        tag_catalogue(tagger, asked, out)
+        tag_catalogue(engine, asked, out)
     with pytest.raises(InputError, match=r"ends in \.parquet, \.csv or \.jsonl"):
-        tag_catalogue(tagger, asked, tmp_path / "tags.xls")
+        tag_catalogue(engine, asked, tmp_path / "tags.xls")
     with pytest.raises(InputError, match="No photos"):
-        tag_catalogue(tagger, [], tmp_path / "none.csv")
+        tag_catalogue(engine, [], tmp_path / "none.csv")
+    assert not list(tmp_path.glob("none*"))
+
+
+def test_only_a_few_parts_are_in_memory(engine, asked, tmp_path, monkeypatch):
+    """The paths are asked for as they are needed, so that there may be any number."""
+    monkeypatch.setattr(catalogue, "PART", 4)
+    taken, ahead = 0, []
+
+    def paths():
+        nonlocal taken
+        for _ in range(80):
+            taken += 1
+            yield asked[0]
+
+    done = 0
+
+    def note(photos: int) -> None:
+        nonlocal done
+        done += photos
+        ahead.append(taken - done)
+
+    tag_catalogue(engine, paths(), tmp_path / "tags.csv", on_photos=note)
+    assert done == 80
+    assert max(ahead) <= 4 * 4
 
 
 def test_photos_are_found_by_folder_pattern_column_and_standard_input(photos, tmp_path):

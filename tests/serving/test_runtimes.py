@@ -32,6 +32,7 @@ def asked(photos, tmp_path_factory) -> dict[str, dict[str, np.ndarray | list[byt
         "serving_default": {"image_bytes": [*photos, broken]},
         "images": {"images": images},
         "views": views,
+        "prepare": {"image_bytes": [*photos, broken]},
         "segment": {"images": images},
     }
 

@@ -81,7 +81,14 @@ def test_every_signature_names_float32_outputs_with_the_batch_first(sister_expor
     signatures = tf.saved_model.load(str(sister_export.folder)).signatures
     attributes = {"collar": (None,), "neckline": (None, 3), "gender": (None,)}
     also = {"serving_default": {"decoded", "person_share"}, "images": {"person_share"}, "views": set()}
-    assert signatures.keys() == {*also, "segment"}
+    assert signatures.keys() == {*also, "prepare", "segment"}
+    prepared = signatures["prepare"].structured_outputs
+    assert {name: (values.dtype, tuple(values.shape)) for name, values in prepared.items()} == {
+        "photo": (tf.uint8, (None, 64, 64, 3)),
+        "segmented": (tf.uint8, (None, 64, 64, 3)),
+        "person_share": (tf.float32, (None,)),
+        "decoded": (tf.bool, (None,)),
+    }
     (mask,) = signatures["segment"].structured_outputs.values()
     assert (mask.name, mask.dtype, tuple(mask.shape)) == ("mask", tf.float32, (None, None, None, 1))
     for name in also:
@@ -175,6 +182,21 @@ def test_the_signatures_for_tensors_answer_as_the_one_for_files(sister_export, p
     outputs = signatures["views"](photo=photo, segmented=composite(photo, pairs.masks([0, 0]), "black"))
     del expected["person_share"]
     assert_same_rows({name: values.numpy() for name, values in outputs.items()}, expected)
+
+
+def test_prepare_gives_the_views_that_the_model_is_trained_on(sister_export, photos, fcn, tmp_path):
+    segmenter = load(fcn)
+    store = ViewStore(64, segmenter.fingerprint, cache=tmp_path)
+    pairs, rows = store.open(store.fill(photos, segmenter)), range(len(photos))
+    contents = [*(photo.read_bytes() for photo in photos), b"broken"]
+    loaded = tf.saved_model.load(str(sister_export.folder))
+    prepared = {k: v.numpy() for k, v in loaded.signatures["prepare"](image_bytes=tf.constant(contents)).items()}
+    np.testing.assert_array_equal(prepared["photo"][:-1], pairs.photos(rows))
+    expected = composite(pairs.photos(rows), pairs.masks(rows), "black").numpy()
+    differ = (prepared["segmented"][:-1] != expected).any(axis=-1)  # at the edge of the person by the last bit of a sum
+    assert differ.mean() < 1e-3
+    assert prepared["decoded"].tolist() == [True] * len(photos) + [False]
+    assert prepared["person_share"][-1] == 0
 
 
 def test_it_answers_where_neither_keras_nor_this_package_can_be_imported(sister_export, photos, tag_bytes):

@@ -1,11 +1,14 @@
 import json
+import os
 import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from keras_sister.errors import InputError
+from keras_sister.serving.export import export_run
 from keras_sister.serving.tagger import Tagger
 
 from .conftest import SCHEMA
@@ -38,6 +41,45 @@ def test_a_photo_that_cannot_be_read_is_an_error_in_its_place(baseline_export, p
     assert "No such file" in found[1].error
     assert "JPEG or PNG" in found[2].error
     assert found[0].person_share is None  # there is no segmenter inside
+
+
+@pytest.mark.parametrize("what", ["too many bytes", "no file", "too many pixels"])
+def test_what_would_fill_the_memory_is_not_read(baseline_export, photos, tmp_path, what):
+    asked = tmp_path / "huge.jpg"
+    if what == "too many bytes":
+        with asked.open("wb") as file:
+            file.truncate(200_000_000)
+    elif what == "no file":
+        os.mkfifo(asked)  # whoever reads it waits for ever
+    else:
+        Image.new("L", (30_000, 3_000)).save(asked)
+    fine, refused = Tagger(baseline_export.folder).tag([photos[0], asked])
+    assert fine.error is None
+    assert {"too many bytes": "100,000,000 bytes", "no file": "not a file"}.get(
+        what, "too many pixels"
+    ) in refused.error
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "openvino-bfloat16"])
+def test_openvino_gives_the_same_tags(sister_export, photos, tmp_path, runtime):
+    asked = [*photos, tmp_path / "none.jpg"]
+    expected = list(Tagger(sister_export.folder).tag(asked))
+    found = list(Tagger(sister_export.folder, runtime=runtime).tag(asked))
+    for one, other in zip(expected, found, strict=True):
+        assert (one.photo, one.error, one.person_share) == (other.photo, other.error, other.person_share)
+        assert one.attributes.keys() == other.attributes.keys()
+        for name, tag in one.attributes.items():
+            if runtime == "openvino":
+                assert other.attributes[name].value == tag.value
+                assert other.attributes[name].probability == pytest.approx(tag.probability, abs=1e-5)
+            elif other.attributes[name].value == tag.value:
+                assert other.attributes[name].probability == pytest.approx(tag.probability, abs=0.05)
+
+
+def test_openvino_takes_no_export_in_bfloat16(baseline, photos, tmp_path):
+    export = export_run(baseline, tmp_path / "out", precision="bfloat16", photos=photos)
+    with pytest.raises(InputError, match="exports in float32"):
+        Tagger(export.folder, runtime="openvino")
 
 
 def test_tags_as_json(sister_export, photos):
