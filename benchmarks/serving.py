@@ -24,8 +24,11 @@ from keras_sister import models
 from keras_sister.data.street import write
 from keras_sister.images import decode, resize
 from keras_sister.schema import DCSA
+from keras_sister.serving.catalogue import Job, Part
 from keras_sister.serving.export import export_model
 from keras_sister.serving.formats import FILES, convert
+from keras_sister.serving.local_engine import LocalEngine
+from keras_sister.serving.tagger import RUNTIMES, Tagger
 
 WAYS = ("model.export", "export", "export, bfloat16", "ONNX Runtime", "OpenVINO", "OpenVINO, bfloat16")
 Ask = Callable[[np.ndarray], object]
@@ -54,6 +57,7 @@ def main() -> None:
             report("model.export", batch, ways, title=title, rounds=options.rounds)
         for batch in (1, 8):
             _report_bytes(folder, contents[:batch], pixels[:batch], options)
+        _report_catalogue(folder, photos, options)
         print("| | MB of memory | seconds to load |\n|---|---|---|")
         for way in WAYS:
             found = _in_its_own_process(way, folder, options)
@@ -126,6 +130,28 @@ def _report_bytes(folder: Path, contents: list[bytes], pixels: np.ndarray, optio
         title=title,
         rounds=options.rounds,
     )
+
+
+def _report_catalogue(folder: Path, photos: list[Path], options: argparse.Namespace) -> None:
+    """`sister-keras tag` beside reading, decoding and asking by turns; whether the network ever waits."""
+    catalogue = [str(photo) for photo in photos * 8]
+    tagger = Tagger(folder / "float32" / "1")
+    engines = {runtime: LocalEngine(Job(folder / "float32" / "1", runtime=runtime)) for runtime in RUNTIMES[:2]}
+
+    def by_turns() -> object:
+        return list(tagger.tag(map(Path, catalogue)))
+
+    ways = {"by turns": by_turns}
+    ways |= {f"tag --runtime {runtime}": _tagging(engine, catalogue) for runtime, engine in engines.items()}
+    report("by turns", len(catalogue), ways, title="of a catalogue, from files to rows", rounds=options.rounds)
+    busy, began = time.process_time(), time.perf_counter()
+    ways["tag --runtime tensorflow"]()
+    cores = (time.process_time() - busy) / (time.perf_counter() - began)
+    print(f"Cores that tag keeps busy: {cores:.1f}.\n")
+
+
+def _tagging(engine: LocalEngine, catalogue: list[str]) -> Callable[[], object]:
+    return lambda: list(engine.tag([Part(0, catalogue)], lambda photos: None))
 
 
 def _in_its_own_process(way: str, folder: Path, options: argparse.Namespace) -> dict[str, float]:

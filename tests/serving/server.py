@@ -33,14 +33,15 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, name: str) -> Iterator[Served]:
+def serving(folder: Path, name: str, *, rest_port: int = 0, grpc_port: int = 0) -> Iterator[Served]:
+    """Serve an export on loopback, at any free ports unless they are given."""
     signatures = tf.saved_model.load(str(folder)).signatures
     served = Served("", "")
-    http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(signatures, name, served))
+    http = ThreadingHTTPServer(("127.0.0.1", rest_port), _handler(signatures, name, served))
     threading.Thread(target=http.serve_forever, daemon=True).start()
     server = grpc.server(ThreadPoolExecutor(2))
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_Servicer(signatures, name, served), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_insecure_port(f"127.0.0.1:{grpc_port}")
     server.start()
     served.rest = f"http://127.0.0.1:{http.server_port}/v1/models/{name}"
     served.grpc = f"grpc://127.0.0.1:{port}/{name}"
