@@ -19,6 +19,7 @@ MAX_PIXELS = 89_478_485
 
 _ENDINGS = (".jpg", ".jpeg", ".png")
 _PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG = b"\xff\xd8"
 
 
 def photos_in(places: Iterable[Path]) -> list[Path]:
@@ -72,7 +73,9 @@ def decode(contents: tf.Tensor) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: for bytes that are neither, a truncated image, or one of more than `MAX_PIXELS`.
     """
-    tf.debugging.assert_less_equal(_pixels(contents), tf.constant(MAX_PIXELS, tf.int64), "too many pixels")
+    tf.debugging.assert_less_equal(
+        _pixels(contents), tf.constant(MAX_PIXELS, tf.int64), "not a JPEG or PNG, or too many pixels"
+    )
     image = tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
     image.set_shape((None, None, 3))
     return image
@@ -81,13 +84,22 @@ def decode(contents: tf.Tensor) -> tf.Tensor:
 def _pixels(contents: tf.Tensor) -> tf.Tensor:
     """How many pixels a JPEG or PNG has, by its header: int64 scalar."""
     start = tf.strings.join([tf.strings.substr(contents, 0, 24), bytes(24)])  # there may be less
-    size = tf.cond(
-        tf.strings.substr(start, 0, len(_PNG)) == _PNG,
-        # Width and height begin the first chunk, and every PNG begins with that chunk.
-        lambda: tf.io.decode_raw(tf.strings.substr(start, 16, 8), tf.int32, little_endian=False),
-        lambda: tf.io.extract_jpeg_shape(contents)[:2],
+    size = tf.case(
+        [
+            # Width and height begin the first chunk, and every PNG begins with that chunk.
+            (
+                _begins(start, _PNG),
+                lambda: tf.io.decode_raw(tf.strings.substr(start, 16, 8), tf.int32, little_endian=False),
+            ),
+            (_begins(start, _JPEG), lambda: tf.io.extract_jpeg_shape(contents)[:2]),
+        ],
+        default=lambda: tf.fill((2,), 2**31 - 1),  # whatever else could be decoded is refused too
     )
     return tf.reduce_prod(tf.cast(size, tf.int64))
+
+
+def _begins(start: tf.Tensor, magic: bytes) -> tf.Tensor:
+    return tf.equal(tf.strings.substr(start, 0, len(magic)), magic)
 
 
 def resize(image: tf.Tensor, size: int) -> tf.Tensor:
