@@ -3,7 +3,8 @@
     python clean_process.py SAVED_MODEL VIEWS.npz ANSWERS.npz PHOTO…
 
 Run by its path, never imported. ``VIEWS.npz`` holds the inputs of the signature ``views`` for all photos;
-``ANSWERS.npz`` will hold every output of every signature, as ``<signature>/<output>``.
+``ANSWERS.npz`` will hold what each output says of all photos, as ``<signature>/<output>``. Masks have the size of their
+photo and come one by one, as ``segment/mask/<row>``; to keep them small, not every pixel of a large photo is shown.
 """
 
 import collections
@@ -31,6 +32,10 @@ def main(folder: str, views: str, answers: str, *photos: str) -> None:
         for signature, tensors in inputs.items():
             for output, values in signatures[signature](**tensors).items():
                 found[f"{signature}/{output}"].append(values.numpy())
+        if "segment" in signatures:
+            step = 1 + max(image.shape) // 512
+            mask = signatures["segment"](images=image[tf.newaxis, ::step, ::step])["mask"]
+            found[f"segment/mask/{row}"].append(mask.numpy())
     arrays = {name: np.concatenate(rows) for name, rows in found.items()}
     np.savez(answers, **arrays)  # type: ignore[arg-type]  # the stubs take any name for `allow_pickle`
 

@@ -32,7 +32,7 @@ from keras_sister.errors import InputError
 from keras_sister.schema import Schema
 from keras_sister.segmentation import open_segmenter
 from keras_sister.segmenter import Segmenter
-from keras_sister.serving.folding import fold
+from keras_sister.serving.folding import fold, fold_segmenter
 from keras_sister.serving.formats import answers, check_formats, convert
 from keras_sister.serving.model_card import model_card
 from keras_sister.serving.proof import compare
@@ -136,7 +136,7 @@ def export_model(
     """Write a model, and its segmenter, as the next version of a SavedModel.
 
     The SavedModel holds weights and graph only: no optimizer, no Python; batch normalisation is folded into the
-    convolutions before it. Its signatures are those of
+    convolutions before it, the segmenter's too. Its signatures are those of
     `keras_sister.serving.signatures.make_archive`. It is written beside its place, under a name that TensorFlow
     Serving skips, loaded again in a process without Keras, compared with `model` on `photos`, and renamed.
 
@@ -171,9 +171,12 @@ def export_model(
     except OSError as error:
         raise InputError(f"{out}: cannot be written to: {error.strerror}") from error
     try:
-        made_from: dict[str, Any] = {"segmenter": segmenter, "background": background, "edges": edges}
-        make_archive(fold(model, bfloat16=precision == "bfloat16"), schema, **made_from).write_out(aside, verbose=False)
+        folded = fold_segmenter(segmenter) if segmenter else None
+        network = fold(model, bfloat16=precision == "bfloat16")
+        archive = make_archive(network, schema, segmenter=folded, background=background, edges=edges)
+        archive.write_out(aside, verbose=False)
         about = _about(model, segmenter, background, edges, precision)
+        made_from = {"segmenter": segmenter, "folded": folded, "background": background, "edges": edges}
         about["proof"] = _proof(aside, model, schema, photos, precision, made_from)
         about["formats"] = {name: _add_format(aside, name, model, schema) for name in formats}
         texts = {"schema.json": schema.to_json(), "export.json": json.dumps(about, indent=1) + "\n"}

@@ -1,11 +1,14 @@
 """A model made fast for serving: batch normalisation folded into the convolutions before it, perhaps in bfloat16."""
 
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
 
 from keras_sister.layers import PixelNormalization
+from keras_sister.segmentation.network_folder import NetworkSegmenter
+from keras_sister.segmentation.refined import Refined
+from keras_sister.segmenter import Segmenter
 
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
@@ -55,6 +58,28 @@ def fold(model: keras.Model, *, bfloat16: bool = False) -> keras.Model:
         elif layer.weights and layer.name not in folded and type(layer) is not type(model):
             fast.get_layer(layer.name).set_weights(layer.get_weights())
     return fast
+
+
+def fold_segmenter(segmenter: Segmenter) -> Segmenter:
+    """A segmenter that finds the same person with less work; the given one if its network has no batch normalisation.
+
+    Args:
+        segmenter: any; its weights stay as they are.
+    """
+    if isinstance(segmenter, Refined):
+        inner = fold_segmenter(segmenter.segmenter)
+        return Refined(inner, keep_largest=segmenter.keep_largest, margin=segmenter.margin)
+    if isinstance(segmenter, NetworkSegmenter) and _normalizes(segmenter.model):
+        size = cast(int, segmenter.size)
+        return NetworkSegmenter(fold(segmenter.model), size=size, classes=segmenter.classes, person=segmenter.person)
+    return segmenter
+
+
+def _normalizes(model: keras.Model) -> bool:
+    return any(
+        isinstance(layer, keras.layers.BatchNormalization) or (isinstance(layer, keras.Model) and _normalizes(layer))
+        for layer in model.layers
+    )
 
 
 def _foldable(model: keras.Model) -> dict[str, str]:

@@ -71,8 +71,9 @@ def _scores(cross_validation: str | None) -> str:
 def _proof(about: Mapping[str, Any]) -> str:
     proof = about["proof"]
     text = (
-        "## Proof\nLoaded in a process without Keras and compared, by the name of every output of every signature, with"
-        f" the Keras model on {proof['photos']} photos: the largest difference of a probability is"
+        "## Proof\nLoaded in a process without Keras and compared, every attribute by every signature that names it,"
+        + (" the share of person and the mask too," if about["segmenter"] else "")
+        + f" with the Keras model on {proof['photos']} photos: the largest difference of a probability is"
         f" {proof['largest_difference']:.1e} ({proof['tolerance']:g} is allowed)."
     )
     for name, found in about["formats"].items():

@@ -4,7 +4,11 @@ import pytest
 
 from keras_sister import models
 from keras_sister.schema import Attribute, Schema
-from keras_sister.serving.folding import fold
+from keras_sister.segmentation.deeplab import deeplab
+from keras_sister.segmentation.fcn8s import fcn8s
+from keras_sister.segmentation.network_folder import NetworkSegmenter
+from keras_sister.segmentation.refined import Refined
+from keras_sister.serving.folding import fold, fold_segmenter
 
 SCHEMA = Schema((Attribute("collar"), Attribute("neckline", ("v_shape", "round", "other"))))
 RNG = np.random.default_rng(0)
@@ -14,7 +18,10 @@ VIEWS = {view: RNG.integers(0, 256, (3, 64, 64, 3)).astype(np.uint8) for view in
 def trained(backbone: str) -> keras.Model:
     """Sister-A with statistics and weights that are not those of a fresh network."""
     keras.utils.set_random_seed(0)
-    model = models.build("sister_a", SCHEMA, backbone=backbone, small="resnet_mini", weights="none", size=64)
+    return disturbed(models.build("sister_a", SCHEMA, backbone=backbone, small="resnet_mini", weights="none", size=64))
+
+
+def disturbed(model: keras.Model) -> keras.Model:
     for weight in model.weights:
         value = weight.numpy()
         noise = (
@@ -70,3 +77,35 @@ def test_bfloat16_computes_in_it_and_keeps_float32_where_it_matters():
     assert dtypes["stem_conv"] == "bfloat16"
     assert dtypes["normalization"] == dtypes["logits"] == "float32"
     assert all(weight.dtype == "float32" for weight in fast.weights)
+
+
+@pytest.mark.parametrize(
+    ("build", "left"),
+    [
+        (lambda: fcn8s(classes=2, width=1 / 16), 0),
+        # KerasHub's decoder is a layer of its own, with six inside.
+        (lambda: deeplab(classes=2, size=64, backbone="resnet_mini", weights="none"), 6),
+    ],
+    ids=["FCN-8s", "DeepLab"],
+)
+def test_a_segmenter_finds_the_same_person_without_batch_normalisation(build, left):
+    keras.utils.set_random_seed(1)
+    model = disturbed(build())
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    model(VIEWS["segmented"], training=True)  # for statistics as training would have left them
+    segmenter = Refined(NetworkSegmenter(model, size=64, person=(0,)), keep_largest=False, margin=1)
+    before = model.get_weights()
+    folded = fold_segmenter(segmenter)
+    assert len(normalizations(folded.segmenter.model)) == left < len(normalizations(model))
+    expected, found = segmenter(VIEWS["photo"]).numpy(), folded(VIEWS["photo"]).numpy()
+    assert np.ptp(expected) > 0.01
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert all(np.array_equal(one, other) for one, other in zip(before, model.get_weights(), strict=True))
+
+
+def test_a_segmenter_without_batch_normalisation_is_left_as_it_is():
+    plain = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 1)])
+    segmenter = NetworkSegmenter(plain, size=8)
+    assert fold_segmenter(segmenter) is segmenter
