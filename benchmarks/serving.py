@@ -136,7 +136,7 @@ def _report_catalogue(folder: Path, photos: list[Path], options: argparse.Namesp
     """`sister-keras tag` beside reading, decoding and asking by turns; whether the network ever waits."""
     catalogue = [str(photo) for photo in photos * 8]
     tagger = Tagger(folder / "float32" / "1")
-    engines = {runtime: LocalEngine(Job(folder / "float32" / "1", runtime=runtime)) for runtime in RUNTIMES[:2]}
+    engines = {runtime: LocalEngine(Job(folder / "float32" / "1", runtime=runtime)) for runtime in RUNTIMES}
 
     def by_turns() -> object:
         return list(tagger.tag(map(Path, catalogue)))

@@ -38,7 +38,7 @@ def fold(model: keras.Model, *, bfloat16: bool = False) -> keras.Model:
         if type(layer) is type(model):
             return fold(layer, bfloat16=bfloat16)
         if layer.name in folded:
-            return keras.layers.Identity(name=layer.name)
+            return keras.layers.Identity(name=layer.name, dtype="mixed_bfloat16" if bfloat16 else layer.dtype_policy)
         config = layer.get_config()
         if layer.name in folded.values():
             config["use_bias"] = True

@@ -76,6 +76,9 @@ def test_bfloat16_computes_in_it_and_keeps_float32_where_it_matters():
     dtypes = {la.name: la.compute_dtype for la in fast._flatten_layers() if isinstance(la, keras.layers.Layer)}
     assert dtypes["stem_conv"] == "bfloat16"
     assert dtypes["normalization"] == dtypes["logits"] == "float32"
+    # One layer in float32 between two in bfloat16 costs two casts, and TensorFlow no longer fuses them.
+    stand_ins = [la for la in fast._flatten_layers() if isinstance(la, keras.layers.Identity)]
+    assert {la.compute_dtype for la in stand_ins} == {"bfloat16"}
     assert all(weight.dtype == "float32" for weight in fast.weights)
 
 
