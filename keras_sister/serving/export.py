@@ -13,11 +13,8 @@ saved_models/NAME/1/   saved_model.pb, variables/   what TensorFlow, and TensorF
 
 import itertools
 import json
-import shutil
-import uuid
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +29,7 @@ from keras_sister.errors import InputError
 from keras_sister.schema import Schema
 from keras_sister.segmentation import open_segmenter
 from keras_sister.segmenter import Segmenter
+from keras_sister.serving.export_folder import place_aside, publish
 from keras_sister.serving.folding import fold, fold_segmenter
 from keras_sister.serving.formats import answers, check_formats, convert
 from keras_sister.serving.model_card import model_card
@@ -165,16 +163,12 @@ def export_model(
     if formats and precision != "float32":
         raise InputError(f"--format {formats[0]}: in float32 only; leave --precision out.")
     check_formats(formats)
-    aside = out / f".{uuid.uuid4().hex}"
-    try:
-        (aside / "assets.extra").mkdir(parents=True)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written to: {error.strerror}") from error
-    try:
+    with place_aside(out) as aside:
         folded = fold_segmenter(segmenter) if segmenter else None
         network = fold(model, bfloat16=precision == "bfloat16")
         archive = make_archive(network, schema, segmenter=folded, background=background, edges=edges)
         archive.write_out(aside, verbose=False)
+        (aside / "assets.extra").mkdir()
         about = _about(model, segmenter, background, edges, precision)
         made_from = {"segmenter": segmenter, "folded": folded, "background": background, "edges": edges}
         about["proof"] = _proof(aside, model, schema, photos, precision, made_from)
@@ -185,13 +179,9 @@ def export_model(
         for name, text in texts.items():
             (aside / "assets.extra" / name).write_text(text, encoding="utf-8")
         write_warmup(aside / "assets.extra" / WARMUP, out.resolve().name, _requests(model, segmenter))
-        folder = _publish(aside, out)
+        folder = publish(aside, out)
         write_server_files(out)
         return Export(folder, about["proof"]["largest_difference"])
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-        with suppress(OSError):
-            out.rmdir()  # goes only if nothing is in it
 
 
 def _proof(
@@ -284,14 +274,3 @@ def _about(
             "tensorflow": tf.__version__,
         },
     }
-
-
-def _publish(aside: Path, out: Path) -> Path:
-    """Rename a finished export to the next free number."""
-    number = max((int(version.name) for version in out.iterdir() if version.name.isdecimal()), default=0) + 1
-    try:
-        return aside.rename(out / str(number))
-    except OSError:
-        if not (out / str(number)).exists():
-            raise
-        return _publish(aside, out)  # another export took the number meanwhile

@@ -1,10 +1,17 @@
-"""Where in a folder of exports to look."""
+"""The folder of all versions of an export: where to look in it, and how the next one gets into it."""
 
 import hashlib
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from keras_sister.errors import InputError
 from keras_sister.schema import Schema
+
+_DAY = 24 * 60 * 60  # seconds
 
 
 def newest_version(folder: Path) -> Path:
@@ -45,3 +52,47 @@ def fingerprint(export: Path) -> str:
         with file.open("rb") as contents:
             digest.update(hashlib.file_digest(contents, "sha256").digest())
     return digest.hexdigest()
+
+
+@contextmanager
+def place_aside(folder: Path) -> Iterator[Path]:
+    """A new folder among the versions, by a name that TensorFlow Serving skips; removed afterwards unless published.
+
+    Raises:
+        InputError: if `folder` cannot be written to.
+    """
+    aside = folder / f".export-{uuid.uuid4().hex}"
+    try:
+        aside.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written to: {error.strerror}") from error
+    _remove_what_was_killed(folder)
+    try:
+        yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        with suppress(OSError):
+            folder.rmdir()  # goes only if nothing is in it
+
+
+def publish(aside: Path, folder: Path) -> Path:
+    """Rename a finished export to the number after the highest.
+
+    Returns:
+        Where it lies now.
+    """
+    number = max((int(version.name) for version in folder.iterdir() if version.name.isdecimal()), default=0) + 1
+    try:
+        return aside.rename(folder / str(number))
+    except OSError:
+        if not (folder / str(number)).exists():
+            raise
+        return publish(aside, folder)  # another export took the number meanwhile
+
+
+def _remove_what_was_killed(folder: Path) -> None:
+    """Remove what exports that were killed have left; none that is at work is a day old."""
+    for aside in folder.glob(".export-*"):
+        with suppress(FileNotFoundError):  # another export removes it too
+            if time.time() - aside.stat().st_mtime > _DAY:
+                shutil.rmtree(aside, ignore_errors=True)

@@ -1,5 +1,7 @@
 import json
+import os
 import shutil
+import time
 from dataclasses import replace
 
 import keras
@@ -77,6 +79,18 @@ def test_versions_are_numbered_on_and_never_overwritten(photos, tmp_path):
     assert export_model(model, TINY, out, photos=photos[:1]).folder == out / "11"
     assert {file: file.read_bytes() for file in first.rglob("*") if file.is_file()} == before
     assert (out / "models.config").read_text() == "# changed by hand"
+
+
+def test_what_a_killed_export_left_goes_a_day_later(photos, tmp_path):
+    out = tmp_path / "tiny"
+    old, new = out / ".export-0", out / ".export-1"
+    for aside in (old, new):
+        (aside / "variables").mkdir(parents=True)
+    yesterday = time.time() - 25 * 60 * 60
+    os.utime(old, (yesterday, yesterday))
+    export_model(tiny_model(), TINY, out, photos=photos[:1])
+    assert not old.exists()
+    assert new.exists()
 
 
 def test_an_export_that_does_not_prove_leaves_nothing_behind(photos, tmp_path):
