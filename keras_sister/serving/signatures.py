@@ -3,7 +3,7 @@
     prepare           image_bytes ── decode, resize ─┐
     images            images ────────────── resize ──┴─ segment, composite ─┐
     views             photo, segmented or mask ─────────────────────────────┴─ model ── probabilities
-    serving_default   prepare, then views
+    serving_default   as prepare, then views
     segment           images ── resize, segment ── mask
 
 Chained like this the graph is stored once, and the network is the same whichever way a photo comes in.
@@ -36,14 +36,15 @@ def make_archive(
     """Gather the signatures of an export; ``write_out`` of what comes back makes the SavedModel.
 
     The first three have one output for each attribute: ``(batch,)`` the probability of its positive class, or
-    ``(batch, k)`` probabilities of k classes. They, and all other numbers that are no pixels, are float32.
+    ``(batch, k)`` probabilities of k classes. All numbers that any of them puts out are float32.
 
     - ``serving_default``: ``image_bytes``, string (batch,), each a JPEG or PNG of any size. Also puts out ``decoded``,
       bool (batch,): False for a photo that is broken; all its numbers are 0, and its neighbours are not touched.
     - ``images``: ``images``, uint8 (batch, height, width, 3), RGB, any size.
     - ``views``: what the model itself looks at: ``photo`` and, if it does, ``segmented``, uint8 (batch, size, size, 3),
       or ``mask``, uint8 (batch, size, size, 1), 255 = surely person.
-    - ``prepare``: ``image_bytes`` as above, to what ``views`` takes and ``decoded``: for networks that run elsewhere.
+    - ``prepare``: ``image_bytes`` as above, to what ``views`` takes, here as whole numbers 0–255 in float32, and
+      ``decoded``: for networks that run elsewhere.
 
     With a segmenter inside, all but ``views`` put out ``person_share`` as well: float32 (batch,), the share of the
     photo's pixels that are person; and there is
@@ -87,7 +88,7 @@ def make_archive(
         seen, share = look_function(*(pixels.resize(images, size) for size in sizes))
         return {**views_signature(seen), **share}
 
-    def prepare(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+    def look_at_bytes(image_bytes: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         *photos, decoded = tf.map_fn(
             lambda contents: decode_or_blank(contents, sizes),
             image_bytes,
@@ -95,12 +96,16 @@ def make_archive(
         )
         seen, share = look_function(*photos)
         share = {name: _zero_unless(decoded, values) for name, values in share.items()}
-        return {**seen, **share, DECODED: decoded}
+        return seen, {**share, DECODED: decoded}
+
+    def prepare(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        seen, found = look_at_bytes_function(image_bytes)
+        return {**{view: tf.cast(photos, tf.float32) for view, photos in seen.items()}, **found}
 
     def tag_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        prepared = prepare_signature(image_bytes)
-        outputs = views_signature({view: prepared.pop(view) for view in views})
-        return {**{name: _zero_unless(prepared[DECODED], values) for name, values in outputs.items()}, **prepared}
+        seen, found = look_at_bytes_function(image_bytes)
+        outputs = {name: _zero_unless(found[DECODED], values) for name, values in views_signature(seen).items()}
+        return {**outputs, **found}
 
     def find_person(images: tf.Tensor) -> dict[str, tf.Tensor]:
         probability = segmenter(pixels.resize(images, sizes[1]))  # type: ignore[misc]  # only exported if there is one
@@ -109,13 +114,13 @@ def make_archive(
     views_signature = _function(tag_views, {view: _pixels(size, view) for view in views})
     look_function = _function(look, *(_pixels(size) for size in sizes))
     image_bytes = tf.TensorSpec((None,), tf.string, "image_bytes")
-    prepare_signature = _function(prepare, image_bytes)
+    look_at_bytes_function = _function(look_at_bytes, image_bytes)
     archive = keras.export.ExportArchive()
     # No `archive.track(model)`: endpoints bring the variables they use, and Keras 3.15 would store them a second time.
     archive.add_endpoint("serving_default", _function(tag_bytes, image_bytes))
     archive.add_endpoint("images", _function(tag_images, _pixels(None, "images")))
     archive.add_endpoint("views", views_signature)
-    archive.add_endpoint("prepare", prepare_signature)
+    archive.add_endpoint("prepare", _function(prepare, image_bytes))
     if segmenter is not None:
         archive.add_endpoint("segment", _function(find_person, _pixels(None, "images")))
     return archive

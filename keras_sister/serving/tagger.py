@@ -93,7 +93,7 @@ def _in_openvino(loaded: Any, folder: Path, runtime: str) -> Ask:
 
     def ask(contents: Sequence[bytes]) -> dict[str, np.ndarray]:
         prepared = _numbers(prepare(image_bytes=tf.constant(contents)))
-        return {**network({name: prepared.pop(name) for name in inputs}), **prepared}
+        return {**network({name: prepared.pop(name).astype(np.uint8) for name in inputs}), **prepared}
 
     return ask
 

@@ -84,8 +84,8 @@ def test_every_signature_names_float32_outputs_with_the_batch_first(sister_expor
     assert signatures.keys() == {*also, "prepare", "segment"}
     prepared = signatures["prepare"].structured_outputs
     assert {name: (values.dtype, tuple(values.shape)) for name, values in prepared.items()} == {
-        "photo": (tf.uint8, (None, 64, 64, 3)),
-        "segmented": (tf.uint8, (None, 64, 64, 3)),
+        "photo": (tf.float32, (None, 64, 64, 3)),
+        "segmented": (tf.float32, (None, 64, 64, 3)),
         "person_share": (tf.float32, (None,)),
         "decoded": (tf.bool, (None,)),
     }
