@@ -15,6 +15,7 @@ from tensorflow_serving.apis import predict_pb2
 from cli.main import main
 from keras_sister.errors import InputError
 from keras_sister.serving import client as clients
+from keras_sister.serving.answers import Tags
 from keras_sister.serving.client import answer_arrays, connect, query_photos, request_body
 from keras_sister.serving.tagger import Tagger
 
@@ -32,6 +33,14 @@ def no_pauses(monkeypatch) -> None:
     monkeypatch.setattr(clients, "_FIRST_PAUSE", 0.01)
 
 
+def assert_same_tags(found: list[Tags], expected: list[Tags]) -> None:
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.photo == theirs.photo
+        assert [tag.value for tag in ours.attributes.values()] == [tag.value for tag in theirs.attributes.values()]
+        probabilities = [[tag.probability for tag in tags.attributes.values()] for tags in (ours, theirs)]
+        np.testing.assert_allclose(*probabilities, atol=1e-5)
+
+
 @pytest.mark.parametrize("way", ["rest", "grpc"])
 @pytest.mark.parametrize("form", ["row", "column"])
 def test_tags_over_the_wire_are_those_of_the_export(served, sister_export, photos, tmp_path, way, form):
@@ -43,11 +52,7 @@ def test_tags_over_the_wire_are_those_of_the_export(served, sister_export, photo
     expected = list(tagger.tag(asked, batch=3))
     assert [tags.error for tags in found] == [tags.error for tags in expected]
     assert [bool(tags.error) for tags in found] == [False] * 5 + [True] * 2
-    for ours, theirs in zip(found, expected, strict=True):
-        assert ours.photo == theirs.photo
-        assert [tag.value for tag in ours.attributes.values()] == [tag.value for tag in theirs.attributes.values()]
-        probabilities = [[tag.probability for tag in tags.attributes.values()] for tags in (ours, theirs)]
-        np.testing.assert_allclose(*probabilities, atol=1e-5)
+    assert_same_tags(found, expected)
 
 
 def test_requests_are_those_of_the_documentation():
@@ -167,10 +172,9 @@ def test_a_real_server(sister_export, photos, tmp_path):
         try:
             _wait_for(rest, seconds=120)
             tagger = Tagger(Path(sister_export.folder))
-            expected = [tags.to_dict() for tags in tagger.tag(photos)]
+            expected = list(tagger.tag(photos))
             for url in (rest, f"grpc://127.0.0.1:{ports[0]}/sister"):
-                found = [tags.to_dict() for tags in query_photos(connect(url), tagger.schema, photos)]
-                assert [tags["photo"] for tags in found] == [tags["photo"] for tags in expected]
+                assert_same_tags(list(query_photos(connect(url), tagger.schema, photos)), expected)
         finally:
             server.terminate()
 
