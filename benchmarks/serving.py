@@ -1,4 +1,4 @@
-"""What an export costs on this CPU: from a photo's bytes to tags, and from pixels to tags, beside other ways to serve.
+"""What an export costs on this CPU, from JPEG bytes to tags and from tensors to logits, beside other ways to serve.
 
     python -m benchmarks.serving [--backbone resnet50] [--size 224] [--rounds 11]
 
@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -30,8 +31,9 @@ from keras_sister.serving.formats import FILES, convert
 from keras_sister.serving.local_engine import LocalEngine
 from keras_sister.serving.tagger import RUNTIMES, Tagger
 
-WAYS = ("model.export", "export", "export, bfloat16", "ONNX Runtime", "OpenVINO", "OpenVINO, bfloat16")
-Ask = Callable[[np.ndarray], object]
+PRECISIONS = {"export": "float32", "export, bfloat16": "bfloat16"}
+WAYS = ("model.export", *PRECISIONS, "ONNX Runtime", "OpenVINO", "OpenVINO, bfloat16")
+Ask = Callable[[Any], Any]
 
 
 def main() -> None:
@@ -51,12 +53,17 @@ def main() -> None:
         contents = [photo.read_bytes() for photo in photos]
         pixels = np.stack([resize(decode(tf.constant(photo)), options.size).numpy() for photo in contents])
         asks = {way: _load(way, folder) for way in WAYS}
+        from_bytes = {way: _load_for_bytes(way, folder, asks[way], options.size) for way in WAYS}
         for batch in (1, 8):
             ways = {way: _calling(ask, pixels[:batch]) for way, ask in asks.items()}
-            title = f"from pixels to tags, batches of {batch}"
+            title = f"from tensors to logits, batches of {batch}"
             report("model.export", batch, ways, title=title, rounds=options.rounds)
         for batch in (1, 8):
-            _report_bytes(folder, contents[:batch], pixels[:batch], options)
+            ways = {way: _calling(ask, tf.constant(contents[:batch])) for way, ask in from_bytes.items()}
+            title = f"from JPEG bytes to tags, batches of {batch}"
+            report("model.export", batch, ways, title=title, rounds=options.rounds)
+        for batch in (1, 8):
+            _report_parts(asks["export"], from_bytes["export"], contents[:batch], options)
         _report_catalogue(folder, photos, options)
         print("| | MB of memory | seconds to load |\n|---|---|---|")
         for way in WAYS:
@@ -81,13 +88,12 @@ def _make(folder: Path, photos: list[Path], backbone: str, size: int) -> None:
 
 
 def _load(way: str, folder: Path) -> Ask:
-    """A function from uint8 photos (batch, size, size, 3) to tags."""
+    """A function from uint8 photos (batch, size, size, 3) to logits, or on to probabilities where those come out."""
     if way == "model.export":
         plain = tf.saved_model.load(str(folder / "plain"))
         return lambda pixels: plain.serve({"photo": tf.cast(pixels, tf.float32)}).numpy()
-    if way.startswith("export"):
-        precision = "bfloat16" if "bfloat16" in way else "float32"
-        views = tf.saved_model.load(str(folder / precision / "1")).signatures["views"]
+    if way in PRECISIONS:
+        views = _signature(way, folder, "views")
         return lambda pixels: {name: out.numpy() for name, out in views(photo=tf.constant(pixels)).items()}
     if way == "ONNX Runtime":
         import onnxruntime
@@ -101,35 +107,46 @@ def _load(way: str, folder: Path) -> Ask:
     return lambda pixels: network({"photo": pixels})
 
 
-def _calling(ask: Ask, pixels: np.ndarray) -> Callable[[], object]:
-    return lambda: ask(pixels)
+def _load_for_bytes(way: str, folder: Path, ask: Ask, size: int) -> Ask:
+    """A function from strings (batch,) to tags. Networks that take no JPEGs get pixels that TensorFlow decodes."""
+    if way in PRECISIONS:
+        tag = _signature(way, folder, "serving_default")
+        return lambda strings: {name: out.numpy() for name, out in tag(image_bytes=strings).items()}
+    decoded = _decoder(size)
+    if way == "model.export":
+        return lambda strings: DCSA.probabilities(ask(decoded(strings).numpy()))
+    return lambda strings: ask(decoded(strings).numpy())
 
 
-def _report_bytes(folder: Path, contents: list[bytes], pixels: np.ndarray, options: argparse.Namespace) -> None:
-    """The whole way by the export, beside its parts done one after the other: decoding, then the network."""
-    signatures = tf.saved_model.load(str(folder / "float32" / "1")).signatures
-    strings = tf.constant(contents)
-    size = options.size
+def _signature(way: str, folder: Path, name: str) -> Callable[..., dict[str, tf.Tensor]]:
+    loaded = tf.saved_model.load(str(folder / PRECISIONS[way] / "1"))
+    signature = loaded.signatures[name]
+    signature.loaded = loaded  # signatures do not keep their variables alive
+    return signature
 
+
+def _decoder(size: int) -> Callable[[tf.Tensor], tf.Tensor]:
     @tf.function
     def decoded(strings: tf.Tensor) -> tf.Tensor:
         spec = tf.TensorSpec((size, size, 3), tf.uint8)
         return tf.map_fn(lambda contents: resize(decode(contents), size), strings, fn_output_signature=spec)
 
-    def parts() -> object:
-        return {name: out.numpy() for name, out in signatures["views"](photo=decoded(strings)).items()}
+    return decoded
 
-    def whole() -> object:
-        return {name: out.numpy() for name, out in signatures["serving_default"](image_bytes=strings).items()}
 
-    title = f"from bytes to tags, batches of {len(contents)}"
-    report(
-        "decoding, then views",
-        len(contents),
-        {"decoding, then views": parts, "serving_default": whole},
-        title=title,
-        rounds=options.rounds,
-    )
+def _calling(ask: Ask, asked: object) -> Callable[[], object]:
+    return lambda: ask(asked)
+
+
+def _report_parts(views: Ask, serving_default: Ask, contents: list[bytes], options: argparse.Namespace) -> None:
+    """The whole way by the export, beside its parts done one after the other: decoding, then the network."""
+    strings, decoded = tf.constant(contents), _decoder(options.size)
+    ways = {
+        "decoding, then views": lambda: views(decoded(strings)),
+        "serving_default": lambda: serving_default(strings),
+    }
+    title = f"the whole beside its parts, batches of {len(contents)}"
+    report("decoding, then views", len(contents), ways, title=title, rounds=options.rounds)
 
 
 def _report_catalogue(folder: Path, photos: list[Path], options: argparse.Namespace) -> None:
