@@ -21,10 +21,10 @@ def show_tags(found: "Iterable[Tags]", schema: "Schema", *, as_json: bool) -> bo
         if as_json:
             click.echo(json.dumps(tags.to_dict()))
         elif tags.error:
-            click.echo(f"{tags.photo}: {tags.error}\n", err=True)
+            click.echo(f"{click.format_filename(tags.photo)}: {tags.error}\n", err=True)
         else:
             person = "" if tags.person_share is None else f", {tags.person_share:.0%} of it person"
-            click.echo(f"{tags.photo}{person}")
+            click.echo(f"{click.format_filename(tags.photo)}{person}")
             console.print(_table(tags, schema))
     return failed
 

@@ -78,7 +78,7 @@ def tag(
     from keras_sister.serving.sources import photo_paths
     from keras_sister.serving.tagger import Tagger
 
-    photos = photo_paths(sources, stdin=sys.stdin)
+    photos = photo_paths(sources, stdin=sys.stdin.buffer)
     if out is not None:
         _write_table(Job(model, threshold, runtime, batch), photos, out, engine=engine, resume=resume)
     else:

@@ -12,6 +12,7 @@ that were worked on, and one that goes on neither leaves a photo out nor has one
 import hashlib
 import itertools
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -217,4 +218,4 @@ def _write_json(file: Path, content: dict[str, object]) -> None:
 
 
 def _hash(paths: Sequence[str]) -> str:
-    return hashlib.sha256("\0".join(paths).encode()).hexdigest()
+    return hashlib.sha256(os.fsencode("\0".join(paths))).hexdigest()

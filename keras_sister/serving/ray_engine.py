@@ -19,6 +19,7 @@ from keras_sister.serving.catalogue import Job, OnPhotos, Part
 from keras_sister.serving.export_folder import newest_version
 from keras_sister.serving.local_engine import LocalEngine
 from keras_sister.serving.tag_files import Row
+from keras_sister.serving.tag_rows import readable
 
 _PARTS = 1_000  # in one Ray Dataset, half a million photos; after each its actors load the export anew
 _CPUS = 8  # an actor; more of them do little for one network
@@ -51,14 +52,18 @@ class RayEngine:
                 for tagged in self._dataset(some.values()).iter_rows():
                     part, rows = some[tagged["number"]], json.loads(tagged["rows"])
                     on_photos(len(rows))
-                    yield part, [{**row, "photo": photo} for photo, row in zip(part.photos, rows, strict=True)]
+                    names = map(readable, part.photos)
+                    yield part, [{**row, "photo": name} for name, row in zip(names, rows, strict=True)]
             except ray.exceptions.RayError as error:
                 raise InputError(f"Ray: {_reason(error)}") from error
 
     def _dataset(self, parts: Iterable[Part]) -> Any:
         import ray.data
 
-        asked = [{"number": part.number, "photos": list(map(os.path.abspath, part.photos))} for part in parts]
+        # As JSON, since Arrow takes no path with bytes that are no UTF-8.
+        asked = [
+            {"number": part.number, "photos": json.dumps(list(map(os.path.abspath, part.photos)))} for part in parts
+        ]
         resources, most = _shares(ray.nodes())
         return ray.data.from_items(asked, override_num_blocks=len(asked)).map(
             _Actor,
@@ -76,7 +81,7 @@ class _Actor:
         self._engine = LocalEngine(job)
 
     def __call__(self, asked: dict[str, Any]) -> dict[str, Any]:
-        part = Part(asked["number"], list(asked["photos"]))
+        part = Part(asked["number"], json.loads(asked["photos"]))
         ((_, rows),) = self._engine.tag([part], lambda photos: None)
         return {"number": part.number, "rows": json.dumps(rows)}
 

@@ -3,16 +3,17 @@
 import csv
 import glob
 import itertools
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 from keras_sister.errors import InputError
 
 _ENDINGS = (".jpg", ".jpeg", ".png")
 
 
-def photo_paths(sources: Iterable[str], *, stdin: TextIO) -> Iterator[str]:
+def photo_paths(sources: Iterable[str], *, stdin: BinaryIO) -> Iterator[str]:
     """Find photos.
 
     Args:
@@ -33,7 +34,7 @@ def photo_paths(sources: Iterable[str], *, stdin: TextIO) -> Iterator[str]:
     """
     for source in sources:
         if source == "-":
-            yield from (line.rstrip("\n") for line in stdin if line.strip())
+            yield from (os.fsdecode(line.rstrip(b"\r\n")) for line in stdin if line.strip())
         elif ".csv:" in source.lower():
             yield from _column(source)
         elif Path(source).is_dir():
@@ -45,13 +46,17 @@ def photo_paths(sources: Iterable[str], *, stdin: TextIO) -> Iterator[str]:
             yield source
 
 
-def _in_folder(folder: Path) -> Iterator[str]:
-    """A folder's photos, then those of its folders, by name; without those whose name begins with a dot."""
+def _in_folder(folder: Path, within: frozenset[Path] = frozenset()) -> Iterator[str]:
+    """A folder's photos, then those of its folders, by name; without those whose name begins with a dot.
+
+    A link to nowhere is a photo that cannot be read; one to a folder that it lies in would lead round in circles.
+    """
+    within |= {folder.resolve()}
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    yield from (str(entry) for entry in entries if entry.suffix.lower() in _ENDINGS and entry.is_file())
+    yield from (str(entry) for entry in entries if entry.suffix.lower() in _ENDINGS and not entry.is_dir())
     for entry in entries:
-        if entry.is_dir():
-            yield from _in_folder(entry)
+        if entry.is_dir() and entry.resolve() not in within:
+            yield from _in_folder(entry, within)
 
 
 def _some(paths: Iterator[str], source: str) -> Iterator[str]:
@@ -62,7 +67,8 @@ def _some(paths: Iterator[str], source: str) -> Iterator[str]:
 
 
 def _column(source: str) -> Iterator[str]:
-    place, _, column = source.rpartition(":")
+    end = source.lower().index(".csv:") + len(".csv")
+    place, column = source[:end], source[end + 1 :]
     try:
         with Path(place).open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)

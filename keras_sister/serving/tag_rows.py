@@ -1,5 +1,7 @@
 """What a catalogue's table says of a photo."""
 
+import os
+
 from keras_sister.schema import Attribute, Schema
 from keras_sister.serving.answers import Answer
 from keras_sister.serving.tag_files import Row
@@ -8,9 +10,9 @@ from keras_sister.serving.tag_files import Row
 def columns(schema: Schema) -> dict[str, type]:
     """The columns of a table and what is in them.
 
-    ``photo`` is the path as it was given; ``tags`` are those of `tag_row`; ``person_share`` is None without a
-    segmenter; ``error`` is None for a photo that could be read. Then come the probabilities: a column of a binary
-    attribute's name, of its positive class, and ``attribute=class`` for each class of the others.
+    ``photo`` is the path as it was given (see `readable`); ``tags`` are those of `tag_row`; ``person_share`` is None
+    without a segmenter; ``error`` is None for a photo that could be read. Then come the probabilities: a column of a
+    binary attribute's name, of its positive class, and ``attribute=class`` for each class of the others.
     """
     probabilities = [name for attribute in schema for name in _names(attribute)]
     return {"photo": str, "tags": list, "person_share": float, "error": str, **dict.fromkeys(probabilities, float)}
@@ -22,7 +24,7 @@ def tag_row(photo: str, answer: Answer, schema: Schema, threshold: float) -> Row
     Its tags are the names of binary attributes whose positive class is at least as probable as `threshold`, and
     ``attribute=class`` of others whose best class is.
     """
-    row: Row = {"photo": photo, "tags": [], "person_share": answer.person_share, "error": answer.error}
+    row: Row = {"photo": readable(photo), "tags": [], "person_share": answer.person_share, "error": answer.error}
     for attribute in schema:
         names = _names(attribute)
         if answer.error is not None:
@@ -34,6 +36,11 @@ def tag_row(photo: str, answer: Answer, schema: Schema, threshold: float) -> Row
         if probabilities[best] >= threshold:
             row["tags"].append(names[best])
     return row
+
+
+def readable(path: str) -> str:
+    r"""A path that every table can hold: bytes that are no UTF-8, as in names of old archives, become ``\xe9``."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _names(attribute: Attribute) -> list[str]:

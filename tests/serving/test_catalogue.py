@@ -14,7 +14,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from click.testing import CliRunner
 
+from cli.main import main
 from keras_sister.errors import InputError
 from keras_sister.serving import catalogue
 from keras_sister.serving.catalogue import Job, tag_catalogue
@@ -92,6 +94,17 @@ def test_a_row_for_every_photo_with_what_the_export_says(
         tags = [name for name, value in (("collar", values[0]),) if value >= 0.4]
         tags += [f"neckline={['v_shape', 'round', 'other'][neckline.argmax()]}"] if neckline.max() >= 0.4 else []
         assert row["tags"] == tags + (["gender"] if values[-1] >= 0.4 else [])
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+def test_a_name_with_bytes_that_are_no_utf_8(sister_export, photos, tmp_path, kind):
+    name = os.fsencode(tmp_path) + b"/caf\xe9.jpg"
+    shutil.copy(photos[0], os.fsdecode(name))
+    out = tmp_path / f"tags.{kind}"
+    result = CliRunner().invoke(main, ["tag", str(sister_export.folder), "-", "--out", str(out)], input=name + b"\n")
+    assert result.exit_code == 0, result.output
+    (row,) = read(out)
+    assert (row["photo"], row["error"]) == (f"{tmp_path}/caf\\xe9.jpg", None)
 
 
 def test_killed_and_gone_on_with_no_row_is_missing_or_there_twice(sister_export, photos, tmp_path):
@@ -187,18 +200,22 @@ def test_photos_are_found_by_folder_pattern_column_and_standard_input(photos, tm
     for place in ("b.jpg", "a.JPEG", "women/c.png", ".hidden.jpg"):
         shutil.copy(photos[0], folder / place)
     (folder / "notes.txt").write_text("no photo")
-    (folder / "list.csv").write_text("id,photo\n1,b.jpg\n2,women/c.png\n3,\n")
+    (folder / "list.csv").write_text("id,photo,photo:2\n1,b.jpg,a.JPEG\n2,women/c.png,\n3,,\n")
 
     def found(*sources: str, stdin: str = "") -> list[str]:
-        return [os.path.relpath(path, folder) for path in photo_paths(sources, stdin=io.StringIO(stdin))]
+        return [os.path.relpath(path, folder) for path in photo_paths(sources, stdin=io.BytesIO(stdin.encode()))]
 
     assert found(str(folder)) == ["a.JPEG", "b.jpg", "women/c.png"]
     assert found(str(folder / "**" / "*.jp*g")) == ["b.jpg"]
     assert found(f"{folder / 'list.csv'}:photo") == ["b.jpg", "women/c.png"]
+    assert found(f"{folder / 'list.csv'}:photo:2") == ["a.JPEG"]
     assert found("-", str(folder / "x.jpg"), stdin=f"{folder}/b.jpg\n\n{folder}/y.jpg\n") == ["b.jpg", "y.jpg", "x.jpg"]
+    (folder / "women" / "all").symlink_to(folder)  # would lead round in circles
+    (folder / "women" / "lost.jpg").symlink_to("nowhere")
+    assert found(str(folder)) == ["a.JPEG", "b.jpg", "women/c.png", "women/lost.jpg"]
     for source, fault in {
         str(folder / "*.gif"): "no JPEG or PNG here",
-        f"{folder / 'list.csv'}:path": "no column 'path'; there are id, photo",
+        f"{folder / 'list.csv'}:path": "no column 'path'; there are id, photo, photo:2",
         f"{folder / 'none.csv'}:path": r"none\.csv: not a readable CSV file",
     }.items():
         with pytest.raises(InputError, match=fault):
