@@ -61,8 +61,8 @@ def read(photo: Path) -> bytes:
 def decode(contents: tf.Tensor) -> tf.Tensor:
     """Decode one JPEG or PNG.
 
-    Grey, palette and CMYK images become RGB and an alpha channel is dropped, as Pillow's ``convert("RGB")`` does. An
-    EXIF orientation is ignored: photos are taken as they are stored.
+    Grey, palette and CMYK images become RGB and an alpha channel is dropped, as Pillow's ``convert("RGB")`` does; of 16
+    bits the high ones are taken. An EXIF orientation is ignored: photos are taken as they are stored.
 
     Args:
         contents: scalar string tensor, the file's bytes.

@@ -147,6 +147,7 @@ def kinds() -> dict[str, bytes]:
         "palette PNG": (encoded(palette, "PNG"), palette),
         "1-bit PNG": (encoded(image.convert("1"), "PNG"), image.convert("1")),
         "alpha is dropped": (encoded(see_through, "PNG"), image),
+        "16-bit PNG": (encoded(Image.fromarray(257 * np.asarray(grey, np.uint16)), "PNG"), grey),
         "CMYK JPEG": (cmyk, Image.open(io.BytesIO(cmyk))),
         "EXIF orientation is ignored": (
             encoded(image, "JPEG", exif=turned),
