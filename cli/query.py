@@ -18,8 +18,14 @@ from .show_tags import show_tags
     type=click.Path(path_type=Path),
     help="The export that is served, for the names of its classes; or its schema.json.",
 )
-@click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Photos a request.")
-@click.option("--timeout", type=click.FloatRange(0.001), default=30, show_default=True, help="Seconds for a request.")
+@click.option(
+    "--batch",
+    type=click.IntRange(1),
+    default=8,
+    show_default=True,
+    help="Photos a request; a server that makes batches takes no more than its max_batch_size.",
+)
+@click.option("--timeout", type=float, default=30, show_default=True, help="Seconds for a request.")
 @click.option("--retries", type=click.IntRange(0), default=3, show_default=True, help="If the server is away or busy.")
 @click.option(
     "--form", type=click.Choice(("row", "column")), default="row", show_default=True, help="Of REST requests."

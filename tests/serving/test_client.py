@@ -1,10 +1,13 @@
 import json
 import shutil
 import socket
+import socketserver
 import subprocess
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +17,14 @@ from tensorflow_serving.apis import predict_pb2
 
 from cli.main import main
 from keras_sister.errors import InputError
-from keras_sister.serving import client as clients
+from keras_sister.serving import patience
 from keras_sister.serving.answers import Tags
-from keras_sister.serving.client import answer_arrays, connect, query_photos, request_body
+from keras_sister.serving.client import connect, query_photos
+from keras_sister.serving.patience import TryAgainError
+from keras_sister.serving.rest_client import answer_arrays, request_body
 from keras_sister.serving.tagger import Tagger
 
+from .conftest import SCHEMA
 from .server import Served, serving
 
 
@@ -30,7 +36,7 @@ def served(sister_export) -> Iterator[Served]:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch) -> None:
-    monkeypatch.setattr(clients, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(patience, "_FIRST_PAUSE", 0.01)
 
 
 def assert_same_tags(found: list[Tags], expected: list[Tags]) -> None:
@@ -117,8 +123,127 @@ def test_a_server_that_never_answers_is_given_up():
                 connect(url, retries=0, timeout=0.3).predict([b"x"])
 
 
+@contextmanager
+def answering(raw: bytes, *, pause: float = 0.0) -> Iterator[str]:
+    """A server that answers whatever it is asked with these bytes, perhaps one by one."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(1 << 16)
+            with suppress(OSError):
+                for piece in [raw] if not pause else [raw[i : i + 1] for i in range(len(raw))]:
+                    self.wfile.write(piece)
+                    time.sleep(pause)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1/models/sister"
+        server.shutdown()
+
+
+def http(status: str, body: str, *, length: int | None = None) -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: {length or len(body)}\r\n\r\n{body}".encode()
+
+
 @pytest.mark.parametrize(
-    "url", ["ftp://host/x", "http://host:8501", "grpc://host:8500", "grpc://host:8500/a/b", "me.jpg"]
+    "body",
+    [
+        "",
+        "<html>",
+        "{}",
+        "[]",
+        "null",
+        '{"error": "no"}',
+        '{"predictions": []}',
+        '{"predictions": [1, 2]}',
+        '{"predictions": [{"a": 1}, {"b": 1}]}',
+        '{"outputs": {"a": [[1], 2]}}',
+        '{"outputs": {"a": ["x"]}}',
+        "[" * 100_000,
+    ],
+)
+def test_an_answer_of_another_form_is_said_to_be(body):
+    with answering(http("200 OK", body)) as url, pytest.raises(InputError, match="otherwise than TensorFlow Serving"):
+        connect(url, retries=0).predict([b"x"])
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again():
+    for status in ("200 OK", "503 Busy"):
+        with (
+            answering(http(status, '{"outp', length=1000)) as url,
+            pytest.raises(TryAgainError, match=r"more exp|Busy"),
+        ):
+            connect(url, retries=0).predict([b"x"])
+
+
+def test_an_answer_that_comes_byte_by_byte_is_not_waited_for():
+    slow = answering(http("200 OK", " " * 1000), pause=0.02)
+    with slow as url, pytest.raises(InputError, match="timed out"):
+        connect(url, retries=0, timeout=1).predict([b"x"])
+
+
+def test_of_a_servers_words_one_line_is_shown():
+    words = json.dumps({"error": "first\nsecond" + 1000 * "."})
+    with answering(http("400 Bad", words)) as url, pytest.raises(InputError, match=r":predict: 400: first$"):
+        connect(url).predict([b"x"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"neckline": np.zeros((2, 4), np.float32)}, r"neckline as float32 \(2, 4\); \(2, 3\) was expected"),
+        ({"neckline": np.zeros(2, np.float32)}, "neckline as float32"),
+        ({"collar": np.zeros((2, 1), np.float32)}, "collar as float32"),
+        ({"collar": np.zeros(1, np.float32)}, r"collar as float32 \(1,\)"),
+        ({"collar": np.array([b"a", b"b"])}, "collar as"),
+        ({"gender": np.array([0.5, np.nan], np.float32)}, "gender with what is no number"),
+        ({"decoded": np.ones(3, bool)}, "decoded as bool"),
+        ({"person_share": np.float32(0.5)}, "person_share as float32"),
+    ],
+)
+def test_an_export_of_another_schema_is_noticed_by_its_shapes(photos, changed, fault):
+    right = {"collar": np.zeros(2, np.float32), "neckline": np.zeros((2, 3), np.float32)}
+    right |= {"gender": np.zeros(2, np.float32), "decoded": np.ones(2, bool), "person_share": np.zeros(2, np.float32)}
+
+    class Server:
+        def predict(self, photos: Sequence[bytes]) -> dict[str, np.ndarray]:
+            return {**right, **changed}
+
+    with pytest.raises(InputError, match=fault):
+        list(query_photos(Server(), SCHEMA, photos[:2]))
+
+
+def test_urls_of_a_model(served, photos):
+    photo = [photos[0].read_bytes()]
+    for url in (f"{served.rest}:predict", f"{served.rest}/", f"{served.grpc}/"):
+        assert connect(url).predict(photo)["decoded"].all()
+    assert connect("https://[::1]:1/a/v1/models/b/versions/2").url == "https://[::1]:1/a/v1/models/b/versions/2:predict"
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), 1e10])
+def test_a_time_limit_that_is_none(timeout):
+    with pytest.raises(InputError, match="timeout must be more than 0"):
+        connect("http://host/v1/models/a", timeout=timeout)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "me.jpg",
+        "ftp://host/x",
+        "http://host:8501",
+        "http://host/v1/models/",
+        "http://host/v1/models/a?x=1",
+        "http://host:99999/v1/models/a",
+        "http://me:word@host/v1/models/a",
+        "http://a b/v1/models/a",
+        "http://[::1/v1/models/a",
+        "http://[zz]/v1/models/a",
+        "http:///v1/models/a",
+        "grpc://host:8500",
+        "grpc://host:8500/a/b",
+        "grpc://host/a",
+    ],
 )
 def test_urls_that_name_no_model(url):
     with pytest.raises(InputError, match="expected http://HOST:8501/v1/models/NAME"):
