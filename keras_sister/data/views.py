@@ -204,7 +204,8 @@ def _view_pairs(photos: Sequence[Path], size: int, segmenter: Segmenter | None) 
         probability = segmenter(batch["image"], batch["name"])
         return {"photo": batch["photo"], "mask": images.to_masks(probability, size, size)}
 
-    files = ([str(photo) for photo in photos], [photo.stem for photo in photos])
+    # As bytes: a name need not be UTF-8.
+    files = ([os.fsencode(photo) for photo in photos], [os.fsencode(photo.stem) for photo in photos])
     options = tf.data.Options()
     options.autotune.enabled = False  # it at times settles for one core, which takes twice as long
     batches = (
@@ -227,7 +228,7 @@ def _culprit(photos: Sequence[Path]) -> str | None:
     """What to say of the first photo that does not decode; TensorFlow's own message does not name the file."""
     for photo in photos:
         try:
-            images.decode(tf.io.read_file(str(photo)))
+            images.decode(tf.io.read_file(os.fsencode(photo)))
         except tf.errors.OpError:
             return f"{photo}: broken or truncated image. 'sister-keras data check' lists every such photo."
     return None

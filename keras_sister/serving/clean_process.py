@@ -8,6 +8,7 @@ photo and come one by one, as ``segment/mask/<row>``; to keep them small, not ev
 """
 
 import collections
+import pathlib
 import sys
 
 
@@ -22,7 +23,7 @@ def main(folder: str, views: str, answers: str, *photos: str) -> None:
     views_of_all = dict(np.load(views))
     found = collections.defaultdict(list)
     for row, photo in enumerate(photos):
-        contents = tf.io.read_file(photo)
+        contents = tf.constant(pathlib.Path(photo).read_bytes())
         image = tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
         inputs = {
             "serving_default": {"image_bytes": contents[tf.newaxis]},

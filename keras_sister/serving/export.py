@@ -15,6 +15,7 @@ import itertools
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -94,25 +95,25 @@ def export_run(
     needed = _PROOF_PHOTOS if precision == "float32" else _AGREEMENT_PHOTOS
     photos = photos or list(itertools.islice((photo for photo in run.photos if photo.exists()), needed))
     if not photos:
-        raise InputError(
-            f"{run.photos[0]}: missing, as all photos of {run.folder}; give some for the proof by --photo."
-        )
+        raise InputError(f"{run.folder}: none of its photos is there any more; give some for the proof by --photo.")
     opened = _open_segmenter(run, segmenter) if experiment.needs_masks else None
     if segmenter and not opened:
         raise InputError(
             f"--segmenter: {run.folder} is of system {experiment.system}, which looks at whole photos only."
         )
 
-    documents = [run.folder / name for name in ("config.yaml", "history.json", "cross_validation.json")]
+    schema = run.schema
+    names = [name for name in ("config.yaml", "history.json", "cross_validation.json") if (run.folder / name).exists()]
+    documents = {name: _text(run.folder / name) for name in names}
     return export_model(
-        _load_in_float32(run, trained),
-        run.schema,
+        _load_in_float32(run, trained, schema),
+        schema,
         out,
         photos=photos,
         segmenter=opened,
         background=experiment.background,
         edges=experiment.edges,
-        documents={document.name: document.read_text(encoding="utf-8") for document in documents if document.exists()},
+        documents=documents,
         precision=precision,
         formats=formats,
     )
@@ -163,7 +164,7 @@ def export_model(
     if formats and precision != "float32":
         raise InputError(f"--format {formats[0]}: in float32 only; leave --precision out.")
     check_formats(formats)
-    with place_aside(out) as aside:
+    with _disk_errors(out), place_aside(out) as aside:
         folded = fold_segmenter(segmenter) if segmenter else None
         network = fold(model, bfloat16=precision == "bfloat16")
         archive = make_archive(network, schema, segmenter=folded, background=background, edges=edges)
@@ -172,16 +173,23 @@ def export_model(
         about = _about(model, segmenter, background, edges, precision)
         made_from = {"segmenter": segmenter, "folded": folded, "background": background, "edges": edges}
         about["proof"] = _proof(aside, model, schema, photos, precision, made_from)
-        about["formats"] = {name: _add_format(aside, name, model, schema) for name in formats}
+        about["formats"] = {name: _add_format(aside, name, model, schema) for name in dict.fromkeys(formats)}
         texts = {"schema.json": schema.to_json(), "export.json": json.dumps(about, indent=1) + "\n"}
         texts = {**(documents or {}), **texts}
         texts["model_card.md"] = model_card(schema, about, texts)
         for name, text in texts.items():
             (aside / "assets.extra" / name).write_text(text, encoding="utf-8")
         write_warmup(aside / "assets.extra" / WARMUP, out.resolve().name, _requests(model, segmenter))
-        folder = publish(aside, out)
         write_server_files(out)
-        return Export(folder, about["proof"]["largest_difference"])
+        return Export(publish(aside, out), about["proof"]["largest_difference"])
+
+
+@contextmanager
+def _disk_errors(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, tf.errors.ResourceExhaustedError) as error:
+        raise InputError(f"{out}: cannot be written: {str(error).splitlines()[0]}") from error
 
 
 def _proof(
@@ -241,11 +249,18 @@ def _open_segmenter(run: Run, spec: str | None) -> Segmenter:
     return segmenter
 
 
-def _load_in_float32(run: Run, trained: Path) -> keras.Model:
+def _text(document: Path) -> str:
+    try:
+        return document.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{document}: not readable: {error}; remove it, and the export goes without.") from error
+
+
+def _load_in_float32(run: Run, trained: Path, schema: Schema) -> keras.Model:
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
-        model = build_model(replace(run.experiment, weights="none"), run.schema)
+        model = build_model(replace(run.experiment, weights="none"), schema)
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # Keras only warns of a layer that the file does not have
             model.load_weights(trained)

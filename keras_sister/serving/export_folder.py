@@ -1,6 +1,7 @@
 """The folder of all versions of an export: where to look in it, and how the next one gets into it."""
 
 import hashlib
+import re
 import shutil
 import time
 import uuid
@@ -12,6 +13,7 @@ from keras_sister.errors import InputError
 from keras_sister.schema import Schema
 
 _DAY = 24 * 60 * 60  # seconds
+_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def newest_version(folder: Path) -> Path:
@@ -59,8 +61,16 @@ def place_aside(folder: Path) -> Iterator[Path]:
     """A new folder among the versions, by a name that TensorFlow Serving skips; removed afterwards unless published.
 
     Raises:
-        InputError: if `folder` cannot be written to.
+        InputError: if `folder` cannot be written to, is a version itself, or has a name that no URL, YAML or text of
+            protocol buffers takes as it is.
     """
+    if not _NAME.fullmatch(folder.resolve().name):
+        raise InputError(
+            f"{str(folder)!a}: call the folder, and so the model, by letters A–Z, digits, '.', '_' and '-'."
+        )
+    if (folder / "saved_model.pb").exists():
+        raise InputError(f"{folder}: a version of an export; give the folder of all versions, {folder.parent}.")
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     aside = folder / f".export-{uuid.uuid4().hex}"
     try:
         aside.mkdir(parents=True)
@@ -72,7 +82,8 @@ def place_aside(folder: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(aside, ignore_errors=True)
         with suppress(OSError):
-            folder.rmdir()  # goes only if nothing is in it
+            for place in made:
+                place.rmdir()  # goes only if nothing is in it
 
 
 def publish(aside: Path, folder: Path) -> Path:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from keras_sister.errors import InputError
 from keras_sister.schema import Schema
 
 
@@ -17,6 +18,9 @@ def model_card(schema: Schema, about: Mapping[str, Any], documents: Mapping[str,
 
     Returns:
         The text.
+
+    Raises:
+        InputError: if there are scores that are none.
     """
     sections = [_what(schema, about), _scores(documents.get("cross_validation.json")), _proof(about), _limits(about)]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -48,7 +52,15 @@ def _what(schema: Schema, about: Mapping[str, Any]) -> str:
 def _scores(cross_validation: str | None) -> str:
     if cross_validation is None:
         return "## Scores\nNobody has said how good this model is: it was not trained with `--like` a cross-validation."
-    found = json.loads(cross_validation)
+    try:
+        return _table(json.loads(cross_validation))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            "cross_validation.json: not the scores of a cross-validation; remove it, and the export goes without."
+        ) from error
+
+
+def _table(found: dict[str, Any]) -> str:
     scores, majority = found["macc"], found["majority"]
     rows = [
         f"| {name} | {_percent(score['accuracy'])} | {_percent(score['majority'])} | {score['known']} |"

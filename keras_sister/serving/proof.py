@@ -121,7 +121,7 @@ def _masks(segmenter: Segmenter, size: int, photos: Sequence[Path]) -> list[np.n
     find = tf.function(segmenter.__call__, autograph=False)
     masks = []
     for photo in photos:
-        image = pixels.decode(tf.io.read_file(str(photo)))
+        image = pixels.decode(tf.constant(pixels.read(photo)))
         step = 1 + max(image.shape) // 512
         image = image[tf.newaxis, ::step, ::step]
         probability = find(pixels.resize(image, segmenter.size or size))

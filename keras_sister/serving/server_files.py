@@ -30,7 +30,9 @@ def write_server_files(folder: Path) -> None:
 
 
 _BATCHING = f"""\
-# Batching pays for many clients at once; a lone one waits up to batch_timeout_micros for company.
+# Batching pays for many clients at once; a lone one waits up to batch_timeout_micros for company. No request may have
+# more photos than max_batch_size. The signatures "images" and "segment" go into one batch only for images of one size:
+# clients whose sizes differ ask serving_default, or a server without batching.
 max_batch_size {{ value: {BATCHES[-1]} }}
 batch_timeout_micros {{ value: 5000 }}
 max_enqueued_batches {{ value: 100 }}
@@ -52,7 +54,7 @@ _COMPOSE = """\
 # docker compose up: REST on http://127.0.0.1:8501, gRPC on 127.0.0.1:8500.
 # Behind the last line, --mixed_precision=bfloat16 is faster on CPUs that compute in bfloat16.
 services:
-  {name}:
+  serving:
     image: {image}
     ports:
       - "127.0.0.1:8500:8500"

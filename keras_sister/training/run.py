@@ -65,17 +65,23 @@ class Run:
     @property
     def photos(self) -> list[Path]:
         """The photos, row by row."""
-        return [Path(photo["path"]) for photo in self.read("dataset.json")["photos"]]
+        return [Path(path) for path in self._of_photos("path")]
 
     @property
     def labels(self) -> np.ndarray:
         """The labels: int8 array, shape (photos, attributes), −1 = unknown."""
-        return np.array([photo["labels"] for photo in self.read("dataset.json")["photos"]], np.int8)
+        return np.array(self._of_photos("labels"), np.int8)
 
     @property
     def folds(self) -> list[np.ndarray]:
         """The photos of every fold: index arrays."""
         return [np.array(rows, np.int64) for rows in self.read("folds.json")]
+
+    def _of_photos(self, key: str) -> list[Any]:
+        try:
+            return [photo[key] for photo in self.read("dataset.json")["photos"]]
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{self.folder / 'dataset.json'}: not that of a run; it has been changed.") from error
 
     def read(self, name: str) -> Any:
         """The content of one of the run's JSON files.

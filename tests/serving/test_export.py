@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import shutil
@@ -93,6 +94,36 @@ def test_what_a_killed_export_left_goes_a_day_later(photos, tmp_path):
     assert new.exists()
 
 
+def test_a_folder_that_no_server_could_be_told_of_is_refused(photos, tmp_path):
+    for name in ('a"b', "with space", "a:b", "caf\udce9", ".hidden", "ü"):
+        with pytest.raises(InputError, match="call the folder"):
+            export_model(tiny_model(), TINY, tmp_path / name, photos=photos[:1])
+    assert not list(tmp_path.iterdir())
+    version = export_model(tiny_model(), TINY, tmp_path / "tiny", photos=photos[:1]).folder
+    with pytest.raises(InputError, match=f"a version of an export.*{tmp_path / 'tiny'}"):
+        export_model(tiny_model(), TINY, version, photos=photos[:1])
+
+
+def test_a_full_disk_leaves_what_was_there_and_publishes_nothing(photos, tmp_path, monkeypatch):
+    """Only pretended: a file system of a few bytes takes root to make."""
+
+    def full(folder):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("keras_sister.serving.export.write_server_files", full)
+    (tmp_path / "mine").mkdir()
+    for out in (tmp_path / "mine", tmp_path / "new" / "folders"):
+        with pytest.raises(InputError, match=f"{out}: cannot be written: .*No space left"):
+            export_model(tiny_model(), TINY, out, photos=photos[:1])
+    assert list(tmp_path.rglob("*")) == [tmp_path / "mine"]
+
+
+def test_a_photo_whose_name_is_no_utf_8_proves_too(photos, tmp_path):
+    photo = tmp_path / os.fsdecode(b"caf\xe9.jpg")
+    shutil.copy(photos[0], photo)
+    assert export_model(tiny_model(), TINY, tmp_path / "tiny", photos=[photo]).difference < 1e-5
+
+
 def test_an_export_that_does_not_prove_leaves_nothing_behind(photos, tmp_path):
     model = tiny_model()
     model.set_weights([np.full(weight.shape, np.nan) for weight in model.get_weights()])
@@ -157,6 +188,24 @@ def test_a_damaged_model_is_refused(baseline, tmp_path):
         export_run(run, tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("dataset.json", '{"photos": [{}]}'),
+        ("dataset.json", "[]"),
+        ("history.json", "\udcff"),
+        ("cross_validation.json", '{"macc":'),
+        ("cross_validation.json", "{}"),
+    ],
+)
+def test_a_file_of_the_run_that_was_damaged_is_named(baseline, tmp_path, file, content):
+    run = Run(shutil.copytree(baseline.folder, tmp_path / "run"))
+    (run.folder / file).write_text(content, errors="surrogateescape")
+    with pytest.raises(InputError, match=file):
+        export_run(run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_segmenter_for_a_system_that_needs_none_is_refused(baseline, fcn, tmp_path):
     with pytest.raises(InputError, match="whole photos only"):
         export_run(baseline, tmp_path / "out", segmenter=str(fcn))
@@ -165,7 +214,7 @@ def test_a_segmenter_for_a_system_that_needs_none_is_refused(baseline, fcn, tmp_
 def test_photos_that_are_gone_are_said_to_be(baseline, tmp_path):
     run = Run(shutil.copytree(baseline.folder, tmp_path / "run"))
     run.write("dataset.json", {"photos": [{"path": str(tmp_path / "gone.jpg"), "labels": [0, 0, 0]}]})
-    with pytest.raises(InputError, match=r"gone\.jpg: missing.*--photo"):
+    with pytest.raises(InputError, match=r"run: none of its photos is there.*--photo"):
         export_run(run, tmp_path / "out")
 
 

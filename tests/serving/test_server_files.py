@@ -39,7 +39,7 @@ def test_the_model_configuration_is_one_of_the_server(sister_export):
 
 def test_compose_serves_this_folder_on_loopback_with_these_files(sister_export):
     folder = sister_export.folder.parent
-    service = yaml.safe_load((folder / "docker-compose.yaml").read_text())["services"]["sister"]
+    service = yaml.safe_load((folder / "docker-compose.yaml").read_text())["services"]["serving"]
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
     assert service["volumes"] == [".:/models/sister:ro"]
     files = [flag.split("=")[1] for flag in service["command"] if "_file=" in flag]
