@@ -25,10 +25,11 @@ from keras_sister import models
 from keras_sister.data.street import write
 from keras_sister.images import decode, resize
 from keras_sister.schema import DCSA
-from keras_sister.serving.catalogue import Job, Part
+from keras_sister.serving.catalogue import Job
 from keras_sister.serving.export import export_model
 from keras_sister.serving.formats import FILES, convert
 from keras_sister.serving.local_engine import LocalEngine
+from keras_sister.serving.tag_table import Part
 from keras_sister.serving.tagger import RUNTIMES, Tagger
 
 PRECISIONS = {"export": "float32", "export, bfloat16": "bfloat16"}

@@ -1,5 +1,6 @@
 """``sister-keras tag``: the tags of photos, by an export."""
 
+import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,7 +79,7 @@ def tag(
     from keras_sister.serving.sources import photo_paths
     from keras_sister.serving.tagger import Tagger
 
-    photos = photo_paths(sources, stdin=sys.stdin.buffer)
+    photos = photo_paths(sources, stdin=sys.stdin.buffer if sys.stdin else io.BytesIO())
     if out is not None:
         _write_table(Job(model, threshold, runtime, batch), photos, out, engine=engine, resume=resume)
     else:
@@ -99,6 +100,10 @@ def _write_table(job: "Job", photos: Iterator[str], out: Path, *, engine: str, r
         from keras_sister.serving.local_engine import LocalEngine
 
         chosen = LocalEngine(job)
-    with going_through("photos") as show:
-        done = tag_catalogue(chosen, photos, out, resume=resume, on_photos=show)
+    try:
+        with going_through("photos") as show:
+            done = tag_catalogue(chosen, photos, out, resume=resume, on_photos=show)
+    except KeyboardInterrupt:
+        click.echo("Interrupted. What was finished is kept; go on with --resume.", err=True)
+        raise
     click.echo(f"{out}: {done.photos} photos, {done.errors} of them could not be read")

@@ -6,9 +6,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from keras_sister.serving.answers import Answer
-from keras_sister.serving.catalogue import Job, OnPhotos, Part
+from keras_sister.serving.catalogue import Job, OnPhotos
 from keras_sister.serving.tag_files import Row
 from keras_sister.serving.tag_rows import tag_row
+from keras_sister.serving.tag_table import Part
 from keras_sister.serving.tagger import Tagger
 
 _AT_WORK = 2  # batches: one is read and decoded while the other is in the network

@@ -10,16 +10,19 @@ import os
 import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from keras_sister.errors import InputError
-from keras_sister.serving.catalogue import Job, OnPhotos, Part
+from keras_sister.serving.catalogue import Job, OnPhotos
 from keras_sister.serving.export_folder import newest_version
 from keras_sister.serving.local_engine import LocalEngine
 from keras_sister.serving.tag_files import Row
 from keras_sister.serving.tag_rows import readable
+from keras_sister.serving.tag_table import Part
+from keras_sister.serving.tagger import Tagger
 
 _PARTS = 1_000  # in one Ray Dataset, half a million photos; after each its actors load the export anew
 _CPUS = 8  # an actor; more of them do little for one network
@@ -28,18 +31,19 @@ _CPUS = 8  # an actor; more of them do little for one network
 class RayEngine:
     """Tags parts in actors, one a GPU or, where there is none, one for up to 8 CPUs.
 
-    The cluster is that of ``RAY_ADDRESS``, or the one that runs on this machine, or one of this machine alone that is
-    started, and listens on loopback. See `keras_sister.serving.catalogue.Engine`.
+    The cluster is that of ``RAY_ADDRESS``, ``auto`` for the one that runs on this machine, or one of this machine alone
+    that is started, and listens on loopback. See `keras_sister.serving.catalogue.Engine`.
 
     Args:
         job: what to do.
 
     Raises:
-        InputError: if there is no export, Ray is not installed, or the cluster does not answer.
+        InputError: if there is no export that loads, Ray is not installed, or the cluster does not answer.
     """
 
     def __init__(self, job: Job) -> None:
         self.job = replace(job, export=newest_version(job.export).resolve())
+        Tagger(self.job.export, runtime=job.runtime)  # what is wrong with it is said here, not by every actor
         _join_a_cluster()
 
     def tag(self, parts: Iterable[Part], on_photos: OnPhotos) -> Iterator[tuple[Part, list[Row]]]:
@@ -60,9 +64,11 @@ class RayEngine:
     def _dataset(self, parts: Iterable[Part]) -> Any:
         import ray.data
 
+        here = Path.cwd()  # not os.path.abspath, to which a link's ".." is the link's folder
         # As JSON, since Arrow takes no path with bytes that are no UTF-8.
         asked = [
-            {"number": part.number, "photos": json.dumps(list(map(os.path.abspath, part.photos)))} for part in parts
+            {"number": part.number, "photos": json.dumps([str(here / photo) for photo in part.photos])}
+            for part in parts
         ]
         resources, most = _shares(ray.nodes())
         return ray.data.from_items(asked, override_num_blocks=len(asked)).map(
@@ -94,15 +100,16 @@ def _join_a_cluster() -> None:
     except ImportError as error:
         raise InputError("--engine ray needs Ray: pip install 'keras-sister[ray]'.") from error
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    address = os.environ.get("RAY_ADDRESS", "")
-    try:
-        _knock(address)
-        ray.init("auto", ignore_reinit_error=True, **quiet)
-    except OSError as error:
-        if address:
+    address = os.environ.get("RAY_ADDRESS")
+    if address:
+        try:
+            _knock(address)
+            ray.init(address, ignore_reinit_error=True, **quiet)
+        except OSError as error:
             raise InputError(f"RAY_ADDRESS={address}: no Ray cluster answers there.") from error
+    else:  # not "auto", which joins whatever cluster runs here, another job's of this kind too
         ray.init("local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is raised too
     ray.data.DataContext.get_current().enable_progress_bars = False
 
 
@@ -126,4 +133,4 @@ def _shares(nodes: list[dict[str, Any]]) -> tuple[dict[str, float], int]:
 
 def _reason(error: Exception) -> str:
     """The last line of what a worker says, after its traceback."""
-    return str(error).strip().splitlines()[-1]
+    return str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]

@@ -1,10 +1,11 @@
 """The photos of a catalogue, as a user names them; a path at a time, so that there may be any number."""
 
+import codecs
 import csv
 import glob
 import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,8 +14,8 @@ from keras_sister.errors import InputError
 _ENDINGS = (".jpg", ".jpeg", ".png")
 
 
-def photo_paths(sources: Iterable[str], *, stdin: BinaryIO) -> Iterator[str]:
-    """Find photos.
+def photo_paths(sources: Sequence[str], *, stdin: BinaryIO) -> Iterator[str]:
+    """Find photos; what cannot be right is said before the first.
 
     Args:
         sources: any of
@@ -26,24 +27,40 @@ def photo_paths(sources: Iterable[str], *, stdin: BinaryIO) -> Iterator[str]:
             - ``-``: a path a line on `stdin`.
         stdin: read for ``-``.
 
-    Yields:
-        Paths; whether a file named by itself, in a CSV file or on `stdin` exists is not looked at.
+    Returns:
+        Paths, one at a time; whether a photo named by itself, in a CSV file or on `stdin` exists is not looked at.
 
     Raises:
-        InputError: for a folder or pattern without photos, or a CSV file without such a column.
+        InputError: for a folder or pattern without photos, a CSV file without such a column or without a column named,
+            or what is neither there nor named as a photo is.
     """
     for source in sources:
-        if source == "-":
-            yield from (os.fsdecode(line.rstrip(b"\r\n")) for line in stdin if line.strip())
-        elif ".csv:" in source.lower():
-            yield from _column(source)
-        elif Path(source).is_dir():
-            yield from _some(_in_folder(Path(source)), source)
-        elif glob.has_magic(source) and not Path(source).exists():
-            found = sorted(glob.glob(source, recursive=True))  # noqa: PTH207 - a pattern may be absolute
-            yield from _some(iter(found), source)
-        else:
-            yield source
+        if source != "-" and next(_files(source), None) is None:
+            raise InputError(f"{source or repr(source)}: no JPEG or PNG here.")
+    return itertools.chain.from_iterable(_lines(stdin) if source == "-" else _files(source) for source in sources)
+
+
+def _lines(stdin: BinaryIO) -> Iterator[str]:
+    for line in stdin:
+        path = line.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n")
+        if path.strip():
+            yield os.fsdecode(path)
+
+
+def _files(source: str) -> Iterator[str]:
+    if ".csv:" in source.lower():
+        yield from _column(source)
+    elif source and Path(source).is_dir():
+        yield from _in_folder(Path(source))
+    elif glob.has_magic(source) and not Path(source).exists():
+        found = sorted(glob.glob(source, recursive=True))  # noqa: PTH207 - a pattern may be absolute
+        yield from (path for path in found if not Path(path).is_dir())
+    elif source.lower().endswith(".csv"):
+        raise InputError(f"{source}: name the column with the photos' paths, {source}:COLUMN.")
+    elif source and (Path(source).suffix.lower() in _ENDINGS or Path(source).exists()):
+        yield source
+    elif source:
+        raise InputError(f"{source}: no such file or folder.")
 
 
 def _in_folder(folder: Path, within: frozenset[Path] = frozenset()) -> Iterator[str]:
@@ -59,13 +76,6 @@ def _in_folder(folder: Path, within: frozenset[Path] = frozenset()) -> Iterator[
             yield from _in_folder(entry, within)
 
 
-def _some(paths: Iterator[str], source: str) -> Iterator[str]:
-    first = next(paths, None)
-    if first is None:
-        raise InputError(f"{source}: no JPEG or PNG here.")
-    return itertools.chain([first], paths)
-
-
 def _column(source: str) -> Iterator[str]:
     end = source.lower().index(".csv:") + len(".csv")
     place, column = source[:end], source[end + 1 :]
@@ -78,4 +88,5 @@ def _column(source: str) -> Iterator[str]:
                 )
             yield from (str(Path(place).parent / row[column]) for row in rows if row[column])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{place}: not a readable CSV file: {getattr(error, 'strerror', None) or error}.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{place}: not a readable CSV file, in UTF-8 and with commas: {reason}.") from error

@@ -46,8 +46,13 @@ class Tagger:
         self.schema = schema_of(folder)
         try:
             loaded = tf.saved_model.load(str(folder))
+            missing = set(self.schema.names) - loaded.signatures["serving_default"].structured_outputs.keys()
+            if missing:
+                raise InputError(f"{folder}: schema.json is another's; nothing puts out {', '.join(sorted(missing))}.")
             self._ask = _in_tensorflow(loaded) if runtime == "tensorflow" else _in_openvino(loaded, folder, runtime)
-        except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+        except InputError:
+            raise
+        except (OSError, ValueError, LookupError, tf.errors.OpError) as error:
             raise InputError(f"{folder}: not an export that loads: {str(error).splitlines()[0]}") from error
         self._loaded = loaded  # signatures do not keep their variables alive
 

@@ -209,14 +209,37 @@ def test_photos_are_found_by_folder_pattern_column_and_standard_input(photos, tm
     assert found(str(folder / "**" / "*.jp*g")) == ["b.jpg"]
     assert found(f"{folder / 'list.csv'}:photo") == ["b.jpg", "women/c.png"]
     assert found(f"{folder / 'list.csv'}:photo:2") == ["a.JPEG"]
+    assert found(str(folder / "[wb]*")) == ["b.jpg"]  # a folder that fits is not a photo
+    assert found("-", stdin=f"\ufeff{folder}/b.jpg\r\n") == ["b.jpg"]
     assert found("-", str(folder / "x.jpg"), stdin=f"{folder}/b.jpg\n\n{folder}/y.jpg\n") == ["b.jpg", "y.jpg", "x.jpg"]
     (folder / "women" / "all").symlink_to(folder)  # would lead round in circles
     (folder / "women" / "lost.jpg").symlink_to("nowhere")
     assert found(str(folder)) == ["a.JPEG", "b.jpg", "women/c.png", "women/lost.jpg"]
     for source, fault in {
+        "": "'': no JPEG or PNG here",
         str(folder / "*.gif"): "no JPEG or PNG here",
+        str(folder / "shoes"): "no such file or folder",
+        str(folder / "list.csv"): r"name the column .*list\.csv:COLUMN",
         f"{folder / 'list.csv'}:path": "no column 'path'; there are id, photo, photo:2",
         f"{folder / 'none.csv'}:path": r"none\.csv: not a readable CSV file",
     }.items():
         with pytest.raises(InputError, match=fault):
-            found(source)
+            photo_paths([str(folder), source], stdin=io.BytesIO())  # before the first is asked for
+    assert found(str(folder / "none.jpg")) == ["none.jpg"]  # will be a row that says so
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
+def test_a_threshold_that_is_none(threshold):
+    with pytest.raises(InputError, match="threshold must be from 0 to 1"):
+        Job(Path("model"), threshold)
+
+
+def test_an_interrupted_job_says_how_to_go_on(sister_export, photos, tmp_path, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LocalEngine, "tag", interrupted)
+    arguments = ["tag", str(sister_export.folder), str(photos[0]), "--out", str(tmp_path / "t.csv")]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 1
+    assert "go on with --resume" in result.stderr

@@ -99,15 +99,20 @@ def test_the_highest_version_is_taken(sister_export, baseline_export, photos, tm
     assert tags.person_share is None
 
 
-@pytest.mark.parametrize("what", ["nothing", "empty", "no schema", "damaged"])
+@pytest.mark.parametrize("what", ["nothing", "empty", "no schema", "another's schema", "damaged", "cut short"])
 def test_what_is_no_export_is_named(what, baseline_export, tmp_path):
     folder = tmp_path / "model"
     if what != "nothing":
         folder.mkdir()
-    if what in ("no schema", "damaged"):
+    if what not in ("nothing", "empty"):
         shutil.copytree(baseline_export.folder, folder / "1")
     if what == "no schema":
         (folder / "1" / "assets.extra" / "schema.json").unlink()
+    if what == "another's schema":
+        text = '{"attributes": [{"name": "hat", "classes": ["no", "yes"]}]}'
+        (folder / "1" / "assets.extra" / "schema.json").write_text(text)
+    if what == "cut short":
+        os.truncate(folder / "1" / "variables" / "variables.data-00000-of-00001", 1000)
     if what == "damaged":
         (folder / "1" / "saved_model.pb").write_bytes(b"no protocol buffer")
     with pytest.raises(InputError, match=str(folder)):
