@@ -106,7 +106,9 @@ def _join_a_cluster() -> None:
             _knock(address)
             ray.init(address, ignore_reinit_error=True, **quiet)
         except OSError as error:
-            raise InputError(f"RAY_ADDRESS={address}: no Ray cluster answers there.") from error
+            raise InputError(
+                f"RAY_ADDRESS={address}: no Ray cluster answers there, or it asks for a token (RAY_AUTH_MODE=token)."
+            ) from error
     else:  # not "auto", which joins whatever cluster runs here, another job's of this kind too
         ray.init("local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is raised too
