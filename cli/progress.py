@@ -47,7 +47,7 @@ class RunProgress:
     ) -> None:
         self.bars.stop()
         if kind is KeyboardInterrupt:
-            self.console.print(f"Interrupted. What was finished is kept; go on {self.go_on}.")
+            _say_how_to_go_on(self.console, self.go_on)
 
     def show(self, event: dict[str, Any]) -> None:
         """Take one event."""
@@ -104,12 +104,23 @@ def count(what: str, total: int) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def going_through(what: str) -> Iterator[Callable[[int], None]]:
-    """How many of a number that nobody knows, and how many a second; yields what to tell of so many more."""
+    """How many of a number that nobody knows, and how many a second; yields what to tell of so many more.
+
+    For what goes on with ``--resume``.
+    """
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.completed:,.0f} {task.description}"),
         TaskProgressColumn(show_speed=True),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        yield partial(bar.advance, bar.add_task(what, total=None))
+    try:
+        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+            yield partial(bar.advance, bar.add_task(what, total=None))
+    except KeyboardInterrupt:
+        _say_how_to_go_on(console, "with --resume")
+        raise
+
+
+def _say_how_to_go_on(console: Console, go_on: str) -> None:
+    console.print(f"Interrupted. What was finished is kept; go on {go_on}.")

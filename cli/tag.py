@@ -100,10 +100,6 @@ def _write_table(job: "Job", photos: Iterator[str], out: Path, *, engine: str, r
         from keras_sister.serving.local_engine import LocalEngine
 
         chosen = LocalEngine(job)
-    try:
-        with going_through("photos") as show:
-            done = tag_catalogue(chosen, photos, out, resume=resume, on_photos=show)
-    except KeyboardInterrupt:
-        click.echo("Interrupted. What was finished is kept; go on with --resume.", err=True)
-        raise
+    with going_through("photos") as show:
+        done = tag_catalogue(chosen, photos, out, resume=resume, on_photos=show)
     click.echo(f"{out}: {done.photos} photos, {done.errors} of them could not be read")

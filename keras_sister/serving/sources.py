@@ -34,10 +34,7 @@ def photo_paths(sources: Sequence[str], *, stdin: BinaryIO) -> Iterator[str]:
         InputError: for a folder or pattern without photos, a CSV file without such a column or without a column named,
             or what is neither there nor named as a photo is.
     """
-    for source in sources:
-        if source != "-" and next(_files(source), None) is None:
-            raise InputError(f"{source or repr(source)}: no JPEG or PNG here.")
-    return itertools.chain.from_iterable(_lines(stdin) if source == "-" else _files(source) for source in sources)
+    return itertools.chain.from_iterable([_lines(stdin) if source == "-" else _some(source) for source in sources])
 
 
 def _lines(stdin: BinaryIO) -> Iterator[str]:
@@ -45,6 +42,14 @@ def _lines(stdin: BinaryIO) -> Iterator[str]:
         path = line.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n")
         if path.strip():
             yield os.fsdecode(path)
+
+
+def _some(source: str) -> Iterator[str]:
+    files = _files(source)
+    first = next(files, None)
+    if first is None:
+        raise InputError(f"{source or repr(source)}: no JPEG or PNG here.")
+    return itertools.chain([first], files)
 
 
 def _files(source: str) -> Iterator[str]:
