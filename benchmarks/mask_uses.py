@@ -13,17 +13,15 @@ import click
 import keras
 import numpy as np
 
-from keras_sister import backbones
-from keras_sister.data import dcsa
 from keras_sister.data.folds import inner_split, stratified_folds
 from keras_sister.data.pipeline import evaluation_batches, training_batches
-from keras_sister.data.views import Views, ViewStore
+from keras_sister.data.view_store import Views, ViewStore
+from keras_sister.evaluation.scores import accuracies, macc
 from keras_sister.layers import MaskedMaxPooling2D, PixelNormalization
 from keras_sister.losses import MaskedAttributeLoss
 from keras_sister.metrics import AttributeAccuracy
 from keras_sister.schema import DCSA
-from keras_sister.scores import accuracies, macc
-from keras_sister.segmentation import open_segmenter
+from keras_sister.segmentation.segmenters.open import open_segmenter
 
 SIZE, FOLDS, EPOCHS, BATCH, LEARNING_RATE = 72, 4, 16, 16, 1e-3
 
@@ -84,7 +82,7 @@ USES: dict[str, Callable[[Any, Any], Vectors]] = {
 @click.option("--seeds", default=1, show_default=True)
 @click.option("--uses", default=",".join(USES), show_default=True)
 def main(photos: Path, segmenter: str, seeds: int, uses: str) -> None:
-    dataset, opened = dcsa.load(photos), open_segmenter(segmenter)
+    dataset, opened = load_dcsa(photos), open_segmenter(segmenter)
     store = ViewStore(SIZE, opened.fingerprint)
     views = store.open(store.fill(dataset.photos, opened))
     folds = stratified_folds(dataset.labels, DCSA, folds=FOLDS, seed=0)
@@ -107,19 +105,19 @@ def _test(use: Callable, views: Views, labels: np.ndarray, test: np.ndarray, *, 
     best = keras.callbacks.ModelCheckpoint(
         ".mask_uses.weights.h5", monitor="val_macc", mode="max", save_best_only=True, save_weights_only=True
     )
-    plan = {"batch": BATCH, "seed": of_fold, "first_epoch": 0, "epochs": EPOCHS, "augmented": True}
+    plan = {"batch_size": BATCH, "seed": of_fold, "first_epoch": 0, "epochs": EPOCHS, "augmented": True}
     model.fit(
         training_batches(views, labels, train, **plan),
         epochs=EPOCHS,
         steps_per_epoch=-(-len(train) // BATCH),
-        validation_data=evaluation_batches(views, labels, validation, batch=BATCH),
+        validation_data=evaluation_batches(views, labels, validation, batch_size=BATCH),
         callbacks=[best],
         shuffle=False,
         verbose=0,
     )
     model.load_weights(best.filepath)
     Path(best.filepath).unlink()
-    logits = model.predict(evaluation_batches(views, labels, test, batch=BATCH).map(lambda x, y: x), verbose=0)
+    logits = model.predict(evaluation_batches(views, labels, test, batch_size=BATCH).map(lambda x, y: x), verbose=0)
     keras.backend.clear_session()
     return macc(accuracies(DCSA, labels[test], DCSA.predict(logits)))
 

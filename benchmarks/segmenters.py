@@ -15,15 +15,15 @@ import tensorflow as tf
 from PIL import Image
 
 from benchmarks.side_by_side import report
-from keras_sister.data.street import write
-from keras_sister.data.views import ViewStore
-from keras_sister.segmentation import open_segmenter
-from keras_sister.segmentation.deeplab import deeplab
-from keras_sister.segmentation.fcn8s import fcn8s, published_fcn8s
-from keras_sister.segmentation.network_folder import NetworkSegmenter
-from keras_sister.segmentation.refined import Refined
-from keras_sister.segmentation.selfie import find_weights
+from keras_sister.data.view_store import ViewStore
+from keras_sister.segmentation.networks.deeplab import deeplab
+from keras_sister.segmentation.networks.fcn8s import fcn8s, published_fcn8s
+from keras_sister.segmentation.segmenters.network import NetworkSegmenter
+from keras_sister.segmentation.segmenters.open import open_segmenter
+from keras_sister.segmentation.segmenters.postprocessing import PostprocessedSegmenter
+from keras_sister.segmentation.segmenters.selfie import find_weights
 from keras_sister.segmenter import Segmenter
+from keras_sister.street import write
 
 PHOTOS, SIZE = 64, 224
 FEW, FULL_SIZE = 4, 384  # of photos for the large networks, and their pixels
@@ -38,7 +38,7 @@ def main() -> None:
         selfie = open_segmenter("selfie")
         segmenters = {
             "selfie": selfie,
-            "selfie, largest part and margin": Refined(selfie, keep_largest=True, margin=2),
+            "selfie, largest part and margin": PostprocessedSegmenter(selfie, keep_largest=True, margin=2),
             "fcn8s, width 1/8, 128 pixels": NetworkSegmenter(fcn8s(classes=2, width=0.125), size=128),
         }
         pixels = np.stack([np.asarray(Image.open(photo).resize((256, 256))) for photo in photos])

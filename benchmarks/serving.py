@@ -22,15 +22,15 @@ import tensorflow as tf
 
 from benchmarks.side_by_side import report
 from keras_sister import models
-from keras_sister.data.street import write
+from keras_sister.catalogue.local_engine import LocalEngine
+from keras_sister.catalogue.resumable_table import Part
+from keras_sister.catalogue.tag_catalogue import Job
+from keras_sister.export.export_model import export_model
+from keras_sister.export.formats import FILES, convert
 from keras_sister.images import decode, resize
 from keras_sister.schema import DCSA
-from keras_sister.serving.catalogue import Job
-from keras_sister.serving.export import export_model
-from keras_sister.serving.formats import FILES, convert
-from keras_sister.serving.local_engine import LocalEngine
-from keras_sister.serving.tag_table import Part
 from keras_sister.serving.tagger import RUNTIMES, Tagger
+from keras_sister.street import write
 
 PRECISIONS = {"export": "float32", "export, bfloat16": "bfloat16"}
 WAYS = ("model.export", *PRECISIONS, "ONNX Runtime", "OpenVINO", "OpenVINO, bfloat16")

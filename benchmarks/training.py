@@ -14,12 +14,12 @@ import tensorflow as tf
 from benchmarks.side_by_side import report
 from keras_sister import images, models
 from keras_sister.data.pipeline import evaluation_batches
-from keras_sister.data.street import write
-from keras_sister.data.views import Views, ViewStore
+from keras_sister.data.view_store import Views, ViewStore
 from keras_sister.losses import MaskedAttributeLoss
 from keras_sister.schema import DCSA
-from keras_sister.segmentation.fcn8s import fcn8s
-from keras_sister.segmentation.network_folder import NetworkSegmenter
+from keras_sister.segmentation.networks.fcn8s import fcn8s
+from keras_sister.segmentation.segmenters.network import NetworkSegmenter
+from keras_sister.street import write
 
 PHOTOS, SIZE, BATCH = 96, 96, 16
 
@@ -44,7 +44,7 @@ def _reading(photos: list[Path], scratch: Path) -> dict[str, Callable[[], object
     decoded = tf.data.Dataset.from_tensor_slices([str(photo) for photo in photos])
     decoded = decoded.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(BATCH)
     segmented = decoded.map(lambda batch: (batch, segmenter(batch))).prefetch(2)
-    stored = evaluation_batches(views, labels, np.arange(PHOTOS), batch=BATCH)
+    stored = evaluation_batches(views, labels, np.arange(PHOTOS), batch_size=BATCH)
     return {
         "decode and segment every epoch": lambda: list(segmented),
         "decode every epoch": lambda: list(decoded.prefetch(2)),
@@ -59,7 +59,7 @@ def _training() -> dict[str, Callable[[], object]]:
     labels = rng.integers(0, 2, (PHOTOS, len(DCSA)))
 
     def epoch_of(system: str) -> Callable[[], object]:
-        model = models.build(system, DCSA, backbone="resnet_mini", small="resnet_mini", weights="none", size=SIZE)
+        model = models.build(system, DCSA, backbone="resnet_mini", person_backbone="resnet_mini", weights="none", size=SIZE)
         model.compile("adam", loss=MaskedAttributeLoss(DCSA))
         seen = {tensor.name: views[tensor.name] for tensor in model.inputs}
         batches = tf.data.Dataset.from_tensor_slices((seen, labels)).batch(BATCH).cache()

@@ -25,7 +25,6 @@ def compare(runs: tuple[Path, ...], seed: int, as_json: bool) -> None:
     """
     from keras_sister.evaluation.comparison import compare as compare_systems
     from keras_sister.evaluation.comparison import group_by_seed
-    from keras_sister.training.predictions import read
 
     names = [run.name for run in runs]
     predictions = [read(run) for run in runs]

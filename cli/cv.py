@@ -32,12 +32,11 @@ def cv(context: click.Context, dataset: Path, out: Path | None, resume: bool, **
     sister-keras cv street --system baseline --backbone resnet_mini --weights none --size 112 \\
         --folds 4 --epochs 30 --learning-rate 1e-3
     """
-    from keras_sister.data import dcsa
     from keras_sister.training.cross_validation import cross_validate
 
     out = out or Path("runs") / settings_given(context).get("system", Experiment.system)
     experiment = experiment_to_run(context, out, resume=resume)
-    photos = dcsa.load(dataset)
+    photos = load_dcsa(dataset)
     with RunProgress(folds=experiment.folds) as progress:
         summary = cross_validate(photos, experiment, out, resume=resume, on_event=progress.show)
     Console().print(_table(summary))

@@ -52,7 +52,7 @@ def street(out: Path, photos: int, seed: int) -> None:
     \b
     sister-keras data street street --photos 400 --seed 0
     """
-    from keras_sister.data.street import write
+    from keras_sister.street import write
 
     with count("photos", photos) as step:
         write(out, photos=photos, seed=seed, on_photo=step)

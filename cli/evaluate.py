@@ -28,7 +28,6 @@ def evaluate(run: Path, confusion: str | None, as_json: bool) -> None:
     sister-keras evaluate runs/sister_a --confusion neckline
     """
     from keras_sister.evaluation.attribute_metrics import attribute_metrics
-    from keras_sister.training.predictions import read
 
     predictions = read(run)
     schema = predictions.schema

@@ -31,7 +31,7 @@ def _setting(kind: Any, text: str, **more: Any) -> dict[str, Any]:
 _SETTINGS = {
     "system": _setting(click.Choice(list(SYSTEMS)), "What the model looks like."),
     "backbone": _setting(click.Choice(BACKBONES), "Network of the whole-photo tower."),
-    "small": _setting(click.Choice(BACKBONES), "Network of the segmented-photo tower."),
+    "person_backbone": _setting(click.Choice(BACKBONES), "Network of the segmented-photo tower."),
     "weights": _setting(
         str,
         "What the towers start from; BACKBONE=FILE once for each backbone.",
@@ -52,7 +52,7 @@ _SETTINGS = {
     "augment": _setting(bool, "Flip, shift and light training photos at random.", is_flag=True),
     "folds": _setting(int, "Folds of the cross-validation."),
     "epochs": _setting(int, "Epochs to train at most."),
-    "batch": _setting(int, "Photos a step."),
+    "batch_size": _setting(int, "Photos a step."),
     "learning_rate": _setting(float, "Of Adam."),
     "precision": _setting(click.Choice(PRECISIONS), "Keras dtype policy."),
     "seed": _setting(int, "Of folds, initial weights, order and augmentation."),

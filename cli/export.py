@@ -53,9 +53,9 @@ def export(
     sister-keras export runs/final --out saved_models/sister_a --format onnx --format openvino
     """
     import_tensorflow()
-    from keras_sister.serving.export import export_run
-    from keras_sister.serving.server_files import IMAGE
-    from keras_sister.training.run import Run
+    from keras_sister.export.export_model import export_run
+    from keras_sister.export.server_files import IMAGE
+    from keras_sister.run import Run
 
     out = out or Path("saved_models") / run.resolve().name
     exported = export_run(Run(run), out, segmenter=segmenter, photos=photos, precision=precision, formats=formats)

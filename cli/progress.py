@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 
 
 class RunProgress:
-    """Shows the events of a run (see `keras_sister.training.run.OnEvent`) on standard error.
+    """Shows the events of a run (see `keras_sister.run.OnEvent`) on standard error.
 
     Example:
         >>> with RunProgress(folds=16) as progress:

@@ -19,7 +19,7 @@ from .show_tags import show_tags
     help="The export that is served, for the names of its classes; or its schema.json.",
 )
 @click.option(
-    "--batch",
+    "--batch-size",
     type=click.IntRange(1),
     default=8,
     show_default=True,
@@ -37,7 +37,7 @@ def query(
     url: str,
     photos: tuple[Path, ...],
     export: Path,
-    batch: int,
+    batch_size: int,
     timeout: float,
     retries: int,
     form: str,
@@ -54,10 +54,9 @@ def query(
     """
     if url.startswith("grpc"):
         import_tensorflow()
-    from keras_sister.serving.client import connect, query_photos
-    from keras_sister.serving.export_folder import schema_of
+    from keras_sister.client.connect import connect, query_photos
 
     schema = schema_of(export)
     client = connect(url, timeout=timeout, retries=retries, form=form)
-    failed = show_tags(query_photos(client, schema, photos, batch=batch), schema, as_json=as_json)
+    failed = show_tags(query_photos(client, schema, photos, batch_size=batch), schema, as_json=as_json)
     context.exit(int(failed))

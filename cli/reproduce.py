@@ -48,17 +48,16 @@ def reproduce(
     \b
     sister-keras reproduce table2 DCSA --segmenter fcn8s-voc=fcn
     sister-keras reproduce table1 DCSA --segmenter fcn8s-voc=fcn --segmenter deeplab-cfpd=deeplab
-    sister-keras reproduce systems street --segmenter fcn --backbone resnet_mini --small resnet_mini \\
-        --weights none --size 72 --folds 8 --epochs 16 --batch 16 --learning-rate 1e-3 --augment
+    sister-keras reproduce systems street --segmenter fcn --backbone resnet_mini --person-backbone resnet_mini \\
+        --weights none --size 72 --folds 8 --epochs 16 --batch-size 16 --learning-rate 1e-3 --augment
     """
-    from keras_sister.data import dcsa
     from keras_sister.reproduction.picture import check_matplotlib
     from keras_sister.reproduction.plan import make_plan
     from keras_sister.reproduction.reproduce import reproduce as make_table
-    from keras_sister.training.run import OnEvent
+    from keras_sister.run import OnEvent
 
     check_matplotlib()
-    photos = dcsa.load(dataset)
+    photos = load_dcsa(dataset)
     settings = settings_given(context)
     if "system" in settings:
         raise InputError(f"{context.params['config']}: system is what {table} itself says; take it out.")

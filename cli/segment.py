@@ -9,7 +9,7 @@ import click
 
 from keras_sister.config import BACKBONES, BACKGROUNDS, EDGES
 from keras_sister.errors import InputError
-from keras_sister.segmenter_settings import NETWORKS, SegmenterSettings
+from keras_sister.training.segmenters.settings import NETWORKS, SegmenterSettings
 
 from .progress import RunProgress, count
 from .quiet import import_tensorflow
@@ -49,7 +49,7 @@ _MASKS = click.option(
 @click.option("--staged", is_flag=True, help="Train FCN-32s, then FCN-16s and FCN-8s from it, each for --epochs.")
 @click.option("--size", type=int, default=128, show_default=True, help="Height and width in pixels.")
 @click.option("--epochs", type=int, default=12, show_default=True, help="Epochs to train.")
-@click.option("--batch", type=int, default=8, show_default=True, help="Photos a step.")
+@click.option("--batch-size", type=int, default=8, show_default=True, help="Photos a step.")
 @click.option("--learning-rate", type=float, default=2e-3, show_default=True, help="Of Adam.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The segmenter's folder to make.")
@@ -70,10 +70,10 @@ def train(dataset: Path, masks: Path | None, out: Path, resume: bool, **settings
     """
     chosen = SegmenterSettings(**settings)
     import_tensorflow()
-    from keras_sister.training.pixel_datasets import open_pixels
-    from keras_sister.training.segmenter import train_segmenter
+    from keras_sister.training.segmenters.datasets import open_segmentation_dataset
+    from keras_sister.training.segmenters.train import train_segmenter
 
-    pixels = open_pixels(dataset, masks=masks, seed=chosen.seed)
+    pixels = open_segmentation_dataset(dataset, masks=masks, seed=chosen.seed)
     with RunProgress() as progress:
         scores = train_segmenter(pixels, out, chosen, resume=resume, on_event=progress.show)
     _show(scores, out.name or str(out))
@@ -102,8 +102,8 @@ def import_(file: Path, size: int, out: Path) -> None:
     sister-keras segment import pascal-fcn8s-dag.mat --out fcn8s-voc
     """
     import_tensorflow()
-    from keras_sister.segmentation.matconvnet import import_fcn8s
-    from keras_sister.segmentation.network_folder import save
+    from keras_sister.segmentation.importers.matconvnet import import_fcn8s
+    from keras_sister.segmentation.segmenters.network import save
 
     if out.exists():
         raise InputError(f"{out}: there already; choose another --out.")
@@ -135,7 +135,7 @@ def _finder_options(command: Callable) -> Callable:
 
 
 def _open(segmenter: str, weights: Path | None, keep_largest: bool, margin: int) -> "Segmenter":
-    from keras_sister.segmentation import open_segmenter
+    from keras_sister.segmentation.segmenters.open import open_segmenter
 
     spec = segmenter if weights is None else f"{segmenter}:{weights}"
     return open_segmenter(spec, keep_largest=keep_largest, margin=margin)
@@ -189,7 +189,7 @@ def preview(photos: tuple[Path, ...], out: Path, **finder: Any) -> None:
     import_tensorflow()
     from keras_sister.images import photos_in
     from keras_sister.segmentation.contact_sheet import contact_sheet
-    from keras_sister.segmentation.photo import segment_photo
+    from keras_sister.segmentation.segmented_photo import segment_photo
 
     files = photos_in(photos)
     opened = _open(**finder)
@@ -219,10 +219,10 @@ def evaluate(dataset: Path, masks: Path | None, as_json: bool, **finder: Any) ->
     sister-keras segment evaluate VOC2012 --segmenter fcn8s-voc
     """
     import_tensorflow()
-    from keras_sister.training.pixel_datasets import open_pixels
-    from keras_sister.training.segmenter_scores import score_segmenter
+    from keras_sister.training.segmenters.datasets import open_segmentation_dataset
+    from keras_sister.training.segmenters.score import score_segmenter
 
-    pixels = open_pixels(dataset, masks=masks)
+    pixels = open_segmentation_dataset(dataset, masks=masks)
     opened = _open(**finder)
     with count("photos", len(pixels.held_out)) as advance:
         scores = score_segmenter(opened, pixels, on_photo=advance)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from keras_sister.schema import Schema
-    from keras_sister.serving.answers import Tags
+    from keras_sister.serving.predictions import Tags
 
 
 def show_tags(found: "Iterable[Tags]", schema: "Schema", *, as_json: bool) -> bool:

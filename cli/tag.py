@@ -13,7 +13,7 @@ from .quiet import import_tensorflow
 from .show_tags import show_tags
 
 if TYPE_CHECKING:
-    from keras_sister.serving.catalogue import Job
+    from keras_sister.catalogue.tag_catalogue import Job
 
 
 @click.command()
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     help="What the network runs in; OpenVINO needs an export in float32.",
 )
 @click.option(
-    "--batch", type=click.IntRange(min=1), default=8, show_default=True, help="Photos in the network at once."
+    "--batch-size", type=click.IntRange(min=1), default=8, show_default=True, help="Photos in the network at once."
 )
 @click.option(
     "--engine",
@@ -55,7 +55,7 @@ def tag(
     threshold: float,
     resume: bool,
     runtime: str,
-    batch: int,
+    batch_size: int,
     engine: str,
     as_json: bool,
 ) -> None:
@@ -75,8 +75,8 @@ def tag(
     if out is None and (resume or engine != "local"):
         raise click.UsageError(f"{'--resume' if resume else '--engine'} goes with --out.")
     import_tensorflow()
-    from keras_sister.serving.catalogue import Job
-    from keras_sister.serving.sources import photo_paths
+    from keras_sister.catalogue.sources import photo_paths
+    from keras_sister.catalogue.tag_catalogue import Job
     from keras_sister.serving.tagger import Tagger
 
     photos = photo_paths(sources, stdin=sys.stdin.buffer if sys.stdin else io.BytesIO())
@@ -84,20 +84,20 @@ def tag(
         _write_table(Job(model, threshold, runtime, batch), photos, out, engine=engine, resume=resume)
     else:
         tagger = Tagger(model, runtime=runtime)
-        failed = show_tags(tagger.tag(map(Path, photos), batch=batch), tagger.schema, as_json=as_json)
+        failed = show_tags(tagger.tag(map(Path, photos), batch_size=batch), tagger.schema, as_json=as_json)
         context.exit(int(failed))
 
 
 def _write_table(job: "Job", photos: Iterator[str], out: Path, *, engine: str, resume: bool) -> None:
-    from keras_sister.serving.catalogue import Engine, tag_catalogue
+    from keras_sister.catalogue.tag_catalogue import Engine, tag_catalogue
 
     chosen: Engine
     if engine == "ray":
-        from keras_sister.serving.ray_engine import RayEngine
+        from keras_sister.catalogue.ray_engine import RayEngine
 
         chosen = RayEngine(job)
     else:
-        from keras_sister.serving.local_engine import LocalEngine
+        from keras_sister.catalogue.local_engine import LocalEngine
 
         chosen = LocalEngine(job)
     with going_through("photos") as show:

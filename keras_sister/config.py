@@ -98,7 +98,7 @@ class Experiment:
 
     system: str = "baseline"
     backbone: str = "resnet50"
-    small: str = "resnet50"
+    person_backbone: str = "resnet50"
     weights: str | dict[str, str] = "imagenet"
     size: int = 224
     segmenter: str = "selfie"
@@ -110,7 +110,7 @@ class Experiment:
     augment: bool = False
     folds: int = 16
     epochs: int = 20
-    batch: int = 32
+    batch_size: int = 32
     learning_rate: float = 1e-5
     precision: str = "float32"
     seed: int = 0
@@ -118,7 +118,7 @@ class Experiment:
     def __post_init__(self) -> None:
         _one_of("system", self.system, SYSTEMS)
         _one_of("backbone", self.backbone, BACKBONES)
-        _one_of("small", self.small, BACKBONES)
+        _one_of("person_backbone", self.person_backbone, BACKBONES)
         _one_of("background", self.background, BACKGROUNDS)
         _one_of("edges", self.edges, EDGES)
         _typed("keep_largest", self.keep_largest, bool)
@@ -128,7 +128,7 @@ class Experiment:
         _integer("size", self.size, 32, 1024)
         _integer("folds", self.folds, 2, 1000)
         _integer("epochs", self.epochs, 1, 100_000)
-        _integer("batch", self.batch, 1, 65_536)
+        _integer("batch", self.batch_size, 1, 65_536)
         _integer("seed", self.seed, 0, 2**31 - 1)
         _typed("augment", self.augment, bool)
         _typed("segmenter", self.segmenter, str)

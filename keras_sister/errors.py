@@ -1,9 +1,24 @@
-"""The one exception for things a user can mend."""
+"""Errors that a user can fix."""
+
+from collections.abc import Iterable
 
 
 class InputError(ValueError):
-    """A file, folder, option or setting is wrong.
+    """A mistake in files, settings or arguments. The message names it and the way out in one or two lines.
 
-    The message is one or two lines: it names the file or option, says what was expected, and the way out. The
-    command line prints it without a traceback and ends with exit code 1.
+    The command line prints the message without a traceback.
     """
+
+
+def check_choice(name: str, value: object, allowed: Iterable[str]) -> None:
+    """Check that a value is one of the allowed ones.
+
+    Raises:
+        InputError: naming the setting and the allowed values.
+
+    Example:
+        >>> check_choice("precision", "float64", ("float32", "bfloat16"))
+        InputError: precision must be one of float32, bfloat16. Received: 'float64'
+    """
+    if value not in (allowed := tuple(allowed)):
+        raise InputError(f"{name} must be one of {', '.join(allowed)}. Received: {value!r}")

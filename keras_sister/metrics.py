@@ -1,4 +1,4 @@
-"""MACC while a model trains; `keras_sister.scores` computes it from saved predictions."""
+"""MACC while a model trains; `keras_sister.evaluation.scores` computes it from saved predictions."""
 
 from typing import Any
 

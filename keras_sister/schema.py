@@ -1,7 +1,6 @@
-"""What is predicted: named attributes, their classes, and where each stands among the logits.
+"""The schema: the attributes to predict, their classes, and the position of each among the logits.
 
-A schema is known by every part of the package and travels with every run and every export as ``schema.json``. This
-module needs NumPy only.
+A schema is part of every run, model and export (``schema.json``). This module needs NumPy only.
 """
 
 import json
@@ -17,22 +16,22 @@ import numpy as np
 from keras_sister.errors import InputError
 
 UNKNOWN = -1
-"""The label of an attribute nobody annotated; it counts for nothing in losses, metrics and folds."""
+"""The label of an attribute without annotation. Losses, metrics and folds ignore it."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
 class Attribute:
-    """One thing to tell about a photo.
+    """One attribute of a photo, such as its neckline.
 
     Args:
-        name: letters, digits and ``_``, a letter first; it becomes the name of an output of the SavedModel.
-        classes: the class names in label order. Two classes make the attribute binary, in the order
+        name: letters, digits and ``_``, starting with a letter; it becomes the name of a SavedModel output.
+        classes: class names in label order. Two classes make the attribute binary, in the order
             (negative, positive), with one logit; k > 2 classes make it multi-class, with k logits.
 
     Raises:
-        InputError: for a name that cannot name an output, fewer than two classes, or repeated classes.
+        InputError: for an invalid name, fewer than two classes, or repeated classes.
 
     Example:
         >>> Attribute("neckline", ("v_shape", "round", "other")).n_logits
@@ -44,10 +43,10 @@ class Attribute:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
-            raise InputError(f"An attribute's name is letters, digits and '_', a letter first. Received: {self.name!r}")
+            raise InputError(f"An attribute name consists of letters, digits and '_' and starts with a letter. Received: {self.name!r}")
         if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
             raise InputError(
-                f"Attribute '{self.name}' needs two or more classes, all different. Received: {list(self.classes)}"
+                f"Attribute '{self.name}' needs at least two different classes. Received: {list(self.classes)}"
             )
 
     @property
@@ -61,15 +60,17 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Schema:
-    """An ordered set of attributes; their order is the order of labels and logits.
+    """An ordered set of attributes. Their order is the order of labels and logits.
 
     Raises:
-        InputError: for no attributes at all or two of one name.
+        InputError: for no attributes, or two of the same name.
 
     Example:
         >>> schema = Schema((Attribute("scarf"), Attribute("sleeves", ("none", "short", "long"))))
-        >>> schema.n_logits, schema.logit_slices["sleeves"]
-        (4, slice(1, 4, None))
+        >>> schema
+        Schema(2 attributes, 4 logits: scarf, sleeves[none|short|long])
+        >>> schema.logit_slices["sleeves"]
+        slice(1, 4, None)
     """
 
     attributes: tuple[Attribute, ...]
@@ -80,6 +81,10 @@ class Schema:
         repeated = {name for name in self.names if self.names.count(name) > 1}
         if repeated:
             raise InputError(f"Attribute names must differ. Received twice: {sorted(repeated)}")
+
+    def __repr__(self) -> str:
+        names = [a.name if a.classes == ("no", "yes") else f"{a.name}[{'|'.join(a.classes)}]" for a in self]
+        return f"Schema({len(self)} attributes, {self.n_logits} logits: {', '.join(names)})"
 
     def __len__(self) -> int:
         return len(self.attributes)
@@ -97,7 +102,7 @@ class Schema:
 
     @cached_property
     def logit_slices(self) -> dict[str, slice]:
-        """Where each attribute's logits stand: ``logits[:, schema.logit_slices[name]]``."""
+        """The columns of each attribute's logits: ``logits[:, schema.logit_slices[name]]``."""
         ends = np.cumsum([attribute.n_logits for attribute in self.attributes]).tolist()
         return {a.name: slice(end - a.n_logits, end) for a, end in zip(self.attributes, ends, strict=True)}
 
@@ -118,7 +123,7 @@ class Schema:
         }
 
     def predict(self, logits: np.ndarray) -> np.ndarray:
-        """The predicted class of every attribute: positive from probability 0.5 on, or the most probable of k.
+        """Predict the class of every attribute: positive from probability 0.5, or the most probable of k.
 
         Args:
             logits: float array, shape (batch, n_logits).
@@ -140,21 +145,21 @@ class Schema:
         return logits
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of ``schema.json``: plain dicts, lists and strings."""
+        """The content of ``schema.json``: dicts, lists and strings."""
         return {"attributes": [{"name": a.name, "classes": list(a.classes)} for a in self.attributes]}
 
     @classmethod
     def from_dict(cls, content: Any) -> "Schema":
-        """The schema that `to_dict` wrote.
+        """Create a schema from what `to_dict` returned.
 
         Raises:
-            InputError: if `content` has another form.
+            InputError: if `content` has another structure.
         """
         try:
             return cls(tuple(Attribute(a["name"], tuple(a["classes"])) for a in content["attributes"]))
         except (TypeError, KeyError) as error:
             raise InputError(
-                'A schema reads {"attributes": [{"name": …, "classes": [negative, positive]}, …]}.'
+                'A schema has the form {"attributes": [{"name": …, "classes": [negative, positive]}, …]}.'
             ) from error
 
     @classmethod
@@ -162,7 +167,7 @@ class Schema:
         """Read a ``schema.json``.
 
         Raises:
-            InputError: if the file is missing or not a schema, naming it.
+            InputError: if the file is missing or is not a schema, naming it.
         """
         try:
             return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))

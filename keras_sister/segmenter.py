@@ -1,25 +1,31 @@
-"""What a person segmenter is. Adding one is one file that has these four members."""
+"""The protocol of person segmenters. Adding one takes one file with a class that has these members."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 
 class Segmenter(Protocol):
-    """Finds the person in photos, inside a TensorFlow graph.
+    """Segments the person in photos, inside a TensorFlow graph.
 
     Attributes:
-        size: height and width, in pixels, of the square images it wants; None if it takes any size.
-        fingerprint: text that changes whenever the segmenter's output could; the view store is keyed by it.
+        size: height and width, in pixels, of the square images it expects; None if it takes any size.
+        fingerprint: text that changes whenever the output could change; it is part of the view store's key.
     """
 
     size: int | None
     fingerprint: str
 
     def check(self, names: Sequence[str]) -> None:
-        """Make sure, before the work begins, that photos of these names can be segmented.
+        """Check, before the work begins, that photos with these names can be segmented.
 
         Raises:
-            InputError: if not.
+            InputError: if one cannot.
+        """
+
+    def folded(self) -> "Segmenter":
+        """The same segmenter with batch normalisation folded into its convolutions, for exports.
+
+        Returns the segmenter itself where there is nothing to fold.
         """
 
     def __call__(self, images: Any, names: Any = None) -> Any:
@@ -27,12 +33,12 @@ class Segmenter(Protocol):
 
         Args:
             images: tensor, shape (batch, height, width, 3), RGB, 0–255, uint8 or float32.
-            names: string tensor, shape (batch,): the photos' file names without extension; None for photos that have
-                none, such as those sent to a server.
+            names: string tensor, shape (batch,): the photos' file names without suffix; None for photos without a
+                file, such as those sent to a server.
 
         Returns:
-            float32 tensor, shape (batch, height, width, 1): the probability of *person* in [0, 1].
+            float32 tensor, shape (batch, height, width, 1): probability of *person*, in [0, 1].
 
         Raises:
-            InputError: if the segmenter needs names and got none.
+            InputError: if the segmenter needs names and received none.
         """

@@ -7,8 +7,8 @@ export KERAS_SISTER_CACHE="$demo/cache"
 
 step() { printf '\n== %s\n' "$1"; shift; printf '$ %s\n\n' "$*"; "$@"; }
 
-network=(--backbone resnet_mini --small resnet_mini --weights none --size 72)
-training=(--epochs 16 --batch 16 --learning-rate 1e-3 --augment)
+network=(--backbone resnet_mini --person-backbone resnet_mini --weights none --size 72)
+training=(--epochs 16 --batch-size 16 --learning-rate 1e-3 --augment)
 
 step "Draw people on streets, with labels as incomplete as DCSA's" \
   sister-keras data street "$demo/street" --photos 400 --seed 0

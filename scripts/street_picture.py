@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from keras_sister.data.street import draw
+from keras_sister.street import draw
 
 SEED, PHOTOS = 0, (3, 13, 7, 17, 12, 20, 18, 21)
 WIDTH, HEIGHT = 150, 212

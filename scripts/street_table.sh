@@ -10,5 +10,5 @@ cd "$folder"
 [ -d others ] || sister-keras data street others --photos 400 --seed 1
 [ -f fcn/segmenter.json ] || sister-keras segment train others --out fcn --size 96 --epochs 8 --resume
 sister-keras reproduce systems photos --segmenter fcn --out . \
-    --backbone resnet_mini --small resnet_mini --weights none --size 72 \
-    --folds 8 --epochs 16 --batch 16 --learning-rate 1e-3 --augment
+    --backbone resnet_mini --person-backbone resnet_mini --weights none --size 72 \
+    --folds 8 --epochs 16 --batch-size 16 --learning-rate 1e-3 --augment

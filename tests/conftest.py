@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from keras_sister.data.dcsa import write_labels
 from keras_sister.errors import InputError
 from keras_sister.schema import DCSA, UNKNOWN
-from keras_sister.segmentation.selfie import find_weights
+from keras_sister.segmentation.segmenters.selfie import find_weights
 
 COLORS = {"red": (200, 40, 40), "green": (40, 160, 40), "blue": (40, 40, 200), "white": (240, 240, 240)}
 """The colours that the person in a photo of `dataset_folder` wears; the labels of the other attributes are chance."""

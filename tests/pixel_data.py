@@ -8,7 +8,7 @@ import scipy.io
 from PIL import Image
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from keras_sister.data.street.photo import draw
+from keras_sister.street.photo import draw
 
 CFPD_NAMES = [
     "bk",

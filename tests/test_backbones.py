@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_sister import backbones
+from keras_sister.backbones import build_backbone
 from keras_sister.config import BACKBONES
 from keras_sister.errors import InputError
 
@@ -24,7 +24,7 @@ def normalized(tower: keras.Model) -> np.ndarray:
 
 @pytest.mark.parametrize("network", PREPROCESSING)
 def test_pixels_are_normalized_as_the_pretrained_weights_want_them(network):
-    tower = backbones.build(network, size=64, weights="none")
+    tower = build_backbone(network, size=64, weights="none")
     expected = PREPROCESSING[network](PHOTOS.astype(np.float32))
     np.testing.assert_allclose(normalized(tower), expected, atol=1e-4)
 
@@ -38,7 +38,7 @@ def test_pixels_are_normalized_as_the_pretrained_weights_want_them(network):
     ],
 )
 def test_networks_that_normalize_by_themselves_give_the_same_map(network, application):
-    tower = backbones.build(network, size=64, weights="none")
+    tower = build_backbone(network, size=64, weights="none")
     theirs = application(include_top=False, weights=None, input_shape=(64, 64, 3))
     theirs.set_weights(tower.get_weights())  # mean and variance are none of them
     expected = to_numpy(theirs(PHOTOS.astype(np.float32), training=False))
@@ -46,14 +46,14 @@ def test_networks_that_normalize_by_themselves_give_the_same_map(network, applic
 
 
 def test_resnet_mini_is_a_sixteenth_of_the_size():
-    tower = backbones.build("resnet_mini", size=72, weights="none")
+    tower = build_backbone("resnet_mini", size=72, weights="none")
     assert tower.output_shape == (None, 5, 5, 128)
 
 
 def test_a_network_of_ones_own_is_copied_with_its_weights():
     pixels = keras.Input((64, 64, 3))
     own = keras.Model(pixels, keras.layers.Conv2D(4, 3, strides=8)(keras.layers.Rescaling(1 / 255)(pixels)))
-    first, second = (backbones.build(own, size=64, name=name) for name in ("first", "second"))
+    first, second = (build_backbone(own, size=64, name=name) for name in ("first", "second"))
     expected = to_numpy(own(PHOTOS.astype(np.float32)))
     for tower in (first, second):
         np.testing.assert_allclose(to_numpy(tower(PHOTOS)), expected, atol=1e-6)
@@ -65,21 +65,21 @@ def test_a_network_of_ones_own_is_copied_with_its_weights():
 def test_a_network_that_gives_no_map_is_refused():
     pixels = keras.Input((64, 64, 3))
     with pytest.raises(ValueError, match="one map"):
-        backbones.build(keras.Model(pixels, keras.layers.GlobalMaxPooling2D()(pixels)), size=64)
+        build_backbone(keras.Model(pixels, keras.layers.GlobalMaxPooling2D()(pixels)), size=64)
 
 
 def test_weights_from_a_file(tmp_path):
-    tower = backbones.build("resnet_mini", size=64, weights="none")
+    tower = build_backbone("resnet_mini", size=64, weights="none")
     file = tmp_path / "mini.weights.h5"
     tower.save_weights(file)
     for weights in (file, str(file), {"resnet_mini": str(file)}):
-        again = backbones.build("resnet_mini", size=64, weights=weights, name="another")
+        again = build_backbone("resnet_mini", size=64, weights=weights, name="another")
         np.testing.assert_array_equal(to_numpy(again(PHOTOS)), to_numpy(tower(PHOTOS)))
 
 
 def test_mistakes_about_weights_say_what_to_do(tmp_path):
     other = tmp_path / "other.weights.h5"
-    backbones.build("resnet_mini", size=64, weights="none").save_weights(other)
+    build_backbone("resnet_mini", size=64, weights="none").save_weights(other)
     text = tmp_path / "text.weights.h5"
     text.write_text("no weights")
     mistakes = {
@@ -91,9 +91,9 @@ def test_mistakes_about_weights_say_what_to_do(tmp_path):
     }
     for (network, weights), message in mistakes.items():
         with pytest.raises(InputError, match=message):
-            backbones.build(network, size=64, weights=weights)
+            build_backbone(network, size=64, weights=weights)
     with pytest.raises(InputError, match="no file for resnet_mini"):
-        backbones.build("resnet_mini", size=64, weights={"resnet50": str(other)})
+        build_backbone("resnet_mini", size=64, weights={"resnet50": str(other)})
 
 
 def test_weights_that_cannot_be_downloaded(monkeypatch, tmp_path):
@@ -102,7 +102,7 @@ def test_weights_that_cannot_be_downloaded(monkeypatch, tmp_path):
 
     monkeypatch.setattr(keras.src.utils.file_utils, "get_file", unreachable)
     with pytest.raises(InputError, match=r"(?s)URL fetch failure.*--weights FILE.*--weights none"):
-        backbones.build("resnet50", size=64, weights="imagenet")
+        build_backbone("resnet50", size=64, weights="imagenet")
 
 
 def test_all_names_are_known():

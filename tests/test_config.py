@@ -28,7 +28,7 @@ def test_yaml_round_trip(tmp_path):
     [
         ("system", "sister_z"),
         ("backbone", "resnet51"),
-        ("small", ""),
+        ("person_backbone", ""),
         ("background", "pink"),
         ("edges", "frayed"),
         ("keep_largest", 1),

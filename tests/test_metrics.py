@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import pytest
 
+from keras_sister.evaluation.scores import accuracies, macc
 from keras_sister.metrics import AttributeAccuracy
 from keras_sister.schema import DCSA, UNKNOWN
-from keras_sister.scores import accuracies, macc
 
 
 def batch(seed: int) -> tuple[np.ndarray, np.ndarray]:

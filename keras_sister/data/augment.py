@@ -1,24 +1,24 @@
-"""Random variations of training photos that leave every attribute as it is.
+"""Augmentation of training photos that changes no attribute.
 
-Flipped, shifted and lit differently: no attribute tells left from right, and hues stay, since 11 of DCSA's 26
-attributes are colours. The paper names no augmentation; experiments start without it.
+Horizontal flip, shift, brightness and contrast. Hues do not change, because 11 of DCSA's 26 attributes are colours. The
+paper names no augmentation; it is off by default.
 """
 
 import numpy as np
 import tensorflow as tf
 
 SHIFT = 0.08
-"""A photo moves by at most this share of its size, in both directions; its border is repeated."""
+"""Largest shift, as a share of the size, in both directions; the border is repeated."""
 
 LIGHT = 0.2
-"""Brightness and contrast change by at most this share."""
+"""Largest relative change of brightness and of contrast."""
 
 
-def draw(seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
-    """The random numbers for a batch, from (seed, epoch, row) alone: the same in any order and after any restart.
+def random_draws(seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
+    """Random numbers for a batch, from (seed, epoch, row) alone: equal in any order and after any restart.
 
     Args:
-        seed: of the training.
+        seed: random seed of the training.
         epoch: counted from 0.
         rows: int array, shape (batch,): the photos.
 
@@ -28,30 +28,30 @@ def draw(seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
     return np.stack([np.random.default_rng([seed, epoch, row]).uniform(-1, 1, 5) for row in rows]).astype(np.float32)
 
 
-def augment(views: dict[str, tf.Tensor], draws: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Vary a batch of view pairs, photo and mask alike.
+def augment(images: dict[str, tf.Tensor], draws: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Augment a batch of images; all images of a photo are flipped and shifted alike.
 
     Args:
-        views: ``photo`` uint8 (batch, size, size, 3) and, if there are masks, ``mask`` uint8 (batch, size, size, 1).
-        draws: float32 (batch, 5), as `draw` makes them.
+        images: uint8 (batch, size, size, channels) by name; only ``photo``, RGB, changes in brightness and contrast.
+        draws: float32 (batch, 5), see `random_draws`.
 
     Returns:
-        Views of the same names, shapes and dtypes.
+        Images of the same names, shapes and dtypes.
     """
-    size = tf.shape(views["photo"])[1]
+    size = tf.shape(images["photo"])[1]
     flip, down, right, brightness, contrast = tf.unstack(draws, axis=1)
     y = _shifted(tf.range(size), down)
     x = _shifted(tf.range(size), right)
     x = tf.where(flip[:, None] < 0, size - 1 - x, x)
     moved = {
-        name: tf.gather(tf.gather(view, y, axis=1, batch_dims=1), x, axis=2, batch_dims=1)
-        for name, view in views.items()
+        name: tf.gather(tf.gather(image, y, axis=1, batch_dims=1), x, axis=2, batch_dims=1)
+        for name, image in images.items()
     }
     return {**moved, "photo": _lit(moved["photo"], 1 + LIGHT * brightness, 1 + LIGHT * contrast)}
 
 
 def _shifted(positions: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-    """Where each pixel of a shifted line is read from: int32 (batch, size)."""
+    """Source position of each pixel of a shifted line: int32 (batch, size)."""
     size = tf.shape(positions)[0]
     shift = tf.cast(tf.round(SHIFT * share * tf.cast(size, tf.float32)), tf.int32)
     return tf.clip_by_value(positions[None] - shift[:, None], 0, size - 1)

@@ -1,4 +1,4 @@
-"""Look a dataset over before training on it: all that is wrong with it at once, and what it holds."""
+"""Check a dataset before training: its contents, and all of its problems at once."""
 
 import hashlib
 import io
@@ -14,29 +14,30 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from keras_sister.data import dcsa
-from keras_sister.images import MAX_PIXELS
+from keras_sister.data.dcsa import find_photos, read_labels
+from keras_sister.photo_files import MAX_PIXELS
 from keras_sister.schema import DCSA, Schema
 
 _FORMATS = ("JPEG", "MPO", "PNG")
-"""What TensorFlow decodes, in Pillow's words; MPO is the JPEG of some cameras."""
+"""The formats that TensorFlow decodes, by Pillow's names; MPO is the JPEG of some cameras."""
 
 
 @dataclass(frozen=True)
-class Report:
-    """What `check` found.
+class DatasetReport:
+    """The result of `check_dataset`.
 
     Attributes:
-        folder: the dataset's.
-        photos: how many there are.
+        folder: path of the dataset.
+        photos: number of photos.
         widths: smallest, median and largest width in pixels; zeros if no photo can be read.
-        heights: likewise.
-        modes: how many photos are in RGB, L (grey), CMYK and so on.
-        attributes: for each attribute ``counts``, how many photos of every class, and ``unknown``, the share in [0, 1].
-        masks: how many person masks lie in ``masks/``.
+        heights: the same for heights.
+        modes: number of photos by colour mode: RGB, L (grey), CMYK and others.
+        attributes: for each attribute ``counts``, the number of photos of each class, and ``unknown``, the share of
+            unknown labels, in [0, 1].
+        masks: number of person masks in ``masks/``.
         duplicates: groups of photos with the same content.
-        problems: what makes training impossible or wrong, a line each, naming the file.
-        warnings: what one should know, a line each.
+        problems: what makes training impossible or wrong, one line each, naming the file.
+        warnings: what may matter, one line each.
     """
 
     folder: str
@@ -65,30 +66,34 @@ class _Photo:
     problem: str | None = None
 
 
-def check(folder: str | Path, *, on_photo: Callable[[], None] = lambda: None) -> Report:
-    """Check a dataset in DCSA's layout; every photo is decoded.
+def check_dataset(folder: str | Path, *, on_photo: Callable[[], None] = lambda: None) -> DatasetReport:
+    """Check a dataset in DCSA's layout. Every photo is decoded.
 
     Args:
-        folder: holds ``images/`` and ``labels/``, perhaps ``masks/``.
-        on_photo: told after each photo.
+        folder: contains ``images/`` and ``labels/``, optionally ``masks/``.
+        on_photo: called after each photo.
 
     Returns:
-        A report; its ``problems`` are empty if one can train on the dataset.
+        A report. Its ``problems`` are empty if the dataset can be trained on.
+
+    Example:
+        >>> check_dataset("DCSA").problems
+        []
     """
     folder = Path(folder)
-    paths, problems = dcsa.find_photos(folder)
-    labels, more = dcsa.read_labels(folder, DCSA, paths)
-    # The filters of warnings belong to all threads. Pillow decodes outside the interpreter's lock.
+    paths, problems = find_photos(folder)
+    labels, more = read_labels(folder, DCSA, paths)
+    # Warning filters are shared by all threads. Pillow releases the interpreter lock while it decodes.
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         photos = []
-        for photo in pool.map(_look_at, paths):
+        for photo in pool.map(_inspect, paths):
             photos.append(photo)
             on_photo()
-        masks, unreadable, odd = _look_at_masks(folder / "masks", photos)
+        masks, unreadable, odd = _inspect_masks(folder / "masks", photos)
     readable = [photo for photo in photos if photo.size]
     duplicates = _duplicates(photos)
-    return Report(
+    return DatasetReport(
         folder=str(folder),
         photos=len(photos),
         widths=_spread([photo.size[0] for photo in readable if photo.size]),
@@ -102,7 +107,7 @@ def check(folder: str | Path, *, on_photo: Callable[[], None] = lambda: None) ->
     )
 
 
-def _look_at(path: Path) -> _Photo:
+def _inspect(path: Path) -> _Photo:
     try:
         contents = path.read_bytes()
     except OSError as error:
@@ -111,25 +116,25 @@ def _look_at(path: Path) -> _Photo:
     try:
         with Image.open(io.BytesIO(contents)) as whole, Image.open(io.BytesIO(contents)) as image:
             image.load()
-            whole.verify()  # Pillow loads a PNG without its end, TensorFlow does not
+            whole.verify()  # Pillow accepts a PNG without its end, TensorFlow does not
             if image.format in _FORMATS:
                 turned = image.getexif().get(0x0112, 1) != 1
                 return _Photo(path, digest, image.size, image.mode, turned)
-            reason = f"{image.format} by its content; save it as JPEG or PNG"
+            reason = f"a {image.format} file; save it as JPEG or PNG"
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         reason = f"more than {MAX_PIXELS:,} pixels"
     except Exception as error:
-        # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, … for broken files.
+        # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others for broken files.
         reason = "truncated" if "truncated" in str(error).lower() else "not a readable image"
     return _Photo(path, digest, problem=f"{path}: {reason}.")
 
 
-def _look_at_masks(folder: Path, photos: list[_Photo]) -> tuple[int, list[str], list[str]]:
-    """How many masks there are, which cannot be read, and which are missing or of another size than their photo."""
+def _inspect_masks(folder: Path, photos: list[_Photo]) -> tuple[int, list[str], list[str]]:
+    """Number of masks, unreadable masks, and masks that are missing or differ in size from their photo."""
     if not folder.is_dir():
         return 0, [], []
     files = {file.stem: file for file in folder.glob("[!.]*.png")}
-    masks = {photo: _look_at(files[photo.path.stem]) for photo in photos if photo.path.stem in files}
+    masks = {photo: _inspect(files[photo.path.stem]) for photo in photos if photo.path.stem in files}
     unreadable = [mask.problem for mask in masks.values() if mask.problem]
     odd = []
     missing = [photo.path.stem for photo in photos if photo not in masks]
@@ -140,7 +145,7 @@ def _look_at_masks(folder: Path, photos: list[_Photo]) -> tuple[int, list[str], 
         )
     other = [mask.path.name for photo, mask in masks.items() if mask.size and photo.size and mask.size != photo.size]
     if other:
-        odd.append(f"{folder / other[0]} ({len(other)} in all): of another size than its photo; it will be stretched.")
+        odd.append(f"{folder / other[0]} ({len(other)} in all): differs in size from its photo; it will be stretched.")
     return len(files), unreadable, odd
 
 
@@ -162,10 +167,10 @@ def _count(schema: Schema, labels: np.ndarray) -> dict[str, dict[str, Any]]:
 
 
 def _warnings(photos: list[_Photo], labels: np.ndarray, duplicates: list[list[str]]) -> list[str]:
-    found = [f"{', '.join(names)}: the same file; they may be torn between training and test." for names in duplicates]
+    found = [f"{', '.join(names)}: identical files; they may be split between training and test." for names in duplicates]
     turned = [photo.path.name for photo in photos if photo.turned]
     if turned:
-        found.append(f"{turned[0]} ({len(turned)} in all): has an EXIF orientation, which is ignored; turn its pixels.")
+        found.append(f"{turned[0]} ({len(turned)} in all): has an EXIF orientation, which is ignored; rotate its pixels.")
     blank = int((labels < 0).all(axis=1).sum())
     if blank:
         found.append(f"{blank} photos have no known label at all.")

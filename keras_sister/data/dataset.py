@@ -1,4 +1,4 @@
-"""What every reader of a dataset returns: photos, their labels, and the schema the labels follow."""
+"""A dataset: photos, labels, and the schema of the labels."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,9 @@ class Dataset:
     """Photos and labels, row by row.
 
     Attributes:
-        schema: what the columns of `labels` mean.
+        schema: attributes and classes, in the order of the columns of `labels`.
         photos: paths of the JPEG or PNG files.
-        labels: int8 array, shape (len(photos), len(schema)): an index into the attribute's classes, or −1 = unknown.
+        labels: int8 array, shape (len(photos), len(schema)): a class index, or −1 = unknown.
 
     Raises:
         ValueError: if `labels` has another shape.

@@ -13,32 +13,31 @@ from pathlib import Path
 import numpy as np
 import scipy.io
 
-from keras_sister.atomic import write_aside
 from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
+from keras_sister.photo_files import is_photo_name
 from keras_sister.schema import DCSA, UNKNOWN, Attribute, Schema
+from keras_sister.storage.atomic import write_atomically
 
-# scipy puts the time into the text at the head of the file; the same labels should make the same file.
+# scipy writes the time into the header; equal labels should make equal files.
 _HEADER = b"MATLAB 5.0 MAT-file, written by keras-sister".ljust(116)
 
-_ENDINGS = (".jpg", ".jpeg", ".png")
 
-
-def load(folder: str | Path) -> Dataset:
-    """Read a dataset in DCSA's layout; the photos themselves are not opened.
+def load_dcsa(folder: str | Path) -> Dataset:
+    """Read a dataset in DCSA's layout. The photos are not opened.
 
     Args:
-        folder: holds ``images/`` and ``labels/``; any number of photos, JPEG or PNG, named by their numbers from 1.
+        folder: contains ``images/`` and ``labels/``; any number of photos, JPEG or PNG, named by their numbers from 1.
 
     Returns:
-        Photos in the order of their numbers, labels of the schema `DCSA`.
+        Photos in the order of their numbers, with labels of the schema `DCSA`.
 
     Raises:
-        InputError: for the first thing that is wrong, naming the file: a missing folder, photo or label file, a label
-            vector of another length, a value that is no class.
+        InputError: for the first problem, naming the file: a missing folder, photo or label file, a label vector of
+            another length, an invalid value.
 
     Example:
-        >>> dataset = load("DCSA")
+        >>> dataset = load_dcsa("DCSA")
         >>> len(dataset), dataset.labels.shape
         (1856, (1856, 26))
     """
@@ -53,15 +52,15 @@ def load(folder: str | Path) -> Dataset:
 
 
 def find_photos(folder: Path) -> tuple[list[Path], list[str]]:
-    """The photos of a dataset in the order of their numbers, and what is wrong with them, a line each.
+    """Find the photos of a dataset, in the order of their numbers.
 
     Returns:
-        As many paths as the highest number, if the problems are empty.
+        The paths, and one line per problem. Without problems the numbers run from 1 without gaps.
     """
     images = folder / "images"
     if not images.is_dir():
         return [], [f"{images}: no such folder; a dataset has images/000001.jpg … and labels/<attribute>_GT.mat."]
-    files = sorted(f for f in images.iterdir() if f.suffix.lower() in _ENDINGS and not f.name.startswith("."))
+    files = sorted(file for file in images.iterdir() if is_photo_name(file))
     if not files:
         return [], [f"{images}: no photos (.jpg, .jpeg or .png)."]
     photos: dict[int, Path] = {}
@@ -69,7 +68,7 @@ def find_photos(folder: Path) -> tuple[list[Path], list[str]]:
     for file in files:
         number = int(file.stem) if file.stem.isascii() and file.stem.isdigit() else 0
         if number < 1:
-            problems.append(f"{file}: not named by its number, as 000001.jpg; its labels cannot be told.")
+            problems.append(f"{file}: the name must be a number, such as 000001.jpg; without it the labels cannot be found.")
         elif number in photos:
             problems.append(f"{file}: has the same number as {photos[number].name}.")
         else:
@@ -84,16 +83,16 @@ def find_photos(folder: Path) -> tuple[list[Path], list[str]]:
 
 
 def read_labels(folder: Path, schema: Schema, photos: list[Path]) -> tuple[np.ndarray, list[str]]:
-    """The labels of a dataset, and what is wrong with them, a line each.
+    """Read the labels of a dataset.
 
     Args:
         folder: the dataset's folder.
-        schema: of the labels.
-        photos: what `find_photos` found; without any there is nothing to say of labels.
+        schema: attributes and classes.
+        photos: what `find_photos` found.
 
     Returns:
-        int8 array, shape (len(photos), attributes), −1 = unknown; where something is wrong with an attribute its
-        column is unknown.
+        int8 array, shape (len(photos), attributes), −1 = unknown, and one line per problem. The column of an attribute
+        with a problem is unknown.
     """
     labels = np.full((len(photos), len(schema)), UNKNOWN, np.int8)
     if not photos:
@@ -101,9 +100,9 @@ def read_labels(folder: Path, schema: Schema, photos: list[Path]) -> tuple[np.nd
     rows = [int(photo.stem) - 1 for photo in photos]
     folder = folder / "labels"
     if not folder.is_dir():
-        return labels, [f"{folder}: no such folder; it holds <attribute>_GT.mat for {len(schema)} attributes."]
+        return labels, [f"{folder}: no such folder; expected <attribute>_GT.mat for {len(schema)} attributes."]
     missing = [f"{name}_GT.mat" for name in schema.names if not (folder / f"{name}_GT.mat").is_file()]
-    problems = [f"{folder / name}: missing; every attribute needs its labels." for name in missing]
+    problems = [f"{folder / name}: missing; every attribute needs a label file." for name in missing]
     for column, attribute in enumerate(schema):
         file = folder / f"{attribute.name}_GT.mat"
         if file.name not in missing:
@@ -121,10 +120,10 @@ def _read_vector(file: Path, attribute: Attribute, photos: int) -> np.ndarray:
     except NotImplementedError as error:
         raise InputError(f"{file}: MATLAB 7.3 format; save it again in MATLAB with save(…, '-v7').") from error
     except Exception as error:
-        # scipy raises whatever its parser stumbles over: ValueError, TypeError, IndexError, zlib.error, …
+        # scipy raises ValueError, TypeError, IndexError, zlib.error and others for a damaged file.
         raise InputError(f"{file}: not a readable MATLAB file.") from error
     if "GT" not in content:
-        raise InputError(f"{file}: has no variable GT.")
+        raise InputError(f"{file}: no variable GT.")
     values = np.asarray(content["GT"])
     if values.dtype.kind not in "biuf" or values.size != max(values.shape, default=0):
         raise InputError(f"{file}: GT is not a vector of numbers; its shape is {values.shape}.")
@@ -136,17 +135,17 @@ def _read_vector(file: Path, attribute: Attribute, photos: int) -> np.ndarray:
     if wrong.any():
         row = int(wrong.argmax())
         raise InputError(
-            f"{file}: photo {row + 1} has the label {values[row]:g}; allowed are 1 to {len(attribute.classes)} and NaN."
+            f"{file}: photo {row + 1} has the label {values[row]:g}; expected 1 to {len(attribute.classes)}, or NaN for unknown."
         )
     return np.where(known, np.nan_to_num(values) - 1, UNKNOWN).astype(np.int8)
 
 
 def write_labels(folder: Path, schema: Schema, labels: np.ndarray) -> None:
-    """Write ``labels/<attribute>_GT.mat``, each file whole or not at all.
+    """Write ``labels/<attribute>_GT.mat``, each file atomically.
 
     Args:
         folder: the dataset's folder.
-        schema: of the labels.
+        schema: attributes and classes.
         labels: int8 array, shape (photos, attributes), −1 = unknown.
     """
     (folder / "labels").mkdir(parents=True, exist_ok=True)
@@ -155,4 +154,4 @@ def write_labels(folder: Path, schema: Schema, labels: np.ndarray) -> None:
         contents = io.BytesIO()
         scipy.io.savemat(contents, {"GT": np.where(column == UNKNOWN, np.nan, column + 1.0)[:, None]})
         whole = _HEADER + contents.getvalue()[len(_HEADER) :]
-        write_aside(file, partial(Path.write_bytes, data=whole))
+        write_atomically(file, partial(Path.write_bytes, data=whole))

@@ -1,44 +1,62 @@
-"""From the view store to batches: one function for training, one for evaluation, one stage a line.
+"""From stored images to batches: one function for training and one for evaluation.
 
-The order of the photos and their augmentation depend on (seed, epoch, row) alone, never on a random state that is
-carried along, so that training which resumes at epoch 7 sees what uninterrupted training would have seen.
+The order of the photos and their augmentation depend on (seed, epoch, row) alone and on no random state. Training that
+resumes at epoch 7 therefore sees exactly what uninterrupted training would have seen.
 """
+
+from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from keras_sister.data.augment import augment, draw
-from keras_sister.data.views import Views
+from keras_sister.data.augment import augment, random_draws
 
-ViewPairs = dict[str, tf.Tensor]
-"""``photo`` uint8 (batch, size, size, 3), RGB; and, where there are masks, ``mask`` uint8 (batch, size, size, 1)."""
+Images = dict[str, tf.Tensor]
+"""A batch of images by name, uint8 (batch, size, size, channels), such as ``photo`` and ``mask``."""
+
+
+class ImageStore(Protocol):
+    """Images of one size, read by row.
+
+    Attributes:
+        size: height and width, in pixels.
+        channels: the names of the images of a row, each with its number of channels.
+    """
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def channels(self) -> Mapping[str, int]: ...
+
+    def read(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Read images: uint8 array, shape (len(rows), size, size, channels)."""
 
 
 def training_batches(
-    views: Views,
-    labels: np.ndarray,
+    store: ImageStore,
     rows: np.ndarray,
     *,
-    batch: int,
+    batch_size: int,
     seed: int,
     first_epoch: int,
     epochs: int,
     augmented: bool,
 ) -> tf.data.Dataset:
-    """Shuffled batches of the epochs from `first_epoch` to `epochs`, one epoch after the other.
+    """Shuffled batches for the epochs from `first_epoch` to `epochs`, one epoch after the other.
 
     Args:
-        views: of all photos.
-        labels: int8 array, shape (len(views), attributes).
+        store: the images of all photos.
         rows: the photos to train on.
-        batch: photos a batch; the last batch of an epoch holds what is left.
-        seed: of order and augmentation.
+        batch_size: photos per batch; the last batch of an epoch may be smaller.
+        seed: random seed of order and augmentation.
         first_epoch: counted from 0.
-        epochs: the epoch to stop before; each has ``ceil(len(rows) / batch)`` batches.
-        augmented: vary the photos at random (see `keras_sister.data.augment`).
+        epochs: the epoch to stop before; each has ``ceil(len(rows) / batch_size)`` batches.
+        augmented: augment the photos (see `keras_sister.data.augment`).
 
     Returns:
-        A dataset of pairs: `ViewPairs`, and the labels, int8 (batch, attributes).
+        A dataset of pairs: `Images`, and their rows, int64 (batch,).
     """
 
     def shuffled(epoch: tf.Tensor) -> tf.data.Dataset:
@@ -46,46 +64,47 @@ def training_batches(
             lambda epoch: np.random.default_rng([seed, epoch]).permutation(rows), [epoch], tf.int64, stateful=False
         )
         order.set_shape((len(rows),))
-        return tf.data.Dataset.from_tensor_slices(order).batch(batch).map(lambda rows: (epoch, rows))
+        return tf.data.Dataset.from_tensor_slices(order).batch(batch_size).map(lambda rows: (epoch, rows))
 
-    def read(epoch: tf.Tensor, rows: tf.Tensor) -> tuple[ViewPairs, tf.Tensor, tf.Tensor]:
+    def read(epoch: tf.Tensor, rows: tf.Tensor) -> tuple[Images, tf.Tensor, tf.Tensor]:
         draws = tf.numpy_function(
-            lambda epoch, rows: draw(seed, epoch, rows), [epoch, rows], tf.float32, stateful=False
+            lambda epoch, rows: random_draws(seed, epoch, rows), [epoch, rows], tf.float32, stateful=False
         )
         draws.set_shape((None, 5))
-        return _gather(views, rows), tf.gather(labels, rows), draws
+        return _read(store, rows), rows, draws
 
-    def vary(pairs: ViewPairs, labels: tf.Tensor, draws: tf.Tensor) -> tuple[ViewPairs, tf.Tensor]:
-        return (augment(pairs, draws) if augmented else pairs), labels
+    def vary(images: Images, rows: tf.Tensor, draws: tf.Tensor) -> tuple[Images, tf.Tensor]:
+        return (augment(images, draws) if augmented else images), rows
 
     return (
         tf.data.Dataset.range(first_epoch, epochs)
-        .flat_map(shuffled)  # an order of its own for every epoch
+        .flat_map(shuffled)  # a new order for every epoch
         .map(read)
         .map(vary)
         .prefetch(2)
     )
 
 
-def evaluation_batches(views: Views, labels: np.ndarray, rows: np.ndarray, *, batch: int) -> tf.data.Dataset:
-    """Batches of `rows` in their order, unchanged.
+def evaluation_batches(store: ImageStore, rows: np.ndarray, *, batch_size: int) -> tf.data.Dataset:
+    """Batches of `rows` in their order, without augmentation.
 
     Returns:
-        A dataset of pairs: `ViewPairs`, and the labels, int8 (batch, attributes).
+        A dataset of pairs: `Images`, and their rows, int64 (batch,).
     """
     return (
         tf.data.Dataset.from_tensor_slices(np.asarray(rows, np.int64))
-        .batch(batch)
-        .map(lambda rows: (_gather(views, rows), tf.gather(labels, rows)))
+        .batch(batch_size)
+        .map(lambda rows: (_read(store, rows), rows))
         .prefetch(2)
     )
 
 
-def _gather(views: Views, rows: tf.Tensor) -> ViewPairs:
+def _read(store: ImageStore, rows: tf.Tensor) -> Images:
     """Copy a batch out of the memory-mapped store."""
-    pairs = {"photo": tf.numpy_function(views.photos, [rows], tf.uint8, stateful=False)}
-    pairs["photo"].set_shape((None, views.size, views.size, 3))
-    if views.has_masks:
-        pairs["mask"] = tf.numpy_function(views.masks, [rows], tf.uint8, stateful=False)
-        pairs["mask"].set_shape((None, views.size, views.size, 1))
-    return pairs
+    images = {}
+    for name, channels in store.channels.items():
+        images[name] = tf.numpy_function(
+            lambda rows, name=name: store.read(name, rows), [rows], tf.uint8, stateful=False
+        )
+        images[name].set_shape((None, store.size, store.size, channels))
+    return images

@@ -1,1 +1,1 @@
-"""What the saved predictions of runs say: which system is better, and whether the difference is real."""
+"""Scores and comparisons of runs, from their out-of-fold predictions. Neither TensorFlow nor Keras."""

@@ -1,7 +1,7 @@
-"""The scores that people report for attributes beside MACC, from out-of-fold predictions; unknown labels count nowhere.
+"""Attribute metrics beside MACC, from out-of-fold predictions. Unknown labels are ignored.
 
-Where a score looks at *labels*, a binary attribute is one label, its positive class, and an attribute of k classes is
-k labels: 36 for DCSA.
+For scores over *labels*, a binary attribute is one label, its positive class, and an attribute of k classes is k
+labels: 36 for DCSA.
 """
 
 from typing import Any
@@ -9,32 +9,32 @@ from typing import Any
 import numpy as np
 from sklearn import metrics
 
+from keras_sister.evaluation.scores import accuracies, macc
 from keras_sister.schema import Attribute, Schema
-from keras_sister.scores import accuracies, macc
 
 
 def attribute_metrics(schema: Schema, labels: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
-    """Score predictions in all the usual ways.
+    """Compute the usual metrics of multi-attribute predictions.
 
     Args:
-        schema: of the labels.
+        schema: attributes and classes.
         labels: int array, shape (photos, attributes), −1 = unknown.
         logits: float array, shape (photos, schema.n_logits).
 
     Returns:
-        Plain numbers, in [0, 1]:
+        Numbers in [0, 1]:
 
         - ``macc``: mean of the attributes' accuracies;
         - ``balanced_accuracy``: mean of the attributes' balanced accuracies, the *mA* of pedestrian attributes (Li,
           Zhang, Chen, Ling and Huang, "A Richly Annotated Dataset for Pedestrian Attribute Recognition", 2016,
           arXiv:1603.07054);
         - ``f1``: ``macro``, mean over labels; ``micro``, over all decisions; ``instance``, mean over photos; a label
-          or photo without positives, true or predicted, counts 0;
+          or photo without true and predicted positives counts 0;
         - ``mean_average_precision``: mean of the labels' average precisions;
-        - ``hamming_loss``: share of wrong decisions among those on known labels;
+        - ``hamming_loss``: share of wrong decisions on known labels;
         - ``attributes``: by name ``known`` (photos), ``accuracy``, ``balanced_accuracy`` (mean recall of the classes
           that occur), ``f1`` and ``average_precision`` (means over the attribute's labels), and ``confusion``, counts
-          by true class (rows) and predicted class. Scores are None where nothing is known, average precision also
+          by true class (rows) and predicted class. Scores are None where no label is known, average precision also
           where no label has a positive.
 
     Example:
@@ -42,15 +42,15 @@ def attribute_metrics(schema: Schema, labels: np.ndarray, logits: np.ndarray) ->
         >>> scores["attributes"]["scarf"]["confusion"]
         [[1480, 21], [102, 96]]
     """
-    answers, probabilities = schema.predict(logits), schema.probabilities(logits)
-    scores = accuracies(schema, labels, answers)
+    predicted, probabilities = schema.predict(logits), schema.probabilities(logits)
+    scores = accuracies(schema, labels, predicted)
     truth, decided, confident, known = (
         np.concatenate(columns, axis=1)
         for columns in zip(
             *(
                 (
                     _indicators(attribute, labels[:, i]),
-                    _indicators(attribute, answers[:, i]),
+                    _indicators(attribute, predicted[:, i]),
                     probabilities[attribute.name].reshape(len(labels), -1),
                     np.repeat(labels[:, [i]] >= 0, attribute.n_logits, axis=1),
                 )
@@ -59,14 +59,14 @@ def attribute_metrics(schema: Schema, labels: np.ndarray, logits: np.ndarray) ->
             strict=True,
         )
     )
-    decided &= known  # `truth` is false there already; what is negative in both counts for no F1
+    decided &= known  # `truth` is already false there; a negative in both counts for no F1
     f1 = metrics.f1_score(truth, decided, average=None, zero_division=0)
     precision = [_average_precision(truth[k, j], confident[k, j]) for j, k in enumerate(known.T)]
     attributes = {}
     for i, (name, columns) in enumerate(schema.logit_slices.items()):
         k = labels[:, i] >= 0
         classes = range(len(schema.attributes[i].classes))
-        confusion = metrics.confusion_matrix(labels[k, i], answers[k, i], labels=classes) if k.any() else None
+        confusion = metrics.confusion_matrix(labels[k, i], predicted[k, i], labels=classes) if k.any() else None
         attributes[name] = {
             "known": int(k.sum()),
             "accuracy": scores.get(name),
@@ -90,7 +90,7 @@ def attribute_metrics(schema: Schema, labels: np.ndarray, logits: np.ndarray) ->
 
 
 def _indicators(attribute: Attribute, classes: np.ndarray) -> np.ndarray:
-    """Which of an attribute's labels are positive: bool array, shape (photos, n_logits)."""
+    """Positive labels of an attribute: bool array, shape (photos, n_logits)."""
     positives = [1] if attribute.is_binary else range(attribute.n_logits)
     return classes[:, None] == np.array(positives)
 

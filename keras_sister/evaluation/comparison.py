@@ -7,24 +7,24 @@ from typing import Any
 import numpy as np
 
 from keras_sister.errors import InputError
+from keras_sister.evaluation.out_of_fold import OutOfFold, majority_predictions
 from keras_sister.evaluation.paired import Difference, bootstrap_macc, corrected_t_test, holm, sign_test
 from keras_sister.schema import Schema
-from keras_sister.training.predictions import Predictions, majority_answers
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of the same settings but for the seed: one system, trained and folded several times.
+    """Runs that differ only in their seed: one system, cross-validated several times.
 
     Attributes:
-        runs: one for each seed.
+        runs: one per seed.
     """
 
-    runs: tuple[Predictions, ...]
+    runs: tuple[OutOfFold, ...]
 
     @property
     def name(self) -> str:
-        """That of the first run, and how many seeds there are."""
+        """Name of the first run, with the number of seeds if there are several."""
         return self.runs[0].name + (f" ×{len(self.runs)} seeds" if len(self.runs) > 1 else "")
 
     @property
@@ -37,31 +37,31 @@ class Group:
 
     @property
     def known(self) -> np.ndarray:
-        """Which labels are known: bool array, shape (photos, attributes)."""
+        """Known labels: bool array, shape (photos, attributes)."""
         return self.runs[0].known
 
     @property
-    def right(self) -> np.ndarray:
-        """In what share of the runs an answer is right: float array, shape (photos, attributes); 0 where unknown."""
-        return np.mean([run.right for run in self.runs], axis=0)
+    def correct(self) -> np.ndarray:
+        """Share of the runs with a correct prediction: float array, shape (photos, attributes); 0 where unknown."""
+        return np.mean([run.correct for run in self.runs], axis=0)
 
     def accuracies(self) -> dict[str, float]:
-        """The accuracy of every attribute that has known labels, mean over the runs."""
+        """Accuracy of every attribute that has known labels, mean over the runs."""
         each = [run.accuracies() for run in self.runs]
         return {name: float(np.mean([accuracies[name] for accuracies in each])) for name in each[0]}
 
     def fold_maccs(self) -> np.ndarray:
-        """The MACC of every fold of every run: float array, shape (runs · folds,)."""
+        """MACC of every fold of every run: float array, shape (runs · folds,)."""
         return np.concatenate([run.fold_maccs() for run in self.runs])
 
     def majority(self) -> "Group":
-        """Always the majority class, on the same folds."""
-        return Group(tuple(majority_answers(run) for run in self.runs))
+        """OutOfFold of the majority class on the same folds."""
+        return Group(tuple(majority_predictions(run) for run in self.runs))
 
 
 @dataclass(frozen=True)
 class AttributeDifference:
-    """How two systems differ on one attribute: accuracies over all photos, and the sign test's p after Holm's
+    """Two systems on one attribute: accuracies over all photos, and the p-value of the sign test after Holm's
     correction."""
 
     name: str
@@ -72,14 +72,14 @@ class AttributeDifference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found about one system against the reference.
+    """One system compared with a reference.
 
     Attributes:
-        first: the reference's name.
-        second: the other's name.
+        first: name of the reference.
+        second: name of the other system.
         folds: MACC of the second minus the first over the folds, by the corrected resampled t-test.
         photos: the same over all photos, by the paired bootstrap.
-        attributes: attribute by attribute.
+        attributes: the differences by attribute.
     """
 
     first: str
@@ -93,9 +93,9 @@ class Comparison:
         return asdict(self)
 
 
-def group_by_seed(runs: Sequence[Predictions]) -> list[Group]:
-    """Gather runs that differ in their seed alone, in the order in which their systems come first."""
-    groups: list[list[Predictions]] = []
+def group_by_seed(runs: Sequence[OutOfFold]) -> list[Group]:
+    """Group runs that differ only in their seed; groups are in the order of their first runs."""
+    groups: list[list[OutOfFold]] = []
     for run in runs:
         for group in groups:
             same = replace(run.experiment, seed=0) == replace(group[0].experiment, seed=0)
@@ -107,16 +107,15 @@ def group_by_seed(runs: Sequence[Predictions]) -> list[Group]:
     return [Group(tuple(sorted(group, key=lambda run: run.experiment.seed))) for group in groups]
 
 
-def compare(groups: Sequence[Group], *, seed: int = 0) -> list[Comparison]:
-    """Compare every system with the first, and the first with the majority answer.
+def compare_systems(groups: Sequence[Group], *, seed: int = 0) -> list[Comparison]:
+    """Compare every system with the first, and the first with predicting the majority class.
 
     Args:
-        groups: one or more, such as `group_by_seed` gives, of the same photos, labels, seeds and folds.
-        seed: of the bootstrap.
+        groups: one or more, see `group_by_seed`, with the same photos, labels, seeds and folds.
+        seed: random seed of the bootstrap.
 
     Returns:
-        A comparison of the first system with the majority answer (as the reference), then of each further one with
-        the first.
+        The first system compared with the majority class (as the reference), then each further system with the first.
 
     Raises:
         InputError: if the runs cannot be paired, naming the difference.
@@ -126,21 +125,21 @@ def compare(groups: Sequence[Group], *, seed: int = 0) -> list[Comparison]:
 
 
 def compare_with_first(groups: Sequence[Group], *, seed: int = 0) -> list[Comparison]:
-    """As `compare`, without the majority answer."""
+    """Like `compare_systems`, without the majority class."""
     reference = groups[0]
     for run in reference.runs[1:]:
         _must_agree(reference.runs[0], run)
     for group in groups[1:]:
         if group.seeds != reference.seeds:
-            raise InputError(f"{group.name}: of seeds {group.seeds}, but {reference.name} is of {reference.seeds}.")
+            raise InputError(f"{group.name} has seeds {group.seeds}, but {reference.name} has {reference.seeds}.")
         for ours, theirs in zip(reference.runs, group.runs, strict=True):
             _must_agree(ours, theirs)
             _must_pair(ours, theirs)
     return [_compare_two(reference, group, seed=seed) for group in groups[1:]]
 
 
-def _must_agree(first: Predictions, second: Predictions) -> None:
-    """Refuse runs of other attributes, photos or labels."""
+def _must_agree(first: OutOfFold, second: OutOfFold) -> None:
+    """Refuse runs with different attributes, photos or labels."""
     if first.schema != second.schema:
         differ = set(first.schema.attributes) ^ set(second.schema.attributes)
         names = ", ".join(sorted({attribute.name for attribute in differ})) or "their order"
@@ -158,8 +157,8 @@ def _must_agree(first: Predictions, second: Predictions) -> None:
         raise InputError(f"{second.name}: labels differ from those of {first.name}: {label}{more}.")
 
 
-def _must_pair(first: Predictions, second: Predictions) -> None:
-    """Refuse runs of other folds."""
+def _must_pair(first: OutOfFold, second: OutOfFold) -> None:
+    """Refuse runs with different folds."""
     if len(first.folds) != len(second.folds):
         raise InputError(f"{second.name}: {len(second.folds)} folds, but {first.name} has {len(first.folds)}.")
     if not all(np.array_equal(a, b) for a, b in zip(first.folds, second.folds, strict=True)):
@@ -167,15 +166,15 @@ def _must_pair(first: Predictions, second: Predictions) -> None:
 
 
 def _compare_two(first: Group, second: Group, *, seed: int) -> Comparison:
-    known, right, other = first.known, first.right, second.right
+    known, correct, other = first.known, first.correct, second.correct
     tested = len(known) / len(first.runs[0].folds)
-    p_values = [sign_test(right[k, i], other[k, i]) for i, k in enumerate(known.T)]
+    p_values = [sign_test(correct[k, i], other[k, i]) for i, k in enumerate(known.T)]
     scores = zip(first.accuracies().items(), second.accuracies().values(), strict=True)
     adjusted = dict(zip(first.schema.names, holm(np.array(p_values)), strict=True))
     return Comparison(
         first.name,
         second.name,
         corrected_t_test(second.fold_maccs() - first.fold_maccs(), test_share=tested / (len(known) - tested)),
-        bootstrap_macc(known, other, right, seed=seed),
+        bootstrap_macc(known, other, correct, seed=seed),
         [AttributeDifference(name, a, b, float(adjusted[name])) for (name, a), b in scores],
     )

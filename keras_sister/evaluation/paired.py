@@ -1,4 +1,4 @@
-"""Paired statistics: is one classifier really better than another on the same photos and folds?"""
+"""Paired statistics for two classifiers on the same photos and folds."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from scipy import stats
 
 @dataclass(frozen=True)
 class Difference:
-    """An estimate with its 95 % confidence interval and, where the method gives one, a two-sided p-value."""
+    """An estimate with its 95 % confidence interval and, if the method has one, a two-sided p-value."""
 
     estimate: float
     low: float
@@ -17,21 +17,21 @@ class Difference:
 
 
 def corrected_t_test(differences: np.ndarray, *, test_share: float) -> Difference:
-    """The corrected resampled t-test for the scores of two systems on the same folds.
+    """Corrected resampled t-test for the scores of two systems on the same folds.
 
-    Training sets of different folds overlap, so the folds' differences are not independent and the plain t-test finds
-    differences that are not there. The variance is therefore multiplied by ``1/k + test/train`` instead of ``1/k``
+    Training sets of different folds overlap, so the folds' differences are not independent and the plain t-test rejects
+    too often. The variance is therefore multiplied by ``1/k + test/train`` instead of ``1/k``
     (Nadeau and Bengio, "Inference for the Generalization Error", Machine Learning 52, 2003).
 
-    Where cross-validation was repeated with other folds, k counts the folds of all repetitions (Bouckaert and Frank,
+    If cross-validation was repeated with other folds, k counts the folds of all repetitions (Bouckaert and Frank,
     "Evaluating the Replicability of Significance Tests for Comparing Learning Algorithms", PAKDD 2004).
 
     Args:
-        differences: float array, shape (k,): score of one system minus that of the other, fold by fold; k ≥ 2.
-        test_share: photos tested over photos trained on, in a fold: 1/15 for 16 folds.
+        differences: float array, shape (k,): score of one system minus that of the other, by fold; k ≥ 2.
+        test_share: test photos divided by training photos of a fold: 1/15 for 16 folds.
 
     Returns:
-        The mean difference; the interval is the point itself and p is 1 (or 0) where all differences are equal.
+        The mean difference; if all differences are equal, the interval is that value and p is 1 for 0, else 0.
     """
     k = len(differences)
     mean = float(np.mean(differences))
@@ -43,17 +43,16 @@ def corrected_t_test(differences: np.ndarray, *, test_share: float) -> Differenc
 
 
 def sign_test(first: np.ndarray, second: np.ndarray) -> float:
-    """The sign test by photo: two-sided p-value for two classifiers asked about the same photos.
+    """Sign test by photo for two classifiers on the same photos.
 
-    With one run each, whose answers are right or wrong, this is McNemar's exact test; with several, a photo still
-    counts once.
+    With one run each this is McNemar's exact test; with several runs a photo still counts once.
 
     Args:
-        first: bool or float array, shape (photos,): in what share of its runs the first one was right.
-        second: likewise.
+        first: bool or float array, shape (photos,): share of the first one's runs that were correct.
+        second: the same for the second.
 
     Returns:
-        The binomial test's p-value over the photos on which one was right more often; 1 if there are none.
+        Two-sided p-value of the binomial test over the photos on which the two differ; 1 if there are none.
     """
     only_first, only_second = int((first > second).sum()), int((first < second).sum())
     if only_first + only_second == 0:
@@ -68,7 +67,7 @@ def holm(p_values: np.ndarray) -> np.ndarray:
         p_values: float array, shape (tests,).
 
     Returns:
-        Adjusted p-values of the same shape, to be held against the level of the whole family.
+        Adjusted p-values of the same shape, to be compared with the level of the whole family.
     """
     order = np.argsort(p_values)
     scaled = p_values[order] * np.arange(len(p_values), 0, -1)
@@ -80,18 +79,17 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 def bootstrap_macc(
     known: np.ndarray, first: np.ndarray, second: np.ndarray, *, seed: int = 0, resamples: int = 10_000
 ) -> Difference:
-    """The MACC difference of two classifiers over resamples of the photos.
+    """Paired bootstrap of the MACC difference of two classifiers.
 
-    A photo is drawn with all its attributes and both answers, so what attributes of one photo have in common, and what
-    the two classifiers have in common, stays in the interval. It says how much the photos matter, not how much
-    training again would.
+    A photo is drawn with all its attributes and both predictions, so the interval accounts for the correlation of
+    attributes and classifiers. It measures the variation due to the photos, not that due to training.
 
     Args:
-        known: bool array, shape (photos, attributes): which labels are known.
-        first: bool or float array of the same shape: in what share of its runs the first classifier was right.
-        second: likewise.
-        seed: of the resampling.
-        resamples: how many.
+        known: bool array, shape (photos, attributes): known labels.
+        first: bool or float array of the same shape: share of the first classifier's runs that were correct.
+        second: the same for the second classifier.
+        seed: random seed of the resampling.
+        resamples: number of resamples.
 
     Returns:
         MACC of `first` minus MACC of `second` over all photos, with the percentile interval; no p-value.
@@ -108,6 +106,6 @@ def bootstrap_macc(
 
 
 def _macc(hits: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """The mean over the attributes that have a known label, along the last axis."""
+    """Mean over the attributes that have a known label, along the last axis."""
     with np.errstate(invalid="ignore"):
         return np.nanmean(np.where(known > 0, hits / np.maximum(known, 1), np.nan), axis=-1)

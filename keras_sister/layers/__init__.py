@@ -1,5 +1,6 @@
-"""Layers that Keras does not have, in ``keras.ops`` only: they run on the TensorFlow, JAX and PyTorch backends."""
+"""Custom layers in ``keras.ops`` only: they run on the TensorFlow, JAX and PyTorch backends."""
 
+from keras_sister.layers.attribute_logits import AttributeLogits as AttributeLogits
 from keras_sister.layers.gated_fusion import GatedFusion as GatedFusion
 from keras_sister.layers.masked_max_pooling import MaskedMaxPooling2D as MaskedMaxPooling2D
 from keras_sister.layers.pixel_normalization import PixelNormalization as PixelNormalization

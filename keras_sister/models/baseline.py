@@ -1,9 +1,10 @@
-"""The base setting of the paper: one network, one view."""
+"""The paper's base setting: one backbone, one view."""
 
 from pathlib import Path
 
 import keras
 
+from keras_sister.layers import AttributeLogits
 from keras_sister.models.towers import tower
 from keras_sister.schema import Schema
 
@@ -16,14 +17,15 @@ def baseline(
     size: int = 224,
     view: str = "photo",
 ) -> keras.Model:
-    """One backbone, max-pooled, a layer of 1,024 units, scores.
+    """One backbone, max pooling, a dense layer of 1,024 units, logits.
 
-    Source: Lim, Han and Lee, SisterNetwork (2018), base setting and *Baseline* of Table 2.
+    Source: Lim, Han and Lee, SisterNetwork (2018), base setting: *Baseline* of Table 2, and with
+    ``view="segmented"`` the systems of Table 1.
 
     Args:
-        schema: of the logits.
-        backbone, weights, size: as `keras_sister.backbones.build` takes them.
-        view: what the network looks at and the input is called, ``photo`` or ``segmented``.
+        schema: attributes and classes to predict.
+        backbone, weights, size: see `keras_sister.backbones.build_backbone`.
+        view: name of the input, ``photo`` or ``segmented``.
 
     Returns:
         A ``keras.Model``: ``{view: (batch, size, size, 3)}``, RGB, 0–255, uint8 or float, to float32 logits
@@ -36,16 +38,5 @@ def baseline(
     """
     image, x = tower(view, backbone, weights=weights, size=size)  # (batch, channels)
     x = keras.layers.Dense(1024, activation="relu", name=f"{view}_features")(x)
-    logits = keras.layers.Dense(schema.n_logits, dtype="float32", name="logits")(x)
+    logits = AttributeLogits(schema, name="logits")(x)
     return keras.Model({view: image}, logits, name="baseline")
-
-
-def segmented(
-    schema: Schema,
-    *,
-    backbone: str | keras.Model = "resnet50",
-    weights: str | Path | dict[str, str] = "imagenet",
-    size: int = 224,
-) -> keras.Model:
-    """The baseline on the segmented photo: Table 1 of the paper. Arguments and answer as of `baseline`."""
-    return baseline(schema, backbone=backbone, weights=weights, size=size, view="segmented")

@@ -1,95 +1,59 @@
-"""The gated sisters of Table 3: Sister-A with a gate where it adds."""
+"""The gated systems of Table 3: Sister-A with a gate in place of the sum."""
 
 from pathlib import Path
 
 import keras
 
-from keras_sister.layers import GatedFusion
+from keras_sister.layers import AttributeLogits, GatedFusion
 from keras_sister.models.towers import check_equal_width, tower
 from keras_sister.schema import Schema
 
 
 def gated(
     schema: Schema,
-    fusion: keras.layers.Layer,
     *,
+    gate: str = "element",
+    join: str = "add",
     pooled: bool = False,
     backbone: str | keras.Model = "resnet50",
-    small: str | keras.Model = "resnet50",
+    person_backbone: str | keras.Model = "resnet50",
     weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
 ) -> keras.Model:
-    """Two towers, joined by a gate, and scored.
+    """Two towers, fused by a gate.
 
-    The paper draws its gates and does not define them. We read them as gates on what Sister-A adds, the vectors of
-    1,024 units; `pooled` gates what Sister-B multiplies, the pooled vectors, and leaves those layers out.
+    The paper draws its gates in Figure 3 and does not define them. We apply them to the vectors of 1,024 units that
+    Sister-A adds. With `pooled` they apply to the pooled vectors that Sister-B multiplies, without the dense layers.
 
     Source: Lim, Han and Lee, SisterNetwork (2018), Table 3 and Figure 3.
 
     Args:
-        schema: of the logits.
-        fusion: takes two tensors (batch, channels) and gives one, such as a `keras_sister.layers.GatedFusion`.
-        pooled: gate the pooled vectors, which must then be of one width, instead of 1,024 units of each.
-        backbone: the network of the photo.
-        small: the network of the segmented photo.
-        weights, size: as `keras_sister.backbones.build` takes them.
+        schema: attributes and classes to predict.
+        gate: ``single``, one number per photo (*Single-value gate*); or ``element``, a vector (*Element-wise gate*).
+        join: ``add`` or ``concat``: how the gated vectors are combined.
+        pooled: gate the pooled vectors, which must then have equal widths.
+        backbone: network of the whole-photo tower.
+        person_backbone: network of the person tower.
+        weights, size: see `keras_sister.backbones.build_backbone`.
 
     Returns:
         A ``keras.Model``: ``photo`` and ``segmented``, both (batch, size, size, 3), RGB, 0–255, uint8 or float, to
         float32 logits (batch, schema.n_logits).
 
     Raises:
-        InputError: if `pooled` and the towers give vectors of unequal width.
+        InputError: if `pooled` is set and the towers have different widths.
+        ValueError: for another `gate` or `join`.
 
     Example:
-        >>> model = gated(DCSA, GatedFusion(gate="single", join="concat"))
+        >>> model = gated(DCSA, gate="single", join="concat")
     """
     photo, a = tower("photo", backbone, weights=weights, size=size)  # (batch, channels)
-    segmented, b = tower("segmented", small, weights=weights, size=size)  # (batch, channels of small)
+    segmented, b = tower("segmented", person_backbone, weights=weights, size=size)  # (batch, person channels)
     if pooled:
         check_equal_width("gated", a, b)
     else:
         a = keras.layers.Dense(1024, activation="relu", name="photo_features")(a)
         b = keras.layers.Dense(1024, activation="relu", name="segmented_features")(b)
-    x = fusion([a, b])
-    logits = keras.layers.Dense(schema.n_logits, dtype="float32", name="logits")(x)
+    x = GatedFusion(gate=gate, join=join, name="fusion")([a, b])
+    logits = AttributeLogits(schema, name="logits")(x)
     return keras.Model({"photo": photo, "segmented": segmented}, logits, name="gated")
-
-
-def gate_single(
-    schema: Schema,
-    *,
-    backbone: str | keras.Model = "resnet50",
-    small: str | keras.Model = "resnet50",
-    weights: str | Path | dict[str, str] = "imagenet",
-    size: int = 224,
-) -> keras.Model:
-    """*Single-value gate*: one number g weighs the two vectors of a photo, ``g·a + (1 − g)·b``. Else as `gated`."""
-    fusion = GatedFusion(gate="single", join="add", name="fusion")
-    return gated(schema, fusion, backbone=backbone, small=small, weights=weights, size=size)
-
-
-def gate_add(
-    schema: Schema,
-    *,
-    backbone: str | keras.Model = "resnet50",
-    small: str | keras.Model = "resnet50",
-    weights: str | Path | dict[str, str] = "imagenet",
-    size: int = 224,
-) -> keras.Model:
-    """*Element-wise gate (Add)*: a vector g, ``g ⊙ a + (1 − g) ⊙ b``. Else as `gated`."""
-    fusion = GatedFusion(gate="element", join="add", name="fusion")
-    return gated(schema, fusion, backbone=backbone, small=small, weights=weights, size=size)
-
-
-def gate_concat(
-    schema: Schema,
-    *,
-    backbone: str | keras.Model = "resnet50",
-    small: str | keras.Model = "resnet50",
-    weights: str | Path | dict[str, str] = "imagenet",
-    size: int = 224,
-) -> keras.Model:
-    """*Element-wise gate (Concat)*: ``[g ⊙ a; (1 − g) ⊙ b]``, end to end. Else as `gated`."""
-    fusion = GatedFusion(gate="element", join="concat", name="fusion")
-    return gated(schema, fusion, backbone=backbone, small=small, weights=weights, size=size)

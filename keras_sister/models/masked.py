@@ -1,10 +1,10 @@
-"""Masked: one tower that is told where the person is. Not in the paper."""
+"""Masked pooling: one tower whose feature map is pooled over the person. Not in the paper."""
 
 from pathlib import Path
 
 import keras
 
-from keras_sister.layers import MaskedMaxPooling2D
+from keras_sister.layers import AttributeLogits, MaskedMaxPooling2D
 from keras_sister.models.towers import feature_map
 from keras_sister.schema import Schema
 
@@ -17,19 +17,18 @@ def masked(
     size: int = 224,
     whole: bool = False,
 ) -> keras.Model:
-    """The baseline, pooled over the person: the backbone looks at the whole photo, what lies behind does not count.
+    """The baseline on the whole photo, with max pooling over the person only.
 
-    On drawn photos this is as good as Sister-A at the cost of the baseline; docs/systems.md has the numbers, and what
-    else was tried.
+    On synthetic photos it is as accurate as Sister-A at the cost of the baseline; docs/systems.md has the numbers.
 
     Args:
-        schema: of the logits.
-        backbone, weights, size: as `keras_sister.backbones.build` takes them.
-        whole: pool over the whole photo as well, with 1,024 units for each, added as in Sister-A.
+        schema: attributes and classes to predict.
+        backbone, weights, size: see `keras_sister.backbones.build_backbone`.
+        whole: pool over the whole photo too, with 1,024 units for each, added as in Sister-A.
 
     Returns:
-        A ``keras.Model``: ``photo`` (batch, size, size, 3), RGB, and ``mask`` (batch, size, size, 1), 255 = surely
-        person, both 0–255, uint8 or float, to float32 logits (batch, schema.n_logits).
+        A ``keras.Model``: ``photo`` (batch, size, size, 3), RGB, and ``mask`` (batch, size, size, 1), 255 = person,
+        both 0–255, uint8 or float, to float32 logits (batch, schema.n_logits).
 
     Example:
         >>> model = masked(DCSA, backbone="resnet50")
@@ -44,5 +43,5 @@ def masked(
         everything = keras.layers.GlobalMaxPooling2D(name="photo_pool")(features)
         everything = keras.layers.Dense(1024, activation="relu", name="photo_features")(everything)
         x = keras.layers.Add(name="fusion")([everything, x])
-    logits = keras.layers.Dense(schema.n_logits, dtype="float32", name="logits")(x)
+    logits = AttributeLogits(schema, name="logits")(x)
     return keras.Model({"photo": photo, "mask": mask}, logits, name="masked")

@@ -1,9 +1,10 @@
-"""Sister-A: two towers, added."""
+"""Sister-A: two towers, fused by addition."""
 
 from pathlib import Path
 
 import keras
 
+from keras_sister.layers import AttributeLogits
 from keras_sister.models.towers import tower
 from keras_sister.schema import Schema
 
@@ -12,19 +13,19 @@ def sister_a(
     schema: Schema,
     *,
     backbone: str | keras.Model = "resnet50",
-    small: str | keras.Model = "resnet50",
+    person_backbone: str | keras.Model = "resnet50",
     weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
 ) -> keras.Model:
-    """The backbone sees the photo, the small network the segmented photo; 1,024 units of each are added and scored.
+    """A tower for the photo and a tower for the person on white; their 1,024 units are added.
 
     Source: Lim, Han and Lee, SisterNetwork (2018), *Sister-A* of Table 2.
 
     Args:
-        schema: of the logits.
-        backbone: the network of the photo.
-        small: the network of the segmented photo.
-        weights, size: as `keras_sister.backbones.build` takes them.
+        schema: attributes and classes to predict.
+        backbone: network of the whole-photo tower.
+        person_backbone: network of the person tower.
+        weights, size: see `keras_sister.backbones.build_backbone`.
 
     Returns:
         A ``keras.Model``: ``photo`` and ``segmented``, both (batch, size, size, 3), RGB, 0–255, uint8 or float, to
@@ -36,11 +37,11 @@ def sister_a(
         (8, 36)
     """
     photo, a = tower("photo", backbone, weights=weights, size=size)  # (batch, channels)
-    segmented, b = tower("segmented", small, weights=weights, size=size)  # (batch, channels of small)
+    segmented, b = tower("segmented", person_backbone, weights=weights, size=size)  # (batch, person channels)
     a = keras.layers.Dense(1024, activation="relu", name="photo_features")(a)
     b = keras.layers.Dense(1024, activation="relu", name="segmented_features")(b)
     x = keras.layers.Add(name="fusion")([a, b])
-    logits = keras.layers.Dense(schema.n_logits, dtype="float32", name="logits")(x)
+    logits = AttributeLogits(schema, name="logits")(x)
     return keras.Model({"photo": photo, "segmented": segmented}, logits, name="sister_a")
 
 
@@ -51,5 +52,5 @@ def twin(
     weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
 ) -> keras.Model:
-    """Sister-A with the backbone as the small network too, the paper's symmetric twin. Otherwise as `sister_a`."""
-    return sister_a(schema, backbone=backbone, small=backbone, weights=weights, size=size)
+    """Sister-A with the same backbone in both towers: the paper's symmetric twin. Otherwise like `sister_a`."""
+    return sister_a(schema, backbone=backbone, person_backbone=backbone, weights=weights, size=size)

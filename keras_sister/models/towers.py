@@ -1,18 +1,17 @@
-"""What every system begins with."""
+"""Towers: an input view, a backbone, and max pooling."""
 
 from typing import Any
 
 import keras
 
-from keras_sister import backbones
+from keras_sister.backbones import build_backbone
 from keras_sister.errors import InputError
 
 
 def tower(view: str, network: str | keras.Model, *, weights: Any, size: int) -> tuple[Any, Any]:
-    """A view of the photo, seen by a network of its own, as one vector: `feature_map`, pooled.
+    """An input view and the vector that its backbone and global max pooling make of it.
 
-    The paper's 7×7 max pooling covers the whole last map at 224 pixels; here it is the maximum over the map at any
-    size.
+    The paper's 7×7 max pooling covers the whole last feature map at 224 pixels; here it covers the map at any size.
 
     Returns:
         The input (batch, size, size, 3), and the vector (batch, channels).
@@ -22,27 +21,27 @@ def tower(view: str, network: str | keras.Model, *, weights: Any, size: int) -> 
 
 
 def feature_map(view: str, network: str | keras.Model, *, weights: Any, size: int) -> tuple[Any, Any]:
-    """A view of the photo, seen by a network of its own.
+    """An input view and the last feature map of its backbone.
 
     Args:
-        view: what the input is called, ``photo`` or ``segmented``.
-        network, weights, size: as `keras_sister.backbones.build` takes them.
+        view: name of the input, ``photo`` or ``segmented``.
+        network, weights, size: see `keras_sister.backbones.build_backbone`.
 
     Returns:
-        The input (batch, size, size, 3), and the network's last map (batch, height, width, channels).
+        The input (batch, size, size, 3), and the feature map (batch, height, width, channels).
     """
     image = keras.Input((size, size, 3), name=view)
-    return image, backbones.build(network, size=size, weights=weights, name=f"{view}_tower")(image)
+    return image, build_backbone(network, size=size, weights=weights, name=f"{view}_tower")(image)
 
 
 def check_equal_width(system: str, photo: Any, segmented: Any) -> None:
-    """Refuse towers whose vectors cannot be joined element by element.
+    """Refuse vectors that cannot be combined element by element.
 
     Raises:
         InputError: naming both widths.
     """
     if photo.shape[-1] != segmented.shape[-1]:
         raise InputError(
-            f"{system} joins its towers element by element: backbone gives {photo.shape[-1]} channels and small"
-            f" {segmented.shape[-1]}. Choose two of one width, or sister_a."
+            f"{system} combines its towers element by element: backbone has {photo.shape[-1]} channels and"
+            f" person_backbone {segmented.shape[-1]}. Choose two of the same width, or sister_a."
         )

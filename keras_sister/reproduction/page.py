@@ -94,10 +94,10 @@ def _experiments(results: Results) -> str:
 
 def _settings(cell: Cell) -> str:
     e = cell.experiment
-    networks = e.backbone if e.views in (("photo",), ("segmented",), ("photo", "mask")) else f"{e.backbone} + {e.small}"
+    networks = e.backbone if e.views in (("photo",), ("segmented",), ("photo", "mask")) else f"{e.backbone} + {e.person_backbone}"
     masks = f", masks by {e.segmenter}, background {e.background}" if e.needs_masks else ""
     return (
-        f"{e.system}, {networks}, weights {e.weights}, {e.size} pixels{masks}, {e.trainable} trained, batch {e.batch},"
+        f"{e.system}, {networks}, weights {e.weights}, {e.size} pixels{masks}, {e.trainable} trained, batch {e.batch_size},"
         f" Adam {e.learning_rate:g}, at most {e.epochs} epochs, {'' if e.augment else 'not '}augmented, {e.precision},"
         f" seed {e.seed}"
     )

@@ -5,15 +5,14 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
-from keras_sister.atomic import write_aside
 from keras_sister.data.dataset import Dataset
 from keras_sister.reproduction.page import to_markdown
 from keras_sister.reproduction.picture import draw
 from keras_sister.reproduction.plan import Plan
 from keras_sister.reproduction.results import Results, to_csv
+from keras_sister.run import OnEvent
+from keras_sister.storage.atomic import write_atomically
 from keras_sister.training.cross_validation import cross_validate
-from keras_sister.training.predictions import read
-from keras_sister.training.run import OnEvent
 
 
 def reproduce(
@@ -47,7 +46,7 @@ def reproduce(
             cross_validate(dataset, cell.experiment, folder, resume=True, on_event=on_event)
         predictions[cell.name] = replace(read(folder), name=cell.name)
     results = Results(plan, predictions)
-    write_aside(out / f"{plan.table}.csv", lambda path: path.write_text(to_csv(results), encoding="utf-8"))
-    write_aside(out / f"{plan.table}.png", lambda path: draw(results, path))
-    write_aside(out / f"{plan.table}.md", lambda path: path.write_text(to_markdown(results), encoding="utf-8"))
+    write_atomically(out / f"{plan.table}.csv", lambda path: path.write_text(to_csv(results), encoding="utf-8"))
+    write_atomically(out / f"{plan.table}.png", lambda path: draw(results, path))
+    write_atomically(out / f"{plan.table}.md", lambda path: path.write_text(to_markdown(results), encoding="utf-8"))
     return results

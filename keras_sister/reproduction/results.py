@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from keras_sister.evaluation.comparison import Comparison, Group, compare_with_first
+from keras_sister.evaluation.out_of_fold import OutOfFold, majority_predictions
 from keras_sister.evaluation.paired import holm
 from keras_sister.reproduction.plan import Cell, Plan
-from keras_sister.training.predictions import Predictions, majority_answers
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Results:
     """
 
     plan: Plan
-    predictions: Mapping[str, Predictions]
+    predictions: Mapping[str, OutOfFold]
 
     def macc(self, cell: Cell) -> tuple[float, float]:
         """MACC of a cell in %: mean and spread (of the sample) over the folds."""
@@ -36,10 +36,10 @@ class Results:
         accuracies = self.predictions[cell.name].accuracies()
         return {name: 100 * accuracies[name] for name in self.plan.attributes or [] if name in accuracies}
 
-    def majority(self) -> Predictions:
+    def majority(self) -> OutOfFold:
         """What always answering the majority class scores."""
         first = self.predictions[self.plan.rows[0][0].name]
-        return majority_answers(first)
+        return majority_predictions(first)
 
     @cached_property
     def comparisons(self) -> list[Comparison]:

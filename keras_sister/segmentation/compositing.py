@@ -1,41 +1,52 @@
-"""Paint the background of a photo over: the second look is at the person alone."""
-
-from collections.abc import Iterable
+"""Background removal: keep the person, replace the background."""
 
 import tensorflow as tf
 
 from keras_sister.config import BACKGROUNDS, EDGES
 
-_BLURRED = 12
-"""A blurred photo keeps this many details a side: colours, no shapes."""
+_BLURRED_SIZE = 12
+"""Height and width to which a photo is reduced before it is enlarged again to blur it: colours remain, shapes do not."""
 
 
-def composite(photos: tf.Tensor, masks: tf.Tensor, background: str, edges: str = "hard") -> tf.Tensor:
-    """Keep the pixels that are person, paint the others over.
-
-    A photo in which nobody is found stays whole: from a blank sheet nothing could be told.
-
-    Args:
-        photos: uint8 tensor, shape (batch, height, width, 3), RGB.
-        masks: uint8 tensor, shape (batch, height, width, 1), 255 = surely person; a photo in which no pixel reaches
-            128 shows nobody.
-        background: ``white``, ``black``, ``mean`` (the photo's mean colour) or ``blur`` (the photo, blurred).
-        edges: ``hard``, as in the paper ("only pixels of class person stay"): from 128 on a pixel is person. ``soft``:
-            a pixel is mixed by how surely it is.
-
-    Returns:
-        uint8 tensor of the photos' shape.
+def check_compositing(background: str, edges: str) -> None:
+    """Check the arguments of `composite`.
 
     Raises:
-        ValueError: for another background or other edges.
+        ValueError: for an unknown background or kind of edges.
     """
     if background not in BACKGROUNDS:
         raise ValueError(f"Expected background to be one of {BACKGROUNDS}. Received: {background=}")
     if edges not in EDGES:
         raise ValueError(f"Expected edges to be one of {EDGES}. Received: {edges=}")
+
+
+def composite(photos: tf.Tensor, masks: tf.Tensor, background: str, edges: str = "hard") -> tf.Tensor:
+    """Keep the pixels of the person and replace the others by the background.
+
+    A photo in which no person is found stays unchanged, because an empty image would hold no information.
+
+    Args:
+        photos: uint8 tensor, shape (batch, height, width, 3), RGB.
+        masks: uint8 tensor, shape (batch, height, width, 1), 255 = person. A photo whose mask stays below 128 has no
+            person.
+        background: ``white``, ``black``, ``mean`` (mean colour of the photo) or ``blur`` (the photo, blurred).
+        edges: ``hard``, as in the paper: a pixel is person where the mask is at least 128. ``soft``: photo and
+            background are mixed in proportion to the mask.
+
+    Returns:
+        uint8 tensor of the shape of `photos`.
+
+    Raises:
+        ValueError: for an unknown background or kind of edges.
+
+    Example:
+        >>> composite(photos, masks, "white").shape  # photos: (8, 224, 224, 3), masks: (8, 224, 224, 1)
+        TensorShape([8, 224, 224, 3])
+    """
+    check_compositing(background, edges)
     person = masks >= 128
     nobody = tf.logical_not(tf.reduce_any(person, axis=(1, 2, 3), keepdims=True))
-    behind = _behind(photos, background)
+    behind = _background(photos, background)
     if edges == "hard":
         return tf.where(person | nobody, photos, behind)
     share = tf.where(nobody, 1.0, tf.cast(masks, tf.float32) / 255)
@@ -43,32 +54,14 @@ def composite(photos: tf.Tensor, masks: tf.Tensor, background: str, edges: str =
     return tf.cast(tf.round(mixed), tf.uint8)
 
 
-def model_views(
-    photos: tf.Tensor, masks: tf.Tensor | None, views: Iterable[str], background: str, edges: str
-) -> dict[str, tf.Tensor]:
-    """What a model looks at, by the names of its inputs.
-
-    Args:
-        photos: uint8 tensor, shape (batch, size, size, 3), RGB.
-        masks: uint8 tensor, shape (batch, size, size, 1), 255 = surely person; None for a model that looks at photos
-            only.
-        views: of ``photo``, ``segmented`` and ``mask``.
-        background, edges: of ``segmented``, see `composite`.
-    """
-    made = {"photo": photos, "mask": masks}
-    if "segmented" in views:
-        made["segmented"] = composite(photos, masks, background, edges)
-    return {view: made[view] for view in views}
-
-
-def _behind(photos: tf.Tensor, background: str) -> tf.Tensor:
-    """What is painted: uint8, of the photos' shape or one that spreads to it."""
+def _background(photos: tf.Tensor, background: str) -> tf.Tensor:
+    """The background: uint8, of the shape of `photos` or one that broadcasts to it."""
     if background in ("white", "black"):
         return tf.cast({"white": 255, "black": 0}[background], tf.uint8)
     levels = tf.cast(photos, tf.float32)
     if background == "mean":
         levels = tf.reduce_mean(levels, axis=(1, 2), keepdims=True)
     else:
-        small = tf.image.resize(levels, (_BLURRED, _BLURRED), antialias=True)
+        small = tf.image.resize(levels, (_BLURRED_SIZE, _BLURRED_SIZE), antialias=True)
         levels = tf.image.resize(small, tf.shape(photos)[1:3])
     return tf.cast(tf.round(levels), tf.uint8)

@@ -1,4 +1,4 @@
-"""A picture of what a segmenter finds: for every photo the photo, its mask, and both backgrounds."""
+"""A contact sheet of segmented photos: photo, mask, and the person on white and on black."""
 
 from collections.abc import Sequence
 
@@ -7,23 +7,23 @@ import tensorflow as tf
 from PIL import Image, ImageDraw, ImageFont
 
 from keras_sister.segmentation.compositing import composite
-from keras_sister.segmentation.photo import SegmentedPhoto
+from keras_sister.segmentation.segmented_photo import SegmentedPhoto
 
-_BOX = 180  # pixels a picture may be high and wide
+_BOX = 180  # largest height and width of a picture, in pixels
 _GAP = 8
 _CAPTION = 20
 _TINT = np.array((255, 0, 90), np.float32)
 
 
 def contact_sheet(photos: Sequence[SegmentedPhoto]) -> Image.Image:
-    """Draw photos with their masks; two photos a line from the fifth on.
+    """Draw photos with their masks, one photo per line, or two from five photos on.
 
     Args:
         photos: at least one.
 
     Returns:
-        A picture: for each photo the file's name and the share of person pixels above the photo, the photo with its
-        mask tinted, and the person on white and on black.
+        An RGB picture: for each photo its file name and share of person pixels, the photo, the photo with its mask
+        tinted, and the person on white and on black.
     """
     columns = 1 if len(photos) < 5 else 2
     width, height = 4 * (_BOX + _GAP) + _GAP, _BOX + _CAPTION + _GAP
@@ -32,7 +32,7 @@ def contact_sheet(photos: Sequence[SegmentedPhoto]) -> Image.Image:
     draw = ImageDraw.Draw(sheet)
     for i, photo in enumerate(photos):
         left, top = (i % columns) * width + _GAP, (i // columns) * height + _GAP
-        found = f"{photo.person_share:.0%} person" if photo.person.any() else "nobody found"
+        found = f"{photo.person_share:.0%} person" if photo.person.any() else "no person found"
         draw.text((left, top), f"{photo.path.name}: {found}", fill=(20, 20, 20), font=ImageFont.load_default(13))
         for j, picture in enumerate(_pictures(photo)):
             picture.thumbnail((_BOX, _BOX))

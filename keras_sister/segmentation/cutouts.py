@@ -1,27 +1,25 @@
-"""Photos with the person cut out, as files."""
+"""Write photos with the background removed."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import tensorflow as tf
 from PIL import Image
 
 from keras_sister.errors import InputError
-from keras_sister.segmentation.compositing import composite
-from keras_sister.segmentation.photo import segment_photo
-from keras_sister.segmenter import Segmenter
+from keras_sister.segmentation.preprocessor import Preprocessor
+from keras_sister.segmentation.segmented_photo import segment_photo
 
 
 @dataclass
 class Cutouts:
-    """What became of the photos.
+    """The result of `write_cutouts`.
 
     Attributes:
-        written: how many cutouts there are.
-        without_person: the photos in which nobody was found, which stay whole.
-        errors: a line for each photo that could not be read.
+        written: number of photos written.
+        without_person: photos in which no person was found; they are written unchanged.
+        errors: one line for each photo that could not be read.
     """
 
     written: int = 0
@@ -30,47 +28,43 @@ class Cutouts:
 
 
 def write_cutouts(
-    segmenter: Segmenter,
+    preprocessor: Preprocessor,
     photos: Sequence[Path],
     out: Path,
     *,
-    background: str = "white",
-    edges: str = "hard",
     on_photo: Callable[[], None] = lambda: None,
 ) -> Cutouts:
-    """Write ``cutouts/NAME.png``, the person before a plain background, and ``masks/NAME.png`` for every photo.
+    """Write ``cutouts/NAME.png``, the person without the background, and ``masks/NAME.png`` for every photo.
 
-    The masks are what ``masks:OUT/masks`` takes. A photo that cannot be read is passed over.
+    The masks are in the form that ``masks:OUT/masks`` takes. A photo that cannot be read is skipped.
 
     Args:
-        segmenter: finds the person.
-        photos: JPEG or PNG files; their names without endings must differ.
+        preprocessor: see `keras_sister.segmentation.segmented_photo.segment_photo`.
+        photos: JPEG or PNG files; their names without suffix must differ.
         out: folder for both.
-        background, edges: see `keras_sister.segmentation.compositing.composite`.
         on_photo: called after each photo.
 
     Raises:
-        InputError: if two photos would get one name, or `out` holds one of the files already.
+        InputError: if two photos have the same name, or `out` holds one of the files already.
     """
     for name, photos_of_name in Counter(photo.stem for photo in photos).items():
         if photos_of_name > 1:
-            raise InputError(f"{name}: the name of two photos; cut them out into two folders.")
+            raise InputError(f"{name}: the name of two photos; write them into two folders.")
         if (out / "cutouts" / f"{name}.png").exists():
-            raise InputError(f"{out / 'cutouts' / name}.png: there already; choose another --out.")
+            raise InputError(f"{out / 'cutouts' / name}.png: already exists; choose another --out.")
     for folder in ("cutouts", "masks"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     done = Cutouts()
     for photo in photos:
         try:
-            found = segment_photo(segmenter, photo)
+            segmented = segment_photo(preprocessor, photo)
         except InputError as error:
             done.errors.append(str(error))
         else:
-            Image.fromarray(found.mask[..., 0]).save(out / "masks" / f"{photo.stem}.png")
-            cutout = composite(tf.constant(found.pixels[None]), tf.constant(found.mask[None]), background, edges)
-            Image.fromarray(cutout.numpy()[0]).save(out / "cutouts" / f"{photo.stem}.png")
+            Image.fromarray(segmented.mask[..., 0]).save(out / "masks" / f"{photo.stem}.png")
+            Image.fromarray(segmented.cutout).save(out / "cutouts" / f"{photo.stem}.png")
             done.written += 1
-            if not found.person.any():
+            if not segmented.person.any():
                 done.without_person.append(photo)
         on_photo()
     return done

@@ -1,1 +1,1 @@
-"""SavedModels: export, and tagging photos with one."""
+"""What exports, the catalogue job and the client share: export folders, predictions, and the tagger."""

@@ -1,4 +1,4 @@
-"""The folder of all versions of an export: where to look in it, and how the next one gets into it."""
+"""The folder of all versions of an export: find the newest version, add the next one."""
 
 import hashlib
 import re
@@ -17,23 +17,23 @@ _NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def newest_version(folder: Path) -> Path:
-    """The folder of the highest version in ``saved_models/NAME``; ``saved_models/NAME/1`` is one itself.
+    """The folder of the highest version in ``saved_models/NAME``; a version, ``saved_models/NAME/1``, is returned as is.
 
     Raises:
-        InputError: if there is none.
+        InputError: if there is no export.
     """
     if (folder / "saved_model.pb").exists():
         return folder
     versions = [path for path in folder.glob("*") if path.name.isdecimal() and (path / "saved_model.pb").exists()]
     if not versions:
         raise InputError(
-            f"{folder}: no export; expected saved_models/NAME or saved_models/NAME/1, made by 'sister-keras export'."
+            f"{folder}: not an export; expected saved_models/NAME or saved_models/NAME/1, made by 'sister-keras export'."
         )
     return max(versions, key=lambda version: int(version.name))
 
 
-def schema_of(export: Path) -> Schema:
-    """The schema of an export, from its folder or that of all its versions, or from a ``schema.json``.
+def read_export_schema(export: Path) -> Schema:
+    """Read the schema of an export: from its folder, that of all its versions, or a ``schema.json``.
 
     Raises:
         InputError: if there is none.
@@ -42,11 +42,11 @@ def schema_of(export: Path) -> Schema:
     return Schema.load(file)
 
 
-def fingerprint(export: Path) -> str:
-    """What tells one export from another: a hash of its graph and weights.
+def export_fingerprint(export: Path) -> str:
+    """A hash of an export's graph and weights.
 
     Raises:
-        InputError: if there is none.
+        InputError: if there is no export.
     """
     folder = newest_version(export)
     digest = hashlib.sha256()
@@ -57,53 +57,53 @@ def fingerprint(export: Path) -> str:
 
 
 @contextmanager
-def place_aside(folder: Path) -> Iterator[Path]:
-    """A new folder among the versions, by a name that TensorFlow Serving skips; removed afterwards unless published.
+def new_version(folder: Path) -> Iterator[Path]:
+    """A temporary folder among the versions, which TensorFlow Serving ignores; removed at the end unless published.
 
     Raises:
-        InputError: if `folder` cannot be written to, is a version itself, or has a name that no URL, YAML or text of
-            protocol buffers takes as it is.
+        InputError: if `folder` cannot be written to, is a version itself, or has a name that would need quoting in
+            URLs, YAML or protocol buffer text.
     """
     if not _NAME.fullmatch(folder.resolve().name):
         raise InputError(
-            f"{str(folder)!a}: call the folder, and so the model, by letters A–Z, digits, '.', '_' and '-'."
+            f"{str(folder)!a}: invalid name of a model; use letters A–Z, digits, '.', '_' and '-'."
         )
     if (folder / "saved_model.pb").exists():
-        raise InputError(f"{folder}: a version of an export; give the folder of all versions, {folder.parent}.")
+        raise InputError(f"{folder}: one version of an export; give the folder of all versions, {folder.parent}.")
     made = [place for place in (folder, *folder.parents) if not place.exists()]
-    aside = folder / f".export-{uuid.uuid4().hex}"
+    temporary = folder / f".export-{uuid.uuid4().hex}"
     try:
-        aside.mkdir(parents=True)
+        temporary.mkdir(parents=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written to: {error.strerror}") from error
-    _remove_what_was_killed(folder)
+    _remove_leftovers(folder)
     try:
-        yield aside
+        yield temporary
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         with suppress(OSError):
             for place in made:
-                place.rmdir()  # goes only if nothing is in it
+                place.rmdir()  # fails unless it is empty
 
 
-def publish(aside: Path, folder: Path) -> Path:
-    """Rename a finished export to the number after the highest.
+def publish(temporary: Path, folder: Path) -> Path:
+    """Rename a finished export to the number after the highest version.
 
     Returns:
-        Where it lies now.
+        Its new path.
     """
     number = max((int(version.name) for version in folder.iterdir() if version.name.isdecimal()), default=0) + 1
     try:
-        return aside.rename(folder / str(number))
+        return temporary.rename(folder / str(number))
     except OSError:
         if not (folder / str(number)).exists():
             raise
-        return publish(aside, folder)  # another export took the number meanwhile
+        return publish(temporary, folder)  # another export has taken the number meanwhile
 
 
-def _remove_what_was_killed(folder: Path) -> None:
-    """Remove what exports that were killed have left; none that is at work is a day old."""
-    for aside in folder.glob(".export-*"):
+def _remove_leftovers(folder: Path) -> None:
+    """Remove folders that killed exports left behind; no running export is a day old."""
+    for temporary in folder.glob(".export-*"):
         with suppress(FileNotFoundError):  # another export removes it too
-            if time.time() - aside.stat().st_mtime > _DAY:
-                shutil.rmtree(aside, ignore_errors=True)
+            if time.time() - temporary.stat().st_mtime > _DAY:
+                shutil.rmtree(temporary, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The network of an export in OpenVINO, from views to probabilities."""
+"""The network of an export in OpenVINO: from views to probabilities."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_sister.errors import InputError
+from keras_sister.extras import missing_extra
 
 
 def convert_to_openvino(views_signature: Any) -> Any:
-    """An ``openvino.Model`` of an export's signature ``views``.
+    """Convert an export's signature ``views`` to an ``openvino.Model``.
 
     Raises:
         InputError: if OpenVINO is not installed.
@@ -19,16 +19,16 @@ def convert_to_openvino(views_signature: Any) -> Any:
     try:
         import openvino
     except ImportError as error:
-        raise InputError("OpenVINO is missing: pip install 'keras-sister[openvino]'.") from error
+        raise missing_extra("This needs OpenVINO", "openvino") from error
     return openvino.convert_model(views_signature)
 
 
 class OpenVINONetwork:
-    """A network, compiled for this CPU, for as many threads as TensorFlow uses; several threads may call it at once.
+    """A network compiled for this CPU, with as many threads as TensorFlow uses. Safe to call from several threads.
 
     Args:
-        model: an ``openvino.Model``, or the file of one.
-        bfloat16: compute in bfloat16, which pays where the CPU has it; else in float32, whatever the CPU has.
+        model: an ``openvino.Model``, or its file.
+        bfloat16: compute in bfloat16, which is faster on CPUs that support it; otherwise in float32 on every CPU.
 
     Example:
         >>> OpenVINONetwork(Path("saved_models/sister_a/1/openvino/model.xml"))({"photo": photos})["collar"].shape
@@ -44,11 +44,11 @@ class OpenVINONetwork:
         self._network = openvino.Core().compile_model(str(model) if isinstance(model, Path) else model, "CPU", hints)
 
     def __call__(self, views: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The outputs for a batch, by name.
+        """Run the network on a batch; returns its outputs by name.
 
         Args:
             views: uint8 arrays by input name, each with the batch first.
         """
-        request = self._network.create_infer_request()  # one that is asked twice at once refuses
+        request = self._network.create_infer_request()  # a request cannot run twice at once
         found = request.infer(dict(views))
         return {name: found[output] for output in self._network.outputs for name in output.get_names()}

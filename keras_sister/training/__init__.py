@@ -1,1 +1,1 @@
-"""Fitting a model, cross-validation, and the run folder that holds what came of it."""
+"""Training: cross-validation, the final model, and segmenters. Every task runs in a worker process and can resume."""

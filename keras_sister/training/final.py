@@ -1,4 +1,4 @@
-"""Train on everything: the model that is put to use, after cross-validation has said how good its recipe is."""
+"""Train the final model on all photos, after cross-validation has measured its settings."""
 
 import statistics
 from dataclasses import replace
@@ -6,14 +6,15 @@ from pathlib import Path
 
 from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
-from keras_sister.training.run import OnEvent, Run, begin
+from keras_sister.run import OnEvent, Run
+from keras_sister.training.start import start_run
 from keras_sister.training.worker import perform_in_child
 
 
-def train(
+def train_final(
     dataset: Dataset,
     experiment: Experiment,
-    out: Path,
+    out: str | Path,
     *,
     like: Run | None = None,
     resume: bool = False,
@@ -21,41 +22,47 @@ def train(
 ) -> Path:
     """Train on all photos for all of the experiment's epochs.
 
-    Nothing is held out, so nothing is left to pick the epoch on: take their number from a cross-validation with
-    `recipe`.
+    No photos are held out, so the best epoch cannot be selected here: `final_settings` takes the number of epochs
+    from a cross-validation.
 
     Args:
         dataset: photos and labels.
-        experiment: what to train and how; its folds do not matter here.
-        out: the run folder to make.
-        like: the cross-validation that says how good this recipe is; its scores travel with the run, as
-            ``cross_validation.json``, and with its exports.
-        resume: go on with the run in `out` if there is one.
-        on_event: told of progress.
+        experiment: what to train and how; its folds are ignored.
+        out: the run folder to create.
+        like: the cross-validation of these settings; its scores are kept with the run and its exports, as
+            ``cross_validation.json``.
+        resume: continue the run in `out` if it exists.
+        on_event: receives progress events.
 
     Returns:
-        The model's file, ``model.keras`` in the run folder.
+        The model file, ``model.keras`` in the run folder.
 
     Raises:
         InputError: as `keras_sister.training.cross_validation.cross_validate` does.
+
+    Example:
+        >>> validated = Run(Path("runs/sister_a"))
+        >>> train_final(dataset, final_settings(validated), "runs/final", like=validated)
+        PosixPath('runs/final/model.keras')
     """
-    run = Run(out)
+    run = Run(Path(out))
+    model = run.folder / "model.keras"
     with run.locked():
-        begin(run, dataset, experiment.absolute(), resume=resume)
+        start_run(run, dataset, experiment.absolute(), resume=resume)
         if like is not None:
             run.write("cross_validation.json", like.read("summary.json"))
         perform_in_child(run, "views", on_event)
-        if not (run.folder / "model.keras").exists():
+        if not model.exists():
             perform_in_child(run, "train", on_event)
         on_event({"task": "train", "event": "done"})
-    return run.folder / "model.keras"
+    return model
 
 
-def recipe(run: Run) -> Experiment:
-    """The settings of a cross-validation, with as many epochs as its folds did best with: their median.
+def final_settings(run: Run) -> Experiment:
+    """The settings of a cross-validation, with the median of its folds' best epochs as the number of epochs.
 
     Raises:
-        InputError: if the run is no cross-validation that has ended.
+        InputError: if the run is not a finished cross-validation.
     """
-    best = [run.read(f"fold-{fold:02d}/history.json")["best_epoch"] for fold in range(len(run.folds))]
+    best = [run.fold(number).best_epoch for number in range(len(run.folds))]
     return replace(run.experiment, epochs=int(statistics.median_high(best)) + 1)

@@ -1,4 +1,4 @@
-"""Fit one model, epoch by epoch, so that it can be killed at any point and go on as if it had not been."""
+"""Fit one model, epoch by epoch, so that interrupted training resumes to the same result."""
 
 import json
 from collections.abc import Callable
@@ -8,14 +8,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_sister.atomic import write_aside
-from keras_sister.training.run import OnEvent
+from keras_sister.run import OnEvent
+from keras_sister.storage.atomic import write_atomically
 
 WEIGHTS = "model.weights.h5"
 CHECKPOINT = "checkpoint.npz"
 
 
-def fit(
+def fit_model(
     model: keras.Model,
     batches: Callable[[int], tf.data.Dataset],
     *,
@@ -25,23 +25,23 @@ def fit(
     folder: Path,
     on_event: OnEvent,
 ) -> list[dict[str, float]]:
-    """Train `model` and leave it with the weights of its best epoch.
+    """Train `model` and load the weights of its best epoch into it.
 
-    After each epoch the whole state of model and optimizer is in ``folder/checkpoint.npz``; where that file exists
-    already, training goes on behind it. Since `batches` depend on the epoch only, the result is the same.
+    After each epoch the state of model and optimizer is written to ``folder/checkpoint.npz``. If that file exists,
+    training continues from it. Because `batches` depends on the epoch only, the result is the same.
 
     Args:
-        model: compiled, with the metric ``macc``.
-        batches: gives the training batches from an epoch on, such as `keras_sister.data.pipeline.training_batches`.
-        steps: batches an epoch.
-        epochs: to train in all.
-        validation: photos on which the epoch is picked: the highest MACC, then the lowest loss, then the earliest.
-            None keeps the last epoch.
-        folder: for ``checkpoint.npz`` and ``model.weights.h5``.
-        on_event: told of every step and epoch.
+        model: compiled; with `validation`, with the metric ``macc``.
+        batches: returns the training batches from an epoch on, see `keras_sister.data.pipeline.training_batches`.
+        steps: batches per epoch.
+        epochs: total number of epochs.
+        validation: data that select the epoch: highest MACC, then lowest loss, then earliest. None keeps the last
+            epoch.
+        folder: folder of ``checkpoint.npz`` and ``model.weights.h5``.
+        on_event: receives an event per step and epoch.
 
     Returns:
-        A dict for each epoch: ``loss``, ``macc`` and, with `validation`, ``val_loss``, ``val_macc``.
+        A dict per epoch: ``loss``, ``macc`` and, with `validation`, ``val_loss``, ``val_macc``.
     """
     model.optimizer.build(model.trainable_variables)
     history = _restore(model, folder / CHECKPOINT)
@@ -52,8 +52,8 @@ def fit(
             epochs=epochs,
             steps_per_epoch=steps,
             validation_data=validation,
-            shuffle=False,  # the batches come shuffled
-            callbacks=[_Keep(history, folder), _Tell(on_event, steps, epochs)],
+            shuffle=False,  # the batches are shuffled already
+            callbacks=[_Keep(history, folder), _Report(on_event, steps, epochs)],
             verbose=0,
         )
     model.load_weights(folder / WEIGHTS)
@@ -68,7 +68,7 @@ def best_epoch(history: list[dict[str, float]]) -> int:
 
 
 class _Keep(keras.callbacks.Callback):
-    """Write weights first, then the checkpoint: killed between the two, the epoch is done again, to the same end."""
+    """Write the weights before the checkpoint: after a kill between the two, the epoch is repeated with equal results."""
 
     def __init__(self, history: list[dict[str, float]], folder: Path) -> None:
         super().__init__()
@@ -78,11 +78,11 @@ class _Keep(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.history.append({name: float(value) for name, value in (logs or {}).items()})
         if best_epoch(self.history) == epoch:
-            write_aside(self.folder / WEIGHTS, self.model.save_weights)
-        write_aside(self.folder / CHECKPOINT, lambda path: _save(self.model, self.history, path))
+            write_atomically(self.folder / WEIGHTS, self.model.save_weights)
+        write_atomically(self.folder / CHECKPOINT, lambda path: _save(self.model, self.history, path))
 
 
-class _Tell(keras.callbacks.Callback):
+class _Report(keras.callbacks.Callback):
     def __init__(self, on_event: OnEvent, steps: int, epochs: int) -> None:
         super().__init__()
         self.on_event = on_event
@@ -102,7 +102,7 @@ class _Tell(keras.callbacks.Callback):
 
 
 def _state(model: keras.Model) -> list[keras.Variable]:
-    """All that an epoch changes; ``model.variables`` holds the states of seed generators, ``model.weights`` not."""
+    """Everything that an epoch changes. Unlike ``model.weights``, ``model.variables`` has the seed generators."""
     return [*model.variables, *model.optimizer.variables]
 
 

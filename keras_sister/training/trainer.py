@@ -1,4 +1,4 @@
-"""One model of a run: built from the settings, fitted on some photos, asked about others."""
+"""One model of a run: built from the settings, trained on some photos, evaluated on others."""
 
 import math
 from pathlib import Path
@@ -9,29 +9,32 @@ import tensorflow as tf
 
 from keras_sister import models
 from keras_sister.config import Experiment
-from keras_sister.data.pipeline import ViewPairs, evaluation_batches, training_batches
-from keras_sister.data.views import ViewStore
+from keras_sister.data.pipeline import Images, evaluation_batches, training_batches
+from keras_sister.data.view_store import ViewStore
 from keras_sister.losses import MaskedAttributeLoss
 from keras_sister.metrics import AttributeAccuracy
+from keras_sister.run import OnEvent, Run
 from keras_sister.schema import Schema
-from keras_sister.segmentation.compositing import model_views
-from keras_sister.training.fit import best_epoch, fit
-from keras_sister.training.run import OnEvent, Run
+from keras_sister.segmentation.preprocessor import Preprocessor
+from keras_sister.segmentation.segmenters.open import open_segmenter
+from keras_sister.storage.json_files import write_json
+from keras_sister.training.fit import best_epoch, fit_model
 
 
 class Trainer:
-    """Joins a run's settings, its views and its labels in one compiled model.
+    """A compiled model with the view pairs and labels of a run.
 
     Args:
         run: with ``views.json`` in place.
-        seed: of the initial weights, the order of the photos, and their augmentation.
+        seed: random seed of the initial weights, the order of the photos, and their augmentation.
     """
 
     def __init__(self, run: Run, *, seed: int) -> None:
         self.experiment = run.experiment
         self.labels = run.labels
-        made = run.read("views.json")
-        self.views = ViewStore(self.experiment.size, made["fingerprint"]).open(made["keys"])
+        stored = run.read("views.json")
+        self.pairs = ViewStore(self.experiment.size, stored["fingerprint"]).open(stored["keys"])
+        self.preprocessor = preprocessor_of(self.experiment, with_segmenter=False)
         self.seed = seed
         keras.utils.set_random_seed(seed)
         self.model = build_model(self.experiment, run.schema)
@@ -42,69 +45,82 @@ class Trainer:
         )
 
     def fit(self, train: np.ndarray, validation: np.ndarray | None, *, folder: Path, on_event: OnEvent) -> None:
-        """Train on the photos `train`, keep the epoch that does best on `validation`, write ``history.json``.
+        """Train on the rows `train`, keep the epoch that is best on `validation`, write ``history.json``.
 
-        See `keras_sister.training.fit.fit`.
+        See `keras_sister.training.fit.fit_model`.
         """
-        history = fit(
+        history = fit_model(
             self.model,
             lambda first_epoch: self._training_batches(train, first_epoch),
-            steps=math.ceil(len(train) / self.experiment.batch),
+            steps=math.ceil(len(train) / self.experiment.batch_size),
             epochs=self.experiment.epochs,
             validation=None if validation is None else self._evaluation_batches(validation),
             folder=folder,
             on_event=on_event,
         )
-        Run(folder).write("history.json", {"best_epoch": best_epoch(history), "epochs": history})
+        write_json(folder / "history.json", {"best_epoch": best_epoch(history), "epochs": history})
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
-        """The logits of photos: float32 array, shape (len(rows), n_logits)."""
-        return self.model.predict(self._evaluation_batches(rows).map(lambda inputs, labels: inputs), verbose=0)
+        """Logits of photos: float32 array, shape (len(rows), n_logits)."""
+        return self.model.predict(self._evaluation_batches(rows).map(lambda views, labels: views), verbose=0)
 
     def _training_batches(self, rows: np.ndarray, first_epoch: int) -> tf.data.Dataset:
         return training_batches(
-            self.views,
-            self.labels,
+            self.pairs,
             rows,
-            batch=self.experiment.batch,
+            batch_size=self.experiment.batch_size,
             seed=self.seed,
             first_epoch=first_epoch,
             epochs=self.experiment.epochs,
             augmented=self.experiment.augment,
-        ).map(self._inputs)
+        ).map(self._example)
 
     def _evaluation_batches(self, rows: np.ndarray) -> tf.data.Dataset:
-        return evaluation_batches(self.views, self.labels, rows, batch=self.experiment.batch).map(self._inputs)
+        return evaluation_batches(self.pairs, rows, batch_size=self.experiment.batch_size).map(self._example)
 
-    def _inputs(self, pairs: ViewPairs, labels: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        return model_inputs(pairs, self.experiment), labels
+    def _example(self, pairs: Images, rows: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        return self.preprocessor.views(pairs), tf.gather(self.labels, rows)
+
+
+def preprocessor_of(experiment: Experiment, *, with_segmenter: bool = True) -> Preprocessor:
+    """The preprocessor of an experiment.
+
+    Args:
+        experiment: the settings.
+        with_segmenter: open the experiment's segmenter if its system needs masks. Without it the preprocessor makes
+            views from stored view pairs only.
+
+    Raises:
+        InputError: if the segmenter cannot be opened.
+    """
+    segmenter = None
+    if with_segmenter and experiment.needs_masks:
+        segmenter = open_segmenter(experiment.segmenter, keep_largest=experiment.keep_largest, margin=experiment.margin)
+    return Preprocessor(
+        segmenter,
+        size=experiment.size,
+        views=experiment.views,
+        background=experiment.background,
+        edges=experiment.edges,
+    )
 
 
 def build_model(experiment: Experiment, schema: Schema) -> keras.Model:
-    """The model of an experiment, with its towers frozen where only the head is trained.
+    """Build the model of an experiment, with frozen towers if only the head is trained.
 
     Raises:
-        InputError: if the weights it starts from cannot be had.
+        InputError: if the initial weights cannot be loaded.
     """
     model = models.build(
         experiment.system,
         schema,
         backbone=experiment.backbone,
-        small=experiment.small,
+        person_backbone=experiment.person_backbone,
         weights=experiment.weights,
         size=experiment.size,
     )
     if experiment.trainable == "head":
         for layer in model.layers:
-            # A tower is a model of its own; frozen, its batch normalisation keeps the statistics it came with.
+            # A tower is a nested model; frozen, its batch normalisation keeps its pretrained statistics.
             layer.trainable = not isinstance(layer, keras.Model)
     return model
-
-
-def model_inputs(pairs: ViewPairs, experiment: Experiment) -> dict[str, tf.Tensor]:
-    """What the system looks at, by view, made from a batch of view pairs.
-
-    Returns:
-        For each of `experiment.views` an uint8 tensor, shape (batch, size, size, 3), RGB, or 1 for a mask.
-    """
-    return model_views(pairs["photo"], pairs.get("mask"), experiment.views, experiment.background, experiment.edges)

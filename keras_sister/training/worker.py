@@ -1,8 +1,8 @@
 """One task of a run in a process of its own: ``python -m keras_sister.training.worker RUN TASK``.
 
-A process a task gives all its memory back when it ends, on the GPU too. The worker reads what it needs from the run
-folder and tells of its progress in JSON lines on standard output. It ends with the process that started it, however
-that ended: its standard input is a pipe on which nothing is ever said, but which closes then.
+A process per task releases all its memory when it ends, on the GPU too. The worker reads everything from the run folder
+and reports its progress as JSON lines on standard output. It ends together with the process that started it, however
+that ends: its standard input is a pipe that nothing is written to, and that closes with the parent.
 """
 
 import json
@@ -15,19 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from keras_sister.errors import InputError
-from keras_sister.training.run import OnEvent, Run
+from keras_sister.run import OnEvent, Run
 
 
 def perform_in_child(run: Run, task: str, on_event: OnEvent) -> None:
-    """Do one task of a run in a child process.
+    """Perform one task of a run in a child process.
 
     Args:
-        run: see `keras_sister.training.tasks.perform`.
-        task: likewise.
-        on_event: told of progress, in dicts with the keys ``task`` and ``event``.
+        run, task: see `keras_sister.training.tasks.perform`.
+        on_event: receives progress events, with the task's name as ``task``.
 
     Raises:
-        InputError: the child's own, or one that names its log if it died otherwise.
+        InputError: that of the child, or one that names its log file if the child ended otherwise.
     """
     log = run.folder / "logs" / f"{task}.txt"
     log.parent.mkdir(exist_ok=True)
@@ -49,30 +48,30 @@ def perform_in_child(run: Run, task: str, on_event: OnEvent) -> None:
             child.kill()
             raise
     if child.returncode:
-        raise InputError(f"{task} ended with exit code {child.returncode}; {log} holds what it said.")
+        raise InputError(f"{task} ended with exit code {child.returncode}; see {log}.")
 
 
 def main(folder: str, task: str) -> int:
-    """Perform `task` and tell of it on standard output; the exit code is 1 if it failed."""
+    """Perform `task` and report its progress on standard output. Returns the exit code, 1 if the task failed."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # take what is needed, not the whole GPU
-    lines, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints must not mix with the events
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # allocate what is needed, not the whole GPU
+    lines, sys.stdout = sys.stdout, sys.stderr  # what a library prints must not mix with the events
     last_step = 0.0
 
-    def tell(event: dict[str, Any]) -> None:
+    def report(event: dict[str, Any]) -> None:
         nonlocal last_step
         if event["event"] == "step":
             if time.monotonic() - last_step < 0.1 and event["step"] < event["steps"]:
-                return  # nobody can read more than ten steps a second
+                return  # ten updates a second are enough
             last_step = time.monotonic()
         print(json.dumps({"task": task, **event}), file=lines, flush=True)
 
     try:
         from keras_sister.training import tasks
 
-        tasks.perform(Run(Path(folder)), task, tell)
+        tasks.perform(Run(Path(folder)), task, report)
     except InputError as error:
-        tell({"event": "error", "message": str(error)})
+        report({"event": "error", "message": str(error)})
         return 1
     except (BrokenPipeError, KeyboardInterrupt):
         return 1

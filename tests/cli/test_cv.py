@@ -9,12 +9,12 @@ from keras_sister.config import load_experiment
 SETTINGS = """\
 system: sister_a
 backbone: resnet_mini
-small: resnet_mini
+person_backbone: resnet_mini
 weights: none
 size: 32
 folds: 2
 epochs: 1
-batch: 16
+batch_size: 16
 learning_rate: 1e-3
 """
 

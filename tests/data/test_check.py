@@ -30,7 +30,7 @@ def test_it_counts_what_is_there(folder):
     told = []
     (folder / "masks" / "._000001.png").write_bytes(b"what macOS leaves on sticks")
     report = check(folder, on_photo=lambda: told.append(1))
-    dataset = dcsa.load(folder)
+    dataset = load_dcsa(folder)
     sizes = np.array([size_of(photo) for photo in dataset.photos])
     assert len(told) == report.photos == report.masks == 8
     assert report.widths == (sizes[:, 0].min(), int(np.median(sizes[:, 0])), sizes[:, 0].max())
@@ -93,7 +93,7 @@ def test_what_one_should_know_is_a_warning(folder):
         image.save(images / "000003.jpg", exif=turned)
     (folder / "masks" / "000004.png").unlink()
     Image.new("L", (7, 7)).save(folder / "masks" / "000005.png")
-    labels = dcsa.load(folder).labels.copy()
+    labels = load_dcsa(folder).labels.copy()
     labels[:, DCSA.names.index("scarf")] = 0
     labels[6] = UNKNOWN
     dcsa.write_labels(folder, DCSA, labels)

@@ -34,7 +34,7 @@ def write(folder: Path, name: str, values: object) -> Path:
 
 
 def test_what_is_written_is_read(folder, labels):
-    dataset = dcsa.load(folder)
+    dataset = load_dcsa(folder)
     np.testing.assert_array_equal(dataset.labels, labels)
     assert dataset.labels.dtype == np.int8
     assert [photo.name for photo in dataset.photos] == [f"{number:06d}.jpg" for number in range(1, 6)]
@@ -61,12 +61,12 @@ def test_the_same_labels_make_the_same_bytes(folder, labels, tmp_path_factory):
 )
 def test_vectors_of_any_direction(folder, values):
     write(folder, "scarf", np.array(values))
-    assert dcsa.load(folder).labels[:, DCSA.names.index("scarf")].tolist() == [0, 1, UNKNOWN, 0, 1]
+    assert load_dcsa(folder).labels[:, DCSA.names.index("scarf")].tolist() == [0, 1, UNKNOWN, 0, 1]
 
 
 def test_whole_numbers(folder):
     write(folder, "category", np.array([7, 1, 2, 3, 4], np.uint8))
-    assert dcsa.load(folder).labels[:, DCSA.names.index("category")].tolist() == [6, 0, 1, 2, 3]
+    assert load_dcsa(folder).labels[:, DCSA.names.index("category")].tolist() == [6, 0, 1, 2, 3]
 
 
 def test_photos_of_other_endings_in_the_order_of_their_numbers(folder):
@@ -74,7 +74,7 @@ def test_photos_of_other_endings_in_the_order_of_their_numbers(folder):
     (images / "000002.jpg").rename(images / "2.JPEG")
     (images / "000004.jpg").rename(images / "04.png")
     (images / "notes.txt").write_text("no photo")
-    names = [photo.name for photo in dcsa.load(folder).photos]
+    names = [photo.name for photo in load_dcsa(folder).photos]
     assert names == ["000001.jpg", "2.JPEG", "000003.jpg", "04.png", "000005.jpg"]
 
 
@@ -91,7 +91,7 @@ def test_mistakes_in_labels_name_the_file(folder):
     for values, message in mistakes.values():
         file = write(folder, "scarf", values)
         with pytest.raises(InputError, match=message) as caught:
-            dcsa.load(folder)
+            load_dcsa(folder)
         assert str(file) in str(caught.value)
 
 
@@ -105,30 +105,30 @@ def test_files_that_are_broken_or_missing_are_named(folder):
     }.items():
         file.write_bytes(contents)
         with pytest.raises(InputError, match=rf"scarf_GT\.mat: {message}"):
-            dcsa.load(folder)
+            load_dcsa(folder)
     scipy.io.savemat(file, {"labels": np.ones(5)})
     with pytest.raises(InputError, match=r"scarf_GT\.mat: has no variable GT"):
-        dcsa.load(folder)
+        load_dcsa(folder)
     file.write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM")
     with pytest.raises(InputError, match=r"scarf_GT\.mat: MATLAB 7\.3 format"):
-        dcsa.load(folder)
+        load_dcsa(folder)
     file.unlink()
     with pytest.raises(InputError, match=r"scarf_GT\.mat: missing"):
-        dcsa.load(folder)
+        load_dcsa(folder)
 
 
 def test_photos_that_are_missing_or_misnamed_are_named(folder):
     images = folder / "images"
     (images / "000003.jpg").rename(images / "third.jpg")
     with pytest.raises(InputError, match=r"third\.jpg: not named by its number.*more"):
-        dcsa.load(folder)
+        load_dcsa(folder)
     (images / "third.jpg").unlink()
     with pytest.raises(InputError, match=r"000003\.jpg: missing"):
-        dcsa.load(folder)
+        load_dcsa(folder)
     (images / "3.png").write_bytes(b"")
     (images / "03.png").write_bytes(b"")
     with pytest.raises(InputError, match="the same number"):
-        dcsa.load(folder)
+        load_dcsa(folder)
 
 
 def test_a_photo_that_is_missing_does_not_shift_the_labels_of_the_others(folder, labels):
@@ -142,15 +142,15 @@ def test_a_photo_that_is_missing_does_not_shift_the_labels_of_the_others(folder,
 def test_photos_named_by_long_numbers_are_no_dataset(folder):
     (folder / "images" / "000005.jpg").rename(folder / "images" / "1526112345678.jpg")
     with pytest.raises(InputError, match=r"000005\.jpg: missing \(and 1526112345672 more\)"):
-        dcsa.load(folder)
+        load_dcsa(folder)
 
 
 def test_folders_that_are_no_dataset(tmp_path):
     with pytest.raises(InputError, match="images: no such folder"):
-        dcsa.load(tmp_path)
+        load_dcsa(tmp_path)
     (tmp_path / "images").mkdir()
     with pytest.raises(InputError, match="no photos"):
-        dcsa.load(tmp_path)
+        load_dcsa(tmp_path)
     Image.new("RGB", (8, 8)).save(tmp_path / "images" / "1.jpg")
     with pytest.raises(InputError, match="labels: no such folder"):
-        dcsa.load(tmp_path)
+        load_dcsa(tmp_path)

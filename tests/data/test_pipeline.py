@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from keras_sister.data.pipeline import evaluation_batches, training_batches
-from keras_sister.data.views import Views
+from keras_sister.data.view_store import Views
 
 PHOTOS, SIZE = 23, 8
 
@@ -20,9 +20,9 @@ LABELS = np.arange(PHOTOS * 2, dtype=np.int8).reshape(PHOTOS, 2)
 ROWS = np.arange(1, PHOTOS, 2)
 
 
-def epochs(views: Views, first_epoch: int, *, seed: int = 5, augmented: bool = False, batch: int = 4) -> list:
+def epochs(views: Views, first_epoch: int, *, seed: int = 5, augmented: bool = False, batch_size: int = 4) -> list:
     batches = training_batches(
-        views, LABELS, ROWS, batch=batch, seed=seed, first_epoch=first_epoch, epochs=3, augmented=augmented
+        views, LABELS, ROWS, batch_size=batch, seed=seed, first_epoch=first_epoch, epochs=3, augmented=augmented
     )
     return list(batches.as_numpy_iterator())
 
@@ -39,7 +39,7 @@ def test_an_epoch_holds_every_row_once_in_an_order_of_its_own(views):
 
 
 def test_photo_mask_and_labels_belong_together(views):
-    for batches in (epochs(views, 0), list(evaluation_batches(views, LABELS, ROWS, batch=5).as_numpy_iterator())):
+    for batches in (epochs(views, 0), list(evaluation_batches(views, LABELS, ROWS, batch_size=5).as_numpy_iterator())):
         for pairs, labels in batches:
             rows = pairs["photo"][:, 0, 0, 0]
             np.testing.assert_array_equal(pairs["mask"][:, 3, 3, 0], rows)
@@ -62,8 +62,8 @@ def test_starting_later_gives_what_an_uninterrupted_training_would_have_seen(vie
 
 
 def test_augmentation_of_a_row_does_not_depend_on_the_batches(views):
-    def by_row(batch: int) -> dict[int, np.ndarray]:
-        first_epoch = epochs(views, 0, augmented=True, batch=batch)[: -(-len(ROWS) // batch)]
+    def by_row(batch_size: int) -> dict[int, np.ndarray]:
+        first_epoch = epochs(views, 0, augmented=True, batch_size=batch)[: -(-len(ROWS) // batch)]
         photos = np.concatenate([pairs["photo"] for pairs, _ in first_epoch])
         labels = np.concatenate([labels for _, labels in first_epoch])
         return {label[0]: photo for photo, label in zip(photos, labels, strict=True)}
@@ -80,10 +80,10 @@ def test_the_seed_decides(views):
 
 def test_evaluation_keeps_the_order(views):
     rows = np.array([7, 3, 21, 4])
-    assert rows_of(list(evaluation_batches(views, LABELS, rows, batch=3).as_numpy_iterator())).tolist() == [7, 3, 21, 4]
+    assert rows_of(list(evaluation_batches(views, LABELS, rows, batch_size=3).as_numpy_iterator())).tolist() == [7, 3, 21, 4]
 
 
 def test_views_without_masks_give_none(views):
     plain = Views(tuple((photos, None, row) for photos, _, row in views.rows))
-    pairs, _ = next(evaluation_batches(plain, LABELS, ROWS, batch=2).as_numpy_iterator())
+    pairs, _ = next(evaluation_batches(plain, LABELS, ROWS, batch_size=2).as_numpy_iterator())
     assert set(pairs) == {"photo"}

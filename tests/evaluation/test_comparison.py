@@ -6,15 +6,15 @@ import pytest
 from keras_sister.config import Experiment
 from keras_sister.errors import InputError
 from keras_sister.evaluation.comparison import Comparison, compare, group_by_seed
+from keras_sister.evaluation.out_of_fold import OutOfFold
 from keras_sister.schema import DCSA, Attribute, Schema
-from keras_sister.training.predictions import Predictions
 
 BASELINE, SISTER = Experiment(), Experiment(system="sister_a", segmenter="masks:masks")
 
 
 def make(
     name: str, *, right: float, photos: int = 160, draw: int = 0, experiment: Experiment = BASELINE
-) -> Predictions:
+) -> OutOfFold:
     """Answers of which a share is right; photos and labels are the same for all of them, folds go by the seed."""
     rng = np.random.default_rng(7)
     labels = np.stack([rng.integers(-1, len(a.classes), photos) for a in DCSA], axis=1).astype(np.int8)
@@ -23,14 +23,14 @@ def make(
     answers = np.where(hits & (labels >= 0), labels, labels == 0)
     logits = [answers[:, [i]] - 0.5 if a.is_binary else np.eye(a.n_logits)[answers[:, i]] for i, a in enumerate(DCSA)]
     keys = [(f"{i:06d}.jpg", f"sha256 of {i}") for i in range(photos)]
-    return Predictions(name, experiment, DCSA, keys, labels, np.concatenate(logits, axis=1), folds)
+    return OutOfFold(name, experiment, DCSA, keys, labels, np.concatenate(logits, axis=1), folds)
 
 
 WORSE = make("worse", right=0.80, draw=1)
 BETTER = make("better", right=0.95, draw=2, experiment=SISTER)
 
 
-def compare_runs(*runs: Predictions) -> list[Comparison]:
+def compare_runs(*runs: OutOfFold) -> list[Comparison]:
     return compare(group_by_seed(runs))
 
 
@@ -79,7 +79,7 @@ def test_runs_that_cannot_be_paired_are_refused(run, fault):
         compare_runs(WORSE, run)
 
 
-def seeds_of(name: str, right: float, experiment: Experiment) -> list[Predictions]:
+def seeds_of(name: str, right: float, experiment: Experiment) -> list[OutOfFold]:
     return [
         make(f"{name}-{seed}", right=right, draw=100 * seed + len(name), experiment=replace(experiment, seed=seed))
         for seed in range(3)

@@ -5,8 +5,8 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from keras_sister.evaluation.paired import bootstrap_macc, corrected_t_test, holm, sign_test
+from keras_sister.evaluation.scores import accuracies, macc
 from keras_sister.schema import DCSA
-from keras_sister.scores import accuracies, macc
 
 RNG = np.random.default_rng(0)
 

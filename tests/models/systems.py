@@ -9,7 +9,7 @@ from keras_sister import models
 from keras_sister.config import SYSTEMS
 from keras_sister.schema import DCSA
 
-MINI = {"backbone": "resnet_mini", "small": "resnet_mini", "weights": "none", "size": 40}
+MINI = {"backbone": "resnet_mini", "person_backbone": "resnet_mini", "weights": "none", "size": 40}
 VIEWS = {
     view: np.random.default_rng(seed).integers(0, 256, (3, 40, 40, 3)).astype(np.uint8)
     for seed, view in enumerate(("photo", "segmented"))

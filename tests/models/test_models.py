@@ -93,14 +93,14 @@ def test_mixed_precision_gives_nearly_the_same_in_float32(system):
 def test_a_backbone_of_ones_own_in_both_towers():
     pixels = keras.Input((40, 40, 3))
     own = keras.Model(pixels, keras.layers.Conv2D(6, 5, strides=4)(pixels))
-    model = models.build("sister_a", DCSA, backbone=own, small=own, size=40)
+    model = models.build("sister_a", DCSA, backbone=own, person_backbone=own, size=40)
     assert model.count_params() == 2 * own.count_params() + 2 * (6 + 1) * 1024 + (1024 + 1) * 36
     assert to_numpy(model(views_of("sister_a"))).shape == (3, 36)
 
 
 def test_towers_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match="128 channels and small 2048"):
-        models.build("sister_b", DCSA, backbone="resnet_mini", small="resnet50", weights="none", size=64)
+        models.build("sister_b", DCSA, backbone="resnet_mini", person_backbone="resnet50", weights="none", size=64)
     with pytest.raises(InputError, match="system must be one of baseline"):
         models.build("sister_c", DCSA)
 

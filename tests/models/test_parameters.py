@@ -53,7 +53,7 @@ def wide() -> keras.Model:
     ("system", "networks", "towers"),
     [
         ("baseline", {"backbone": "resnet50"}, RESNET50),
-        ("sister_a", {"backbone": "resnet152", "small": "resnet50"}, RESNET152 + RESNET50),
+        ("sister_a", {"backbone": "resnet152", "person_backbone": "resnet50"}, RESNET152 + RESNET50),
         ("twin", {"backbone": "resnet101"}, 2 * RESNET101),
     ],
 )
@@ -64,7 +64,7 @@ def test_the_papers_networks(system, networks, towers):
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_what_follows_the_towers(system, wide):
-    model = models.build(system, DCSA, backbone=wide, small=wide, weights="none", size=32)
+    model = models.build(system, DCSA, backbone=wide, person_backbone=wide, weights="none", size=32)
     assert model.count_params() == HEADS[system]
 
 
@@ -75,5 +75,5 @@ def test_masked_that_looks_at_everything_as_well(wide):
 
 def test_a_gate_on_pooled_vectors_leaves_the_hidden_layers_out(wide):
     fusion = GatedFusion(gate="single", join="add")
-    model = models.gated(DCSA, fusion, pooled=True, backbone=wide, small=wide, weights="none", size=32)
+    model = models.gated(DCSA, fusion, pooled=True, backbone=wide, person_backbone=wide, weights="none", size=32)
     assert model.count_params() == (2 * 2048 + 1) + 2048 * 36 + 36

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from keras_sister.data.dataset import Dataset
+from keras_sister.evaluation.out_of_fold import OutOfFold
 from keras_sister.reproduction.plan import Cell, Plan
 from keras_sister.reproduction.results import Results
 from keras_sister.schema import DCSA
-from keras_sister.training.predictions import Predictions
 
 
 def dataset(photos: int) -> Dataset:
@@ -21,10 +21,10 @@ def results(plan: Plan, of: Dataset) -> Results:
     return Results(plan, {cell.name: _predictions(cell, of, draw) for draw, cell in enumerate(plan.cells)})
 
 
-def _predictions(cell: Cell, of: Dataset, draw: int) -> Predictions:
+def _predictions(cell: Cell, of: Dataset, draw: int) -> OutOfFold:
     folds = np.array_split(np.random.default_rng(cell.experiment.seed).permutation(len(of)), cell.experiment.folds)
     right = np.random.default_rng(draw).random(of.labels.shape) < 0.7
     answers = np.where(right & (of.labels >= 0), of.labels, of.labels == 0)
     logits = [answers[:, [i]] - 0.5 if a.is_binary else np.eye(a.n_logits)[answers[:, i]] for i, a in enumerate(DCSA)]
     photos = [(photo.name, photo.name) for photo in of.photos]
-    return Predictions(cell.name, cell.experiment, DCSA, photos, of.labels, np.concatenate(logits, axis=1), folds)
+    return OutOfFold(cell.name, cell.experiment, DCSA, photos, of.labels, np.concatenate(logits, axis=1), folds)

@@ -39,17 +39,17 @@ def test_settings_are_those_of_the_paper():
     cells = {c.name: c.experiment for table in PAPER for c in make_plan(table, FULL, segmenters=SEGMENTERS).cells}
     shared = {"weights": "imagenet", "epochs": 20}
     expected = {
-        "segmented-v3-black": {"backbone": "resnet50", "batch": 64, "segmenter": "deeplab", "background": "black"},
-        "segmented-v3-white": {"backbone": "resnet50", "batch": 64, "segmenter": "deeplab"},
-        "segmented-fcn-white": {"backbone": "resnet50", "batch": 64, "segmenter": "fcn"},
-        "baseline-resnet50": {"batch": 64},
-        "baseline-resnet101": {"backbone": "resnet101", "batch": 32},
-        "baseline-resnet152": {"backbone": "resnet152", "batch": 32},
-        **{f"sister_{x}-resnet50": {"batch": 32, "segmenter": "fcn"} for x in "ab"},
-        **{f"sister_{x}-resnet101": {"backbone": "resnet101", "batch": 32, "segmenter": "fcn"} for x in "ab"},
-        **{f"sister_{x}-resnet152": {"backbone": "resnet152", "batch": 16, "segmenter": "fcn"} for x in "ab"},
-        "twin-resnet101": {"backbone": "resnet101", "batch": 32, "segmenter": "fcn"},
-        **{f"gate_{g}-resnet50": {"batch": 32, "segmenter": "fcn"} for g in ("single", "add", "concat")},
+        "segmented-v3-black": {"backbone": "resnet50", "batch_size": 64, "segmenter": "deeplab", "background": "black"},
+        "segmented-v3-white": {"backbone": "resnet50", "batch_size": 64, "segmenter": "deeplab"},
+        "segmented-fcn-white": {"backbone": "resnet50", "batch_size": 64, "segmenter": "fcn"},
+        "baseline-resnet50": {"batch_size": 64},
+        "baseline-resnet101": {"backbone": "resnet101", "batch_size": 32},
+        "baseline-resnet152": {"backbone": "resnet152", "batch_size": 32},
+        **{f"sister_{x}-resnet50": {"batch_size": 32, "segmenter": "fcn"} for x in "ab"},
+        **{f"sister_{x}-resnet101": {"backbone": "resnet101", "batch_size": 32, "segmenter": "fcn"} for x in "ab"},
+        **{f"sister_{x}-resnet152": {"backbone": "resnet152", "batch_size": 16, "segmenter": "fcn"} for x in "ab"},
+        "twin-resnet101": {"backbone": "resnet101", "batch_size": 32, "segmenter": "fcn"},
+        **{f"gate_{g}-resnet50": {"batch_size": 32, "segmenter": "fcn"} for g in ("single", "add", "concat")},
     }
     assert cells == {
         name: Experiment(system=name.partition("-")[0], **{**shared, **settings}) for name, settings in expected.items()
@@ -68,13 +68,13 @@ def test_another_setting_takes_the_papers_numbers_away():
     ]
     assert all(cell.experiment.folds == 4 for cell in plan.cells)
     # The batch still differs from row to row, so two of the three are left apart.
-    assert [[cell.experiment.batch for cell in row] for row in plan.rows] == [[64, 32, 32], [32, 32, 32], [32, 16, 16]]
+    assert [[cell.experiment.batch_size for cell in row] for row in plan.rows] == [[64, 32, 32], [32, 32, 32], [32, 16, 16]]
     paper = {cell.name for cell in make_plan("table2", FULL, segmenters=SEGMENTERS).cells}
     assert not paper & {cell.name for cell in plan.cells}  # nor may its run folders be taken
 
 
 def test_rows_that_become_one_are_shown_once():
-    plan = make_plan("table2", FULL, settings={"backbone": "resnet_mini", "batch": 8}, segmenters=SEGMENTERS)
+    plan = make_plan("table2", FULL, settings={"backbone": "resnet_mini", "batch_size": 8}, segmenters=SEGMENTERS)
     assert [[cell.row for cell in row] for row in plan.rows] == [["resnet_mini"] * 3]
 
 
@@ -83,7 +83,7 @@ def test_where_things_lie_is_no_departure():
     plan = make_plan("table3", FULL, settings=settings)
     assert plan.departures == []
     assert plan.rows[0][1].experiment.segmenter == "masks:m"
-    assert plan.rows[0][0].experiment == Experiment(batch=64, seed=3, weights={"resnet50": "r50.h5"})  # no masks
+    assert plan.rows[0][0].experiment == Experiment(batch_size=64, seed=3, weights={"resnet50": "r50.h5"})  # no masks
 
 
 def test_one_segmenter_in_place_of_two_is_a_departure():

@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_sister.errors import InputError
-from keras_sister.serving.export import export_run
+from keras_sister.export.export_model import export_run
 from keras_sister.serving.tagger import Tagger
 
 from .conftest import SCHEMA
@@ -17,7 +17,7 @@ from .conftest import SCHEMA
 def test_tags_are_the_probable_classes_of_the_export(sister_export, photos):
     signature = tf.saved_model.load(str(sister_export.folder)).signatures["serving_default"]
     outputs = signature(image_bytes=tf.stack([tf.io.read_file(str(photo)) for photo in photos]))
-    found = list(Tagger(sister_export.folder).tag(photos, batch=2))
+    found = list(Tagger(sister_export.folder).tag(photos, batch_size=2))
     assert [tags.photo for tags in found] == photos
     for row, tags in enumerate(found):
         assert tags.error is None
@@ -35,7 +35,7 @@ def test_a_photo_that_cannot_be_read_is_an_error_in_its_place(baseline_export, p
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(photos[0].read_bytes()[:200])
     asked = [photos[0], tmp_path / "none.jpg", broken, tmp_path, photos[1]]
-    found = list(Tagger(baseline_export.folder).tag(asked, batch=3))
+    found = list(Tagger(baseline_export.folder).tag(asked, batch_size=3))
     assert [bool(tags.error) for tags in found] == [False, True, True, True, False]
     assert [bool(tags.attributes) for tags in found] == [True, False, False, False, True]
     assert "No such file" in found[1].error

@@ -15,13 +15,13 @@ from PIL import Image
 from sklearn.metrics import accuracy_score
 
 from keras_sister.config import Experiment
-from keras_sister.data import dcsa
 from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
+from keras_sister.run import Run
 from keras_sister.schema import DCSA
 from keras_sister.training.cross_validation import cross_validate
-from keras_sister.training.run import Run, begin
-from keras_sister.training.tasks import make_views
+from keras_sister.training.start import start_run
+from keras_sister.training.tasks import fill_view_store
 
 from ..conftest import COLORS
 
@@ -32,14 +32,14 @@ EXPERIMENT = Experiment(
     augment=True,
     folds=2,
     epochs=8,
-    batch=8,
+    batch_size=8,
     learning_rate=2e-3,
 )
 
 
 @pytest.fixture(scope="module")
 def dataset(dataset_folder: Path) -> Dataset:
-    return dcsa.load(dataset_folder)
+    return load_dcsa(dataset_folder)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ from keras_sister.training.cross_validation import cross_validate
 
 experiment = Experiment(**json.loads({json.dumps(asdict(EXPERIMENT))!r}))
 tell = lambda event: print(json.dumps(event), flush=True)
-cross_validate(dcsa.load(sys.argv[1]), experiment, Path(sys.argv[2]), resume=True, on_event=tell)
+cross_validate(load_dcsa(sys.argv[1]), experiment, Path(sys.argv[2]), resume=True, on_event=tell)
 """
     command = [sys.executable, "-c", program, str(dataset_folder), str(out)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as child:
@@ -202,8 +202,8 @@ def test_photos_without_a_person_are_counted_and_named(dataset_folder, dataset, 
         blank.save(masks / f"{name}.png")
     run = Run(tmp_path / "run")
     run.folder.mkdir()
-    begin(run, dataset, replace(EXPERIMENT, system="segmented", segmenter=f"masks:{masks}"), resume=False)
+    start_run(run, dataset, replace(EXPERIMENT, system="segmented", segmenter=f"masks:{masks}"), resume=False)
     told: list[dict[str, Any]] = []
-    make_views(run, told.append)
+    fill_view_store(run, told.append)
     assert run.read("views.json")["without_person"] == ["000003.jpg", "000010.jpg"]
     assert told[-1] == {"event": "nobody", "photos": 2, "of": 48}

@@ -6,20 +6,18 @@ import pytest
 
 import keras_sister.models  # noqa: F401 - registers the layers
 from keras_sister.config import Experiment
-from keras_sister.data import dcsa
 from keras_sister.errors import InputError
 from keras_sister.images import decode, resize
+from keras_sister.run import Run
 from keras_sister.schema import DCSA
-from keras_sister.training.final import recipe, train
-from keras_sister.training.run import Run
 
 EXPERIMENT = Experiment(
-    backbone="resnet_mini", weights="none", size=32, epochs=12, batch=8, learning_rate=2e-3, folds=3
+    backbone="resnet_mini", weights="none", size=32, epochs=12, batch_size=8, learning_rate=2e-3, folds=3
 )
 
 
 def test_the_model_knows_the_photos_it_was_trained_on(dataset_folder, tmp_path):
-    dataset = dcsa.load(dataset_folder)
+    dataset = load_dcsa(dataset_folder)
     file = train(dataset, EXPERIMENT, tmp_path / "run")
     assert file == tmp_path / "run" / "model.keras"
     model = keras.saving.load_model(file)

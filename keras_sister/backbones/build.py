@@ -1,0 +1,89 @@
+"""Build a backbone by name, or from a model of the user's own."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_sister.backbones.applications import APPLICATIONS, last_feature_map
+from keras_sister.backbones.resnet_mini import resnet_mini
+from keras_sister.config import BACKBONES
+from keras_sister.errors import InputError
+
+
+def build_backbone(
+    network: str | keras.Model, *, size: int, weights: str | Path | dict[str, str] = "imagenet", name: str = "backbone"
+) -> keras.Model:
+    """Build a network from raw pixels to its last feature map. Normalisation happens inside.
+
+    Args:
+        network: a name in `keras_sister.config.BACKBONES`; or a ``keras.Model`` of your own from raw RGB, 0–255,
+            (batch, height, width, 3), to one feature map (batch, height, width, channels). Your model is copied with
+            its weights, so that two towers built from it do not share weights; `weights` is then ignored.
+        size: height and width of the input, in pixels, at least 32.
+        weights: ``imagenet`` (``keras.applications`` downloads and caches them); ``none`` for random initialisation; a
+            file, either ``….weights.h5`` or one of ``keras.applications`` without top; or a dict of backbone names and
+            files.
+        name: name of the returned model.
+
+    Returns:
+        A ``keras.Model``: (batch, size, size, 3) to (batch, height, width, channels).
+
+    Raises:
+        InputError: for an unknown name, or weights that cannot be loaded.
+        ValueError: if your own model does not have one input image and one output map.
+
+    Example:
+        >>> build_backbone("resnet50", size=224, weights="none").output_shape
+        (None, 7, 7, 2048)
+    """
+    pixels = keras.Input((size, size, 3), name="pixels")
+    if isinstance(network, keras.Model):
+        return keras.Model(pixels, _copy(network)(pixels), name=name)
+    if network not in BACKBONES:
+        raise InputError(f"backbone must be one of {', '.join(BACKBONES)}, or a keras.Model. Received: {network!r}")
+    source = _weights_of(network, weights)
+    backbone = keras.Model(pixels, _feature_map(network, pixels, pretrained=source == "imagenet"), name=name)
+    if source not in ("imagenet", "none"):
+        _load_weights(backbone, source, network)
+    return backbone
+
+
+def _feature_map(network: str, pixels: Any, *, pretrained: bool) -> Any:
+    if network in APPLICATIONS:
+        return last_feature_map(network, pixels, pretrained=pretrained)
+    if pretrained:
+        raise InputError("resnet_mini has no ImageNet weights; use --weights none, or --weights FILE.")
+    return resnet_mini(pixels)
+
+
+def _weights_of(network: str, weights: str | Path | dict[str, str]) -> str | Path:
+    if not isinstance(weights, dict):
+        return weights
+    if network not in weights:
+        raise InputError(f"weights: no file for {network}, only for {', '.join(weights)}.")
+    return weights[network]
+
+
+def _load_weights(backbone: keras.Model, file: str | Path, network: str) -> None:
+    if not Path(file).is_file():
+        raise InputError(f"weights: no such file: {file}. Expected imagenet, none, or a weight file of {network}.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # Keras only warns of a layer that is missing in the file
+            backbone.load_weights(file)
+    except (OSError, ValueError, KeyError, UserWarning) as error:
+        first_line = str(error).strip().partition("\n")[0]
+        raise InputError(f"{file}: not the weights of {network} without top: {first_line}") from error
+
+
+def _copy(network: keras.Model) -> keras.Model:
+    copy = keras.models.clone_model(network)
+    copy.set_weights(network.get_weights())
+    if len(copy.inputs) != 1 or not isinstance(copy.output, keras.KerasTensor) or len(copy.output.shape) != 4:
+        raise ValueError(
+            "Expected a backbone with one input image and one output map (batch, height, width, channels)."
+            f" Received: {network.name} with outputs {network.outputs}"
+        )
+    return copy

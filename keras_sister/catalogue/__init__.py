@@ -1,0 +1,1 @@
+"""Tag a catalogue of any size into one table, in a job that can be interrupted and resumed."""

@@ -1,0 +1,140 @@
+"""Run a catalogue job on a Ray cluster.
+
+The export and the photos must have the same paths on every machine. The table is written by the process that starts the
+job.
+"""
+
+import itertools
+import json
+import logging
+import os
+import socket
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from keras_sister.catalogue.job import Job, OnPhotos
+from keras_sister.catalogue.local_engine import LocalEngine
+from keras_sister.catalogue.resumable_table import Part
+from keras_sister.catalogue.rows import printable_path
+from keras_sister.catalogue.table_formats import Row
+from keras_sister.errors import InputError
+from keras_sister.extras import missing_extra
+from keras_sister.serving.export_folder import newest_version
+from keras_sister.serving.tagger import Tagger
+
+_PARTS = 1_000  # parts per Ray Dataset, half a million photos; each loads the export again
+_CPUS = 8  # per actor; one network gains little from more
+
+
+class RayEngine:
+    """Tags parts in actors, one per GPU, or without GPUs one per up to 8 CPUs; see `keras_sister.catalogue.job.Engine`.
+
+    The cluster is that of ``RAY_ADDRESS`` (``auto`` for one that runs on this machine). Without it a local cluster is
+    started, which listens on loopback.
+
+    Args:
+        job: the settings.
+
+    Raises:
+        InputError: if the export cannot be loaded, Ray is not installed, or the cluster is not reachable.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = replace(job, export=newest_version(job.export).resolve())
+        Tagger(self.job.export, runtime=job.runtime)  # reports errors once, not in every actor
+        _connect()
+
+    def tag(self, parts: Iterable[Part], on_photos: OnPhotos) -> Iterator[tuple[Part, list[Row]]]:
+        """See `keras_sister.catalogue.job.Engine`. Parts come in the order in which they are completed."""
+        import ray
+
+        iterator = iter(parts)
+        while some := {part.number: part for part in itertools.islice(iterator, _PARTS)}:
+            try:
+                for tagged in self._dataset(some.values()).iter_rows():
+                    part, rows = some[tagged["number"]], json.loads(tagged["rows"])
+                    on_photos(len(rows))
+                    names = map(printable_path, part.photos)
+                    yield part, [{**row, "photo": name} for name, row in zip(names, rows, strict=True)]
+            except ray.exceptions.RayError as error:
+                raise InputError(f"Ray: {_reason(error)}") from error
+
+    def _dataset(self, parts: Iterable[Part]) -> Any:
+        import ray.data
+
+        here = Path.cwd()  # not os.path.abspath, which resolves ".." without following links
+        # As JSON, because Arrow does not accept paths that are not UTF-8.
+        items = [
+            {"number": part.number, "photos": json.dumps([str(here / photo) for photo in part.photos])}
+            for part in parts
+        ]
+        resources, most = _shares(ray.nodes())
+        return ray.data.from_items(items, override_num_blocks=len(items)).map(
+            _Actor,
+            fn_constructor_args=(self.job, int(resources.get("num_cpus", 0))),
+            compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(most, len(items))),
+            **resources,
+        )
+
+
+class _Actor:
+    """A process of the cluster that tags parts."""
+
+    def __init__(self, job: Job, threads: int) -> None:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        self._engine = LocalEngine(job)
+
+    def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
+        part = Part(item["number"], json.loads(item["photos"]))
+        ((_, rows),) = self._engine.tag([part], lambda photos: None)
+        return {"number": part.number, "rows": json.dumps(rows)}
+
+
+def _connect() -> None:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Ray warns of how Ray Data itself creates actors
+    try:
+        import ray.data
+    except ImportError as error:
+        raise missing_extra("Engine ray needs Ray Data", "ray") from error
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    address = os.environ.get("RAY_ADDRESS")
+    if address:
+        try:
+            _check_reachable(address)
+            ray.init(address, ignore_reinit_error=True, **quiet)
+        except OSError as error:
+            raise InputError(
+                f"RAY_ADDRESS={address}: no Ray cluster is reachable there, or it requires a token (RAY_AUTH_MODE=token)."
+            ) from error
+    else:  # not "auto", which could join the private cluster of another job
+        ray.init("local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # failures are raised as well
+    ray.data.DataContext.get_current().enable_progress_bars = False
+
+
+def _check_reachable(address: str) -> None:
+    """Try to connect to host and port, because Ray itself retries for minutes."""
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+
+
+def _shares(nodes: list[dict[str, Any]]) -> tuple[dict[str, float], int]:
+    """Resources of an actor, and the largest number of actors."""
+    resources = [node["Resources"] for node in nodes if node["Alive"]]
+    gpus = sum(node.get("GPU", 0) for node in resources)
+    if gpus:
+        return {"num_gpus": 1}, int(gpus)
+    cpus = [int(node["CPU"]) for node in resources if node.get("CPU", 0) >= 1]
+    share = min(_CPUS, *cpus) if cpus else 1
+    return {"num_cpus": share}, max(1, sum(each // share for each in cpus))
+
+
+def _reason(error: Exception) -> str:
+    """The last line of a worker's error, after its traceback."""
+    return str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]

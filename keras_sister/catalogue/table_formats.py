@@ -1,0 +1,94 @@
+"""Table files: Parquet, CSV and JSON Lines, written in parts that are joined at the end."""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from keras_sister.errors import InputError
+from keras_sister.extras import missing_extra
+
+Row = dict[str, Any]
+"""The values of a photo by column: numbers, strings, lists of strings, or None."""
+
+
+class TableFormat(Protocol):
+    """One file format."""
+
+    def write(self, path: Path, rows: Sequence[Row], columns: dict[str, type]) -> None:
+        """Write a part."""
+
+    def join(self, parts: Iterable[Path], path: Path) -> None:
+        """Join parts, with one in memory at a time."""
+
+
+def table_format(path: Path) -> TableFormat:
+    """The format of a path's suffix.
+
+    Raises:
+        InputError: for another suffix, or if the library for Parquet is not installed.
+    """
+    if path.suffix == ".csv":
+        return _Csv()
+    if path.suffix == ".jsonl":
+        return _JsonLines()
+    if path.suffix == ".parquet":
+        try:
+            import pyarrow.parquet  # noqa: F401 - an extra
+        except ImportError as error:
+            raise missing_extra(f"{path}: Parquet needs pyarrow", "parquet") from error
+        return _Parquet()
+    raise InputError(f"{path}: expected a name with the suffix .parquet, .csv or .jsonl.")
+
+
+class _JsonLines:
+    def write(self, path: Path, rows: Sequence[Row], columns: dict[str, type]) -> None:
+        with path.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+    def join(self, parts: Iterable[Path], path: Path) -> None:
+        with path.open("wb") as file:
+            for part in parts:
+                file.write(part.read_bytes())
+
+
+class _Csv:
+    """Lists are joined by semicolons, None becomes an empty cell."""
+
+    def write(self, path: Path, rows: Sequence[Row], columns: dict[str, type]) -> None:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(columns))
+            writer.writeheader()
+            writer.writerows(
+                {name: ";".join(v) if isinstance(v, list) else v for name, v in row.items()} for row in rows
+            )
+
+    def join(self, parts: Iterable[Path], path: Path) -> None:
+        with path.open("wb") as file:
+            for i, part in enumerate(parts):
+                header, _, rows = part.read_bytes().partition(b"\r\n")
+                file.write((b"" if i else header + b"\r\n") + rows)
+
+
+class _Parquet:
+    def write(self, path: Path, rows: Sequence[Row], columns: dict[str, type]) -> None:
+        import pyarrow
+        from pyarrow import parquet
+
+        kinds = {str: pyarrow.string(), float: pyarrow.float32(), list: pyarrow.list_(pyarrow.string())}
+        schema = pyarrow.schema([(name, kinds[kind]) for name, kind in columns.items()])
+        parquet.write_table(pyarrow.Table.from_pylist(list(rows), schema=schema), path)
+
+    def join(self, parts: Iterable[Path], path: Path) -> None:
+        from pyarrow import parquet
+
+        writer = None
+        try:
+            for part in parts:
+                table = parquet.read_table(part)
+                writer = writer or parquet.ParquetWriter(path, table.schema)
+                writer.write_table(table)
+        finally:
+            if writer is not None:
+                writer.close()

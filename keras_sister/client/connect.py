@@ -1,0 +1,124 @@
+"""Tag photos with a running TensorFlow Serving, over REST or gRPC.
+
+http://127.0.0.1:8501/v1/models/sister_a      REST; or https://
+grpc://127.0.0.1:8500/sister_a                gRPC, with the extra ``serving``; or grpcs://
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import quote, urlsplit
+
+import numpy as np
+
+from keras_sister.client.grpc_client import GrpcClient
+from keras_sister.client.rest_client import RestClient
+from keras_sister.errors import InputError, check_choice
+from keras_sister.photo_files import try_read
+from keras_sister.schema import Schema
+from keras_sister.serving.choices import REST_FORMATS
+from keras_sister.serving.predictions import DECODED, PERSON_SHARE, Tags, to_predictions, to_tags
+
+_MAX_TIMEOUT = 3600  # seconds
+_HOST = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d+)?", re.ASCII)
+_REST_MODEL = re.compile(r"(.*/v1/models/[^/:]+(/(versions|labels)/[^/:]+)?)(:predict)?/?")
+_GRPC_MODEL = re.compile(r"/([^/]+)/?")
+
+
+class Client(Protocol):
+    """A connection to a served model."""
+
+    def predict(self, photos: Sequence[bytes]) -> dict[str, np.ndarray]:
+        """Call the signature ``serving_default`` with a batch.
+
+        Args:
+            photos: the bytes of JPEGs or PNGs, at least one.
+
+        Returns:
+            The outputs by name, each with the batch first.
+
+        Raises:
+            InputError: if the server cannot be reached in time, or refuses the request, with the reason.
+        """
+
+
+def connect(url: str, *, timeout: float = 30, retries: int = 3, rest_format: str = "row") -> Client:
+    """Connect to the model at a URL.
+
+    Args:
+        url: URL of the model, see the top of this module; for REST optionally with ``/versions/N`` or ``/labels/NAME``.
+        timeout: time limit of one request, in seconds.
+        retries: number of retries, with doubling pauses, while the server is unavailable or overloaded.
+        rest_format: format of REST requests, one of `keras_sister.serving.choices.REST_FORMATS`.
+
+    Raises:
+        InputError: for an invalid URL, timeout or format, or if the packages for gRPC are not installed.
+
+    Example:
+        >>> connect("http://127.0.0.1:8501/v1/models/sister_a").predict([Path("me.jpg").read_bytes()])["gender"]
+        array([0.71], dtype=float32)
+    """
+    check_choice("rest_format", rest_format, REST_FORMATS)
+    if not 0 < timeout <= _MAX_TIMEOUT:
+        raise InputError(f"timeout must be more than 0 and at most {_MAX_TIMEOUT} seconds. Received: {timeout}")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:  # invalid brackets or port
+        raise _invalid_url(url) from error
+    if not _HOST.fullmatch(parts.netloc) or parts.query or parts.fragment:
+        raise _invalid_url(url)
+    if parts.scheme in ("http", "https") and (rest := _REST_MODEL.fullmatch(parts.path)):
+        return RestClient(f"{parts.scheme}://{parts.netloc}{quote(rest[1], safe='/%')}", timeout, retries, rest_format)
+    if parts.scheme in ("grpc", "grpcs") and port and (model := _GRPC_MODEL.fullmatch(parts.path)):
+        return GrpcClient(parts.netloc, model[1], timeout, retries, secure=parts.scheme == "grpcs")
+    raise _invalid_url(url)
+
+
+def query_photos(client: Client, schema: Schema, photos: Sequence[Path], *, batch_size: int = 8) -> Iterator[Tags]:
+    """Tag photos with a server.
+
+    Args:
+        client: see `connect`.
+        schema: attributes and classes of the served export.
+        photos: JPEG or PNG files. A missing or damaged file gives tags with an `error`.
+        batch_size: photos per request; a batching server accepts at most its ``max_batch_size``.
+
+    Yields:
+        The tags of each photo, in order.
+
+    Raises:
+        InputError: as `Client.predict`, or if the response does not match the schema.
+    """
+    for start in range(0, len(photos), batch_size):
+        batch = photos[start : start + batch_size]
+        contents, errors = zip(*map(try_read, batch), strict=True)
+        outputs = client.predict(contents)
+        _check(outputs, schema, len(batch))
+        yield from (to_tags(schema, *pair) for pair in zip(batch, to_predictions(outputs, errors), strict=True))
+
+
+def _invalid_url(url: str) -> InputError:
+    return InputError(f"{url}: expected http://HOST:8501/v1/models/NAME or grpc://HOST:8500/NAME.")
+
+
+def _check(outputs: Mapping[str, np.ndarray], schema: Schema, photos: int) -> None:
+    """Check that outputs match the schema, for this number of photos."""
+    shapes: dict[str, tuple[int, ...]] = {
+        a.name: (photos,) if a.is_binary else (photos, len(a.classes)) for a in schema
+    }
+    missing = {DECODED, *shapes} - outputs.keys()
+    if missing:
+        raise InputError(f"The response has no output {', '.join(sorted(missing))}: the server serves another export.")
+    if PERSON_SHARE in outputs:
+        shapes[PERSON_SHARE] = (photos,)
+    for name, shape in {**shapes, DECODED: (photos,)}.items():
+        found = outputs[name]
+        if found.shape != shape or found.dtype.kind != ("b" if name == DECODED else "f"):
+            raise InputError(
+                f"The response has {name} as {found.dtype} {found.shape}; expected {shape} for this schema: the server"
+                " serves another export."
+            )
+        if not np.isfinite(found).all():
+            raise InputError(f"The response has values of {name} that are not finite.")

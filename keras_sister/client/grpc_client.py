@@ -1,0 +1,61 @@
+"""Client of TensorFlow Serving over gRPC. Needs the extra ``serving``."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_sister.client.retry import RetryableError, first_line, retry
+from keras_sister.errors import InputError
+from keras_sister.extras import missing_extra
+
+
+class GrpcClient:
+    """A gRPC client; see `keras_sister.client.connect.Client`.
+
+    Args:
+        target: host and port.
+        model: name of the model on the server.
+        timeout, retries: see `keras_sister.client.connect.connect`.
+        secure: use TLS.
+
+    Raises:
+        InputError: if tensorflow-serving-api is not installed.
+    """
+
+    def __init__(self, target: str, model: str, timeout: float, retries: int, *, secure: bool) -> None:
+        try:
+            import grpc
+            from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+        except ImportError as error:
+            raise missing_extra("gRPC needs tensorflow-serving-api", "serving") from error
+        self.model, self.timeout, self.retries = model, timeout, retries
+        self.url = f"grpc{'s' if secure else ''}://{target}/{model}"
+        credentials = grpc.ssl_channel_credentials() if secure else None
+        channel = grpc.secure_channel(target, credentials) if secure else grpc.insecure_channel(target)
+        self.stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        self.new_request = predict_pb2.PredictRequest
+
+    def predict(self, photos: Sequence[bytes]) -> dict[str, np.ndarray]:
+        """See `keras_sister.client.connect.Client`."""
+        import tensorflow as tf
+
+        request = self.new_request()
+        request.model_spec.name = self.model
+        request.model_spec.signature_name = "serving_default"
+        request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto(list(photos), shape=(len(photos),)))
+        response = retry(lambda: self._send(request), self.retries)
+        try:
+            return {name: tf.make_ndarray(tensor) for name, tensor in response.outputs.items()}
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{self.url}: unexpected response; expected that of TensorFlow Serving.") from error
+
+    def _send(self, request: Any) -> Any:
+        import grpc
+
+        try:
+            return self.stub.Predict(request, timeout=self.timeout)
+        except grpc.RpcError as error:
+            retryable = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED)
+            kind = RetryableError if error.code() in retryable else InputError
+            raise kind(f"{self.url}: {error.code().name}: {first_line(error.details())}") from error

@@ -1,0 +1,53 @@
+"""The pixel classes of public segmentation datasets, in the order of their indices."""
+
+VOC = (
+    "background",
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+)
+"""PASCAL VOC 2012."""
+
+CFPD = (
+    "bk",
+    "T-shirt",
+    "bag",
+    "belt",
+    "blazer",
+    "blouse",
+    "coat",
+    "dress",
+    "face",
+    "hair",
+    "hat",
+    "jeans",
+    "legging",
+    "pants",
+    "scarf",
+    "shoe",
+    "shorts",
+    "skin",
+    "skirt",
+    "socks",
+    "stocking",
+    "sunglass",
+    "sweater",
+)
+"""The Colorful Fashion Parsing Data: background, parts of people, and garments."""

@@ -1,5 +1,0 @@
-"""Drawn photos of people on cluttered streets, with labels and masks: a dataset that may be given to anybody."""
-
-from keras_sister.data.street.photo import Street as Street
-from keras_sister.data.street.photo import draw as draw
-from keras_sister.data.street.write import write as write

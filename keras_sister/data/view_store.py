@@ -1,0 +1,249 @@
+"""The view store: every photo is decoded and segmented once, for all folds, models and backgrounds.
+
+A store is a folder for one image size and one segmenter. It consists of blocks, each a folder of its own:
+
+    <cache>/views/224px-<fingerprint>/<block>/photos.npy   uint8 (rows, 224, 224, 3), RGB
+                                              masks.npy    uint8 (rows, 224, 224, 1), 255 = person
+                                              index.json   the SHA-256 of each row's file
+
+A block appears by one rename and never changes. Two processes may therefore fill a store at once (at worst a photo is
+stored twice), a killed process loses only its last block, and a photo whose bytes changed is stored anew.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from keras_sister import images
+from keras_sister.errors import InputError
+from keras_sister.photo_files import read_photo
+from keras_sister.storage.cache import cache_folder
+
+BLOCK = 64
+"""Photos per block, and the most that a killed process loses."""
+
+_STALE = 24 * 3600  # seconds after which an unfinished block must belong to a killed process
+
+
+def content_hash(photo: Path) -> str:
+    """The SHA-256 of a photo's bytes.
+
+    Raises:
+        InputError: as `keras_sister.photo_files.read_photo` does.
+    """
+    return hashlib.sha256(read_photo(photo)).hexdigest()
+
+
+class PairMaker(Protocol):
+    """What fills a store: `keras_sister.segmentation.preprocessor.Preprocessor`, whose methods these are."""
+
+    size: int | None
+    fingerprint: str | None
+
+    def check(self, names: Sequence[str]) -> None: ...
+
+    def resize(self, image: Any) -> dict[str, Any]: ...
+
+    def view_pair(self, resized: dict[str, Any], names: Any = None) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class ViewPairs:
+    """The view pairs of a list of photos, read from memory-mapped files on access.
+
+    Attributes:
+        rows: for each photo the photos and the masks of its block, memory-mapped, and its row in them; the masks are
+            None in a store without a segmenter.
+    """
+
+    rows: tuple[tuple[np.ndarray, np.ndarray | None, int], ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def size(self) -> int:
+        """Height and width in pixels."""
+        return self.rows[0][0].shape[1]
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the store was filled with a segmenter."""
+        return self.rows[0][1] is not None
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """Number of channels of each image: ``photo`` 3, and with a segmenter ``mask`` 1."""
+        return {"photo": 3, "mask": 1} if self.has_masks else {"photo": 3}
+
+    def read(self, name: str, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Read ``photo`` or ``mask``: see `photos` and `masks`."""
+        return self.photos(rows) if name == "photo" else self.masks(rows)
+
+    def photos(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Read photos: uint8 array, shape (len(rows), size, size, 3), RGB."""
+        return np.stack([self.rows[row][0][self.rows[row][2]] for row in rows])
+
+    def masks(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Read person masks: uint8 array, shape (len(rows), size, size, 1), 255 = person.
+
+        Raises:
+            ValueError: if the store has no masks.
+        """
+        if not self.has_masks:
+            raise ValueError("Expected view pairs with masks. Received: view pairs made without a segmenter.")
+        return np.stack([self.rows[row][1][self.rows[row][2]] for row in rows])  # type: ignore[index]
+
+    def without_person(self) -> list[int]:
+        """Rows of the photos in which no person was found: their mask stays below 128. Empty in a store without masks."""
+        if not self.has_masks:
+            return []
+        return [row for row in range(len(self)) if self.masks([row]).max() < 128]
+
+
+class ViewStore:
+    """The view pairs of one image size and one segmenter.
+
+    Args:
+        size: height and width of the views, in pixels.
+        fingerprint: fingerprint of the segmenter; None for a store without masks.
+        cache: the cache folder; `cache_folder()` by default.
+
+    Example:
+        >>> preprocessor = Preprocessor("selfie", size=224)
+        >>> store = ViewStore(224, preprocessor.fingerprint)
+        >>> keys = store.fill(dataset.photos, preprocessor)
+        >>> store.open(keys).photos([0, 5]).shape
+        (2, 224, 224, 3)
+    """
+
+    def __init__(self, size: int, fingerprint: str | None, *, cache: Path | None = None) -> None:
+        self.size = size
+        self.fingerprint = fingerprint
+        name = hashlib.sha256(fingerprint.encode()).hexdigest()[:16] if fingerprint else "photos"
+        self.folder = (cache or cache_folder()) / "views" / f"{size}px-{name}"
+
+    def fill(
+        self,
+        photos: Sequence[Path],
+        preprocessor: PairMaker,
+        *,
+        on_event: Callable[[dict[str, Any]], None] = lambda event: None,
+    ) -> list[str]:
+        """Make the view pairs that are missing.
+
+        Args:
+            photos: files of any image size.
+            preprocessor: of the store's size and fingerprint.
+            on_event: receives ``{"event": "photos", "photos": number stored, "of": number of photos}``.
+
+        Returns:
+            The key of every photo, in order: its content hash.
+
+        Raises:
+            InputError: if a photo cannot be decoded or segmented, naming it.
+            ValueError: for a preprocessor of another size or segmenter.
+        """
+        if (preprocessor.size, preprocessor.fingerprint) != (self.size, self.fingerprint):
+            raise ValueError(
+                f"Expected a preprocessor with size={self.size} and fingerprint={self.fingerprint}."
+                f" Received: {preprocessor!r}"
+            )
+        preprocessor.check([photo.stem for photo in photos])
+        keys = [content_hash(photo) for photo in photos]
+        stored = self._locations()
+        missing = list({key: photo for key, photo in zip(keys, photos, strict=True) if key not in stored}.items())
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._sweep()
+        batches = _view_pairs([photo for _, photo in missing], preprocessor)
+        done, of = len(photos) - len(missing), len(photos)
+        on_event({"event": "photos", "photos": done, "of": of})
+        for start, pairs in zip(range(0, len(missing), BLOCK), batches, strict=True):
+            block = missing[start : start + BLOCK]
+            self._write([key for key, _ in block], pairs)
+            done += len(block)
+            on_event({"event": "photos", "photos": done, "of": of})
+        return keys
+
+    def open(self, keys: Sequence[str]) -> ViewPairs:
+        """Open the view pairs of `keys`, in their order.
+
+        Raises:
+            InputError: if one is missing, because the cache was cleared after the store was filled.
+        """
+        stored = self._locations()
+        lost = [key for key in keys if key not in stored]
+        if lost:
+            raise InputError(f"{self.folder}: {len(lost)} view pairs are missing; run the command again to make them.")
+        blocks: dict[Path, tuple[np.ndarray, np.ndarray | None]] = {}
+        for block in {stored[key][0] for key in keys}:
+            masks = np.load(block / "masks.npy", mmap_mode="r") if self.fingerprint else None
+            blocks[block] = (np.load(block / "photos.npy", mmap_mode="r"), masks)
+        return ViewPairs(tuple((*blocks[stored[key][0]], stored[key][1]) for key in keys))
+
+    def _locations(self) -> dict[str, tuple[Path, int]]:
+        """Block and row of every key in the store."""
+        indices = sorted(self.folder.glob("[!.]*/index.json"))
+        return {key: (index.parent, row) for index in indices for row, key in enumerate(json.loads(index.read_text()))}
+
+    def _write(self, keys: list[str], pairs: dict[str, np.ndarray]) -> None:
+        name = uuid.uuid4().hex
+        aside = self.folder / f".{name}"
+        aside.mkdir()
+        for view, array in pairs.items():
+            np.save(aside / f"{view}s.npy", array)
+        (aside / "index.json").write_text(json.dumps(keys))
+        aside.rename(self.folder / name)
+
+    def _sweep(self) -> None:
+        for aside in self.folder.glob(".*"):
+            if time.time() - aside.stat().st_mtime > _STALE:
+                shutil.rmtree(aside, ignore_errors=True)
+
+
+def _view_pairs(photos: Sequence[Path], preprocessor: PairMaker) -> Iterator[dict[str, np.ndarray]]:
+    """Decode, resize and segment photos in one ``tf.data`` pipeline; yields blocks of `BLOCK` view pairs."""
+    if not photos:
+        return
+
+    def read(path: tf.Tensor, name: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        return preprocessor.resize(images.decode(tf.io.read_file(path))), name
+
+    # As bytes, because a file name need not be UTF-8.
+    files = ([os.fsencode(photo) for photo in photos], [os.fsencode(photo.stem) for photo in photos])
+    options = tf.data.Options()
+    options.autotune.enabled = False  # it sometimes settles for one core, which takes twice as long
+    batches = (
+        tf.data.Dataset.from_tensor_slices(files)
+        .map(read, num_parallel_calls=os.cpu_count())
+        .batch(BLOCK // 8)  # a full-width FCN fits two such batches in memory
+        .prefetch(2)  # decode while the segmenter works
+        .map(preprocessor.view_pair, num_parallel_calls=2)
+        .rebatch(BLOCK)
+        .prefetch(1)
+        .with_options(options)
+    )
+    try:
+        yield from batches.as_numpy_iterator()
+    except tf.errors.OpError as error:
+        raise InputError(_culprit(photos) or f"{error.message.splitlines()[0]}") from error
+
+
+def _culprit(photos: Sequence[Path]) -> str | None:
+    """The error for the first photo that does not decode; TensorFlow's message does not name the file."""
+    for photo in photos:
+        try:
+            images.decode(tf.io.read_file(os.fsencode(photo)))
+        except tf.errors.OpError:
+            return f"{photo}: broken or truncated image. 'sister-keras data check' lists every unreadable photo."
+    return None

@@ -1,0 +1,46 @@
+"""Accuracy and MACC of predicted classes. NumPy only, so that anyone with a run folder can recompute them."""
+
+import numpy as np
+
+from keras_sister.schema import UNKNOWN, Schema
+
+
+def accuracies(schema: Schema, labels: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Accuracy of each attribute over the photos whose label is known.
+
+    Args:
+        schema: attributes and classes.
+        labels: int array, shape (photos, attributes), −1 = unknown.
+        predicted: int array of the same shape, see `Schema.predict`.
+
+    Returns:
+        By attribute name, in [0, 1]. Attributes without a known label are left out.
+
+    Example:
+        >>> accuracies(schema, np.array([[0], [1], [-1]]), np.array([[0], [0], [0]]))
+        {'scarf': 0.5}
+    """
+    known = labels != UNKNOWN
+    correct = known & (labels == predicted)
+    counts = zip(schema.names, correct.sum(axis=0), known.sum(axis=0), strict=True)
+    return {name: float(hits / total) for name, hits, total in counts if total}
+
+
+def macc(accuracies: dict[str, float]) -> float:
+    """MACC, the paper's score: the unweighted mean of the attributes' accuracies."""
+    return float(np.mean(list(accuracies.values())))
+
+
+def majority_classes(schema: Schema, labels: np.ndarray) -> np.ndarray:
+    """The most frequent class of each attribute: the best constant prediction.
+
+    Args:
+        schema: attributes and classes.
+        labels: int array, shape (photos, attributes), −1 = unknown.
+
+    Returns:
+        int8 array, shape (attributes,). Of equally frequent classes the first; class 0 if no label is known.
+    """
+    return np.array(
+        [np.argmax((labels[:, [i]] == np.arange(len(a.classes))).sum(axis=0)) for i, a in enumerate(schema)], np.int8
+    )

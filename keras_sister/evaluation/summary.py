@@ -1,0 +1,55 @@
+"""The scores of a cross-validation, from its out-of-fold predictions."""
+
+from typing import Any
+
+import numpy as np
+
+from keras_sister.evaluation.out_of_fold import OutOfFold, majority_predictions, read_out_of_fold
+from keras_sister.evaluation.scores import macc
+from keras_sister.run import Run
+
+
+def summarize(run: Run) -> dict[str, Any]:
+    """Score a run whose folds have all ended.
+
+    Returns:
+        The content of ``summary.json``, accuracies in [0, 1]:
+
+        - ``macc``: ``mean`` and sample standard deviation (``std``) of the folds' MACC, and ``pooled``, the unweighted
+          mean of the attributes' accuracies below;
+        - ``majority``: the same for predicting the most frequent class among a fold's training photos;
+        - ``attributes``: by name ``accuracy`` over all photos whose label is known, ``majority`` likewise, and
+          ``known``, the number of those photos; both are null for an attribute without a known label;
+        - ``folds``: for each fold ``macc``, ``majority``, ``photos`` and ``best_epoch``, counted from 0.
+    """
+    ours = read_out_of_fold(run.folder)
+    majority = majority_predictions(ours)
+    accuracies, majorities = ours.accuracies(), majority.accuracies()
+    return {
+        "macc": _macc(ours),
+        "majority": _macc(majority),
+        "attributes": {
+            name: {"accuracy": accuracies.get(name), "majority": majorities.get(name), "known": int(known)}
+            for name, known in zip(ours.schema.names, ours.known.sum(axis=0), strict=True)
+        },
+        "folds": [
+            {
+                "macc": float(score),
+                "majority": float(baseline),
+                "photos": len(rows),
+                "best_epoch": run.fold(number).best_epoch,
+            }
+            for number, (rows, score, baseline) in enumerate(
+                zip(ours.folds, ours.fold_maccs(), majority.fold_maccs(), strict=True)
+            )
+        ],
+    }
+
+
+def _macc(predictions: OutOfFold) -> dict[str, float]:
+    folds = predictions.fold_maccs()
+    return {
+        "mean": float(np.mean(folds)),
+        "std": float(np.std(folds, ddof=1)),
+        "pooled": macc(predictions.accuracies()),
+    }

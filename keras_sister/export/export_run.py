@@ -1,0 +1,100 @@
+"""Export the final model of a run."""
+
+import itertools
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from zipfile import BadZipFile
+
+import keras
+
+from keras_sister.errors import InputError
+from keras_sister.export.export_model import Export, export_model
+from keras_sister.run import Run
+from keras_sister.schema import Schema
+from keras_sister.segmentation.preprocessor import Preprocessor
+from keras_sister.training.trainer import build_model, preprocessor_of
+
+_DOCUMENTS = ("config.yaml", "history.json", "cross_validation.json")
+_VERIFICATION_PHOTOS = {"float32": 4, "bfloat16": 64}
+
+
+def export_run(
+    run: Run,
+    out: str | Path,
+    *,
+    segmenter: str | None = None,
+    photos: Sequence[Path] = (),
+    precision: str = "float32",
+    formats: tuple[str, ...] = (),
+) -> Export:
+    """Export the model of a run of ``sister-keras train``, with float32 weights whatever it was trained in.
+
+    Args:
+        run: a run with ``model.keras``.
+        out: folder of all versions of this export.
+        segmenter: a segmenter to use in place of the run's own, as ``--segmenter`` takes it.
+        photos: JPEG or PNG files for the verification; by default some of the run's.
+        precision, formats: see `keras_sister.export.export_model.export_model`.
+
+    Raises:
+        InputError: if the run has no model, its segmenter cannot segment new photos or has changed, or none of its
+            photos exists any more; and as `keras_sister.export.export_model.export_model` does.
+
+    Example:
+        >>> export_run(Run(Path("runs/final")), "saved_models/final").folder
+        PosixPath('saved_models/final/1')
+    """
+    trained = run.folder / "model.keras"
+    if not trained.exists():
+        raise InputError(f"{trained}: missing; only a finished run of 'sister-keras train' has a model.")
+    needed = _VERIFICATION_PHOTOS.get(precision, 1)
+    photos = photos or list(itertools.islice((photo for photo in run.photos if photo.exists()), needed))
+    if not photos:
+        raise InputError(f"{run.folder}: none of its photos exists any more; name some for the verification by --photo.")
+    if segmenter and not run.experiment.needs_masks:
+        raise InputError(f"--segmenter: {run.folder} has the system {run.experiment.system}, which needs no segmenter.")
+    schema = run.schema
+    return export_model(
+        _load_in_float32(run, trained, schema),
+        out,
+        schema=schema,
+        photos=photos,
+        preprocessor=_preprocessor(run, segmenter),
+        documents={name: _read_text(run.folder / name) for name in _DOCUMENTS if (run.folder / name).exists()},
+        precision=precision,
+        formats=formats,
+    )
+
+
+def _preprocessor(run: Run, segmenter: str | None) -> Preprocessor:
+    experiment = run.experiment
+    preprocessor = preprocessor_of(replace(experiment, segmenter=segmenter or experiment.segmenter))
+    if not segmenter and preprocessor.fingerprint != run.read("views.json")["fingerprint"] and experiment.needs_masks:
+        raise InputError(
+            f"{experiment.segmenter}: changed since {run.folder} was trained; restore it, or name one by --segmenter."
+        )
+    return preprocessor
+
+
+def _read_text(document: Path) -> str:
+    try:
+        return document.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{document}: not readable: {error}; remove it to export without it.") from error
+
+
+def _load_in_float32(run: Run, trained: Path, schema: Schema) -> keras.Model:
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        model = build_model(replace(run.experiment, weights="none"), schema)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # Keras only warns of a layer that is missing in the file
+            model.load_weights(trained)
+    except (OSError, ValueError, KeyError, BadZipFile, UserWarning) as error:
+        raise InputError(f"{trained}: does not match config.yaml: {str(error).splitlines()[0]}") from error
+    finally:
+        keras.config.set_dtype_policy(policy)
+    return model

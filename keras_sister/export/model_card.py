@@ -1,0 +1,124 @@
+"""The model card inside an export: what it predicts, its scores, and its verification."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from keras_sister.errors import InputError
+from keras_sister.schema import Schema
+
+
+def model_card(schema: Schema, about: Mapping[str, Any], documents: Mapping[str, str]) -> str:
+    """Write a model card in Markdown.
+
+    Args:
+        schema: attributes and classes.
+        about: the content of ``export.json``.
+        documents: texts kept with the export, by file name; ``cross_validation.json`` has the scores.
+
+    Returns:
+        Markdown text.
+
+    Raises:
+        InputError: if ``cross_validation.json`` has another structure.
+    """
+    sections = [
+        _description(schema, about),
+        _scores(documents.get("cross_validation.json")),
+        _verification(about),
+        _limitations(about),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _description(schema: Schema, about: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    segmenter = about["segmenter"]
+    person = (
+        f"Inputs of the network: {' and '.join(about['views'])}. Person segmentation by `{segmenter.split(':')[0]}` is inside."
+        if segmenter
+        else "The network takes the whole photo; there is no person segmentation."
+    )
+    rows = [f"| {a.name} | {', '.join(a.classes)} |" for a in schema]
+    return "\n".join(
+        [
+            "# Model card",
+            f"Tags a photo of a person with {len(schema)} attributes. Input size {about['size']} × {about['size']} pixels,"
+            f" compute precision {about['precision']}. {person}",
+            f"Made with {versions}.",
+            "",
+            "| attribute | classes |",
+            "|---|---|",
+            *rows,
+        ]
+    )
+
+
+def _scores(cross_validation: str | None) -> str:
+    if cross_validation is None:
+        return "## Scores\nNot evaluated: the model was not trained with `--like`, the settings of a cross-validation."
+    try:
+        return _table(json.loads(cross_validation))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            "cross_validation.json: not the scores of a cross-validation; remove it to export without scores."
+        ) from error
+
+
+def _table(found: dict[str, Any]) -> str:
+    scores, majority = found["macc"], found["majority"]
+    rows = [
+        f"| {name} | {_percent(score['accuracy'])} | {_percent(score['majority'])} | {score['known']} |"
+        for name, score in found["attributes"].items()
+    ]
+    return "\n".join(
+        [
+            "## Scores",
+            f"From the cross-validation with the same settings ({len(found['folds'])} folds, held-out photos): mean accuracy"
+            f" {_percent(scores['mean'])} ± {_percent(scores['std'])} % over folds; predicting the majority class reaches"
+            f" {_percent(majority['mean'])} %.",
+            "",
+            "| attribute | accuracy, % | majority, % | photos |",
+            "|---|---:|---:|---:|",
+            *rows,
+        ]
+    )
+
+
+def _verification(about: Mapping[str, Any]) -> str:
+    record = about["verification"]
+    text = (
+        "## Verification\nLoaded in a process without Keras; every attribute by every signature"
+        + (", the person share and the mask" if about["segmenter"] else "")
+        + f" compared with the Keras model on {record['photos']} photos. Largest difference of a probability:"
+        f" {record['largest_difference']:.1e} ({record['tolerance']:g} is allowed)."
+    )
+    for name, found in about["formats"].items():
+        text += f" In {name}: {found['largest_difference']:.1e}."
+    agreement = record.get("agreement")
+    if agreement is None:
+        return text
+    rows = [f"| {name} | {_percent(share)} |" for name, share in agreement.items()]
+    return "\n".join(
+        [
+            text,
+            "",
+            f"Photos with the same class in bfloat16 and float32, of {record['photos']}:",
+            "",
+            "| attribute | same class, % |",
+            "|---|---:|",
+            *rows,
+        ]
+    )
+
+
+def _limitations(about: Mapping[str, Any]) -> str:
+    return (
+        "## Limitations\nPhotos are resized to a square. An EXIF orientation is ignored: rotate photos first. A damaged photo"
+        " gets zeros and `decoded` false."
+        + (" Without a person the photo is used unchanged, and `person_share` is 0." if about["segmenter"] else "")
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.2f}"

@@ -1,0 +1,56 @@
+"""Load a saved model, and read the schema that it carries."""
+
+import zipfile
+from pathlib import Path
+
+import keras
+
+import keras_sister.losses
+import keras_sister.metrics  # noqa: F401 - both register what a compiled model needs
+from keras_sister.errors import InputError
+from keras_sister.layers import AttributeLogits
+from keras_sister.schema import Schema
+
+
+def load_model(path: str | Path, *, compile: bool = True) -> keras.Model:
+    """Load a model that was built by this package and saved with ``model.save("….keras")``.
+
+    Args:
+        path: a ``.keras`` file.
+        compile: restore loss, metrics and optimizer too, if the model was saved compiled.
+
+    Returns:
+        The ``keras.Model``. `schema_of` tells what it predicts.
+
+    Raises:
+        InputError: if the file is missing or damaged, naming it.
+
+    Example:
+        >>> model = load_model("sister.keras")
+        >>> schema_of(model).names[:2]
+        ['necktie', 'collar']
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file.")
+    try:
+        return keras.saving.load_model(path, compile=compile)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path}: not a model file that can be loaded: {first_line}") from error
+
+
+def schema_of(model: keras.Model) -> Schema:
+    """The schema of a model that was built by this package.
+
+    Raises:
+        InputError: if the model has no `keras_sister.layers.AttributeLogits` layer.
+
+    Example:
+        >>> schema_of(build("baseline", DCSA, weights="none")) == DCSA
+        True
+    """
+    for layer in reversed(model.layers):
+        if isinstance(layer, AttributeLogits):
+            return layer.schema
+    raise InputError(f"{model.name}: this model carries no schema; its last layer must be an AttributeLogits layer.")

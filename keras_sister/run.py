@@ -1,0 +1,143 @@
+"""The run folder: everything that went into an experiment and everything that came out of it.
+
+    config.yaml    all settings                        schema.json    attributes and classes
+    dataset.json   photo paths and labels              folds.json     the photos of every fold, by row
+    views.json     the view store that was used        summary.json   the scores
+    fold-00/ …     one folder per fold: history.json, model.weights.h5, predictions.npz
+    logs/          standard error of the worker processes
+
+Every number in it can be recomputed from the folder alone. All files are written atomically.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_sister.config import Experiment, load_experiment
+from keras_sister.errors import InputError
+from keras_sister.schema import Schema
+from keras_sister.storage.json_files import read_json, write_json, write_text
+from keras_sister.storage.lock import locked
+
+OnEvent = Callable[[dict[str, Any]], None]
+"""Receives the progress of a task: a dict with the key ``event``, one of
+
+- ``photos``: ``photos`` of ``of`` photos are in the view store;
+- ``counted``: ``done`` of ``of`` items of the kind ``what`` are processed;
+- ``without_person``: no person was found in ``photos`` of ``of`` photos;
+- ``step``: ``epoch`` (from 0) of ``epochs``, ``step`` (from 1) of ``steps``, and the ``loss``;
+- ``epoch``: ``epoch`` of ``epochs`` has ended, with its scores;
+- ``done``: the task has ended; for a fold with its number, ``fold``.
+"""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """The folder of one fold in a run.
+
+    Attributes:
+        folder: its path, such as ``runs/sister_a/fold-03``.
+    """
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """Such as ``fold-03``."""
+        return self.folder.name
+
+    @property
+    def predictions(self) -> Path:
+        """The file of out-of-fold predictions; it exists once the fold has ended."""
+        return self.folder / "predictions.npz"
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights were kept, counted from 0.
+
+        Raises:
+            InputError: if the fold has not ended.
+        """
+        return int(read_json(self.folder / "history.json")["best_epoch"])
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder.
+
+    Attributes:
+        folder: its path.
+
+    Example:
+        >>> run = Run(Path("runs/sister_a"))
+        >>> run.experiment.system, run.labels.shape
+        ('sister_a', (1856, 26))
+    """
+
+    folder: Path
+
+    @property
+    def experiment(self) -> Experiment:
+        """The settings in ``config.yaml``."""
+        return load_experiment(self.folder / "config.yaml")
+
+    @property
+    def schema(self) -> Schema:
+        """The attributes in ``schema.json``."""
+        return Schema.load(self.folder / "schema.json")
+
+    @property
+    def photos(self) -> list[Path]:
+        """Paths of the photos, row by row."""
+        return [Path(path) for path in self._photo_column("path")]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Labels: int8 array, shape (photos, attributes), −1 = unknown."""
+        return np.array(self._photo_column("labels"), np.int8)
+
+    @property
+    def folds(self) -> list[np.ndarray]:
+        """The photos of every fold: index arrays."""
+        return [np.array(rows, np.int64) for rows in self.read("folds.json")]
+
+    def fold(self, number: int) -> Fold:
+        """The folder of a fold, counted from 0."""
+        return Fold(self.folder / f"fold-{number:02d}")
+
+    def read(self, name: str) -> Any:
+        """Read one of the run's JSON files.
+
+        Raises:
+            InputError: if it is missing or damaged, naming it.
+        """
+        if not (self.folder / name).exists():
+            raise InputError(
+                f"{self.folder / name}: missing; {self.folder} is not a run folder, or has not reached this stage."
+            )
+        return read_json(self.folder / name)
+
+    def write(self, name: str, content: Any) -> None:
+        """Write one of the run's files, atomically: text as it is, anything else as JSON."""
+        if isinstance(content, str):
+            write_text(self.folder / name, content)
+        else:
+            write_json(self.folder / name, content)
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Hold the run for this process.
+
+        Raises:
+            InputError: if another process holds it.
+        """
+        return locked(self.folder)
+
+    def _photo_column(self, key: str) -> list[Any]:
+        try:
+            return [photo[key] for photo in self.read("dataset.json")["photos"]]
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{self.folder / 'dataset.json'}: not the file of a run; it has been changed.") from error

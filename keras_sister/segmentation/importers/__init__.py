@@ -1,0 +1,1 @@
+"""Readers of published network files; each returns a plain Keras model."""

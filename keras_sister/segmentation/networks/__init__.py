@@ -1,0 +1,1 @@
+"""Segmentation networks as Keras models: FCN-8s and DeepLab V3+."""

@@ -1,0 +1,216 @@
+"""The preprocessor: from a photo to the views that a model takes.
+
+    decode ── resize ──────────────────────── photo ─┐
+           └─ resize for the segmenter ── mask ──────┴─ composite ── segmented
+
+The view store, the photo commands, the graph of an export and library users all use this one object, so training and
+serving see the same pixels. What verifies an export does the same steps on its own.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from keras_sister import images
+from keras_sister.errors import InputError
+from keras_sister.photo_files import read_photo
+from keras_sister.segmentation.compositing import check_compositing, composite
+from keras_sister.segmentation.segmenters.open import open_segmenter
+from keras_sister.segmenter import Segmenter
+
+VIEWS = ("photo", "segmented", "mask")
+"""The views that a model may take."""
+
+
+class Preprocessor:
+    """Turns photos into the views that a model takes.
+
+    A *view pair* is what the view store keeps: the photo at the model's size and its person mask. The steps are
+    separate methods, since a pipeline resizes photo by photo, segments in batches, and composites in every epoch.
+
+    Args:
+        segmenter: a segmenter, or its name as `keras_sister.segmentation.segmenters.open.open_segmenter` takes it.
+            None if only ``photo`` is needed, or if view pairs come from a store.
+        size: height and width of the views, in pixels; None keeps each photo at its own size.
+        views: the views to make: ``photo``, the whole photo; ``segmented``, the person on a plain background; ``mask``.
+        background: background of ``segmented``: ``white``, ``black``, ``mean`` (mean colour of the photo) or ``blur``.
+        edges: ``hard`` or ``soft``, see `keras_sister.segmentation.compositing.composite`.
+
+    Attributes:
+        fingerprint: that of the segmenter; None without one.
+
+    Raises:
+        InputError: if the segmenter cannot be opened.
+        ValueError: for an unknown view, background or kind of edges.
+
+    Example:
+        >>> preprocessor = Preprocessor("selfie", size=224, views=("photo", "segmented"))
+        >>> model.predict(preprocessor.load(["me.jpg", "you.jpg"])).shape
+        (2, 36)
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter | str | None = "selfie",
+        *,
+        size: int | None = 224,
+        views: Sequence[str] = ("photo", "segmented"),
+        background: str = "white",
+        edges: str = "hard",
+    ) -> None:
+        unknown = [view for view in views if view not in VIEWS]
+        if unknown or not views:
+            raise ValueError(f"Expected views from {VIEWS}. Received: views={tuple(views)}")
+        check_compositing(background, edges)
+        if isinstance(segmenter, str):
+            segmenter = open_segmenter(segmenter)
+        self.segmenter = segmenter
+        self.size = size
+        self.view_names = tuple(views)
+        self.background = background
+        self.edges = edges
+        self.fingerprint = segmenter.fingerprint if segmenter else None
+
+    def __repr__(self) -> str:
+        return (
+            f"Preprocessor({self.segmenter!r}, size={self.size}, views={self.view_names},"
+            f" background={self.background!r}, edges={self.edges!r})"
+        )
+
+    @property
+    def needs_masks(self) -> bool:
+        """Whether a view shows, or depends on, the person mask."""
+        return self.view_names != ("photo",)
+
+    def folded(self) -> "Preprocessor":
+        """A copy whose segmenter has its batch normalisation folded into its convolutions, for exports."""
+        return Preprocessor(
+            self.segmenter.folded() if self.segmenter else None,
+            size=self.size,
+            views=self.view_names,
+            background=self.background,
+            edges=self.edges,
+        )
+
+    def check(self, names: Sequence[str]) -> None:
+        """Check that photos of these names can be segmented.
+
+        Raises:
+            InputError: if one cannot.
+        """
+        if self.segmenter:
+            self.segmenter.check(names)
+
+    def resize(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Resize images for the model and for the segmenter.
+
+        Args:
+            image: uint8 tensor, shape (height, width, 3) or (batch, height, width, 3), RGB.
+
+        Returns:
+            ``photo``, (size, size, 3), and with a segmenter ``to_segment``, at the segmenter's size; uint8, with the
+            batch axis of `image`.
+        """
+        photo = images.resize(image, self.size) if self.size else image
+        if self.segmenter is None:
+            return {"photo": photo}
+        wanted = self.segmenter.size
+        return {"photo": photo, "to_segment": images.resize(image, wanted) if wanted else photo}
+
+    def view_pair(self, resized: dict[str, tf.Tensor], names: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        """Segment a batch.
+
+        Args:
+            resized: a batch of what `resize` returned.
+            names: string tensor, shape (batch,): file names without suffix; needed by ``masks:FOLDER``.
+
+        Returns:
+            ``photo``, uint8 (batch, height, width, 3), and with a segmenter ``mask``, uint8 (batch, height, width, 1),
+            255 = person.
+        """
+        photo = resized["photo"]
+        if self.segmenter is None:
+            return {"photo": photo}
+        shape = photo.shape if self.size is None else (None, self.size, self.size)
+        probability = self.segmenter(resized["to_segment"], names)
+        return {"photo": photo, "mask": images.to_masks(probability, shape[1], shape[2])}
+
+    def views(self, pair: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Make the model's inputs from a batch of view pairs.
+
+        Args:
+            pair: what `view_pair` returned, or the view store holds.
+
+        Returns:
+            By view uint8 tensors, (batch, height, width, 3), or (batch, height, width, 1) for ``mask``.
+
+        Raises:
+            ValueError: if a view needs the mask and there is none.
+        """
+        if self.needs_masks and "mask" not in pair:
+            raise ValueError(f"Expected a segmenter for views={self.view_names}. Received: segmenter=None")
+        made = dict(pair)
+        if "segmented" in self.view_names:
+            made["segmented"] = composite(pair["photo"], pair["mask"], self.background, self.edges)
+        return {view: made[view] for view in self.view_names}
+
+    def load(self, paths: Iterable[str | Path]) -> dict[str, np.ndarray]:
+        """Read photo files and make the model's inputs.
+
+        Args:
+            paths: JPEG or PNG files; at least one.
+
+        Returns:
+            By view uint8 arrays, shape (photos, size, size, 3), RGB, or (photos, size, size, 1) for ``mask``.
+
+        Raises:
+            InputError: if a file cannot be read, naming it.
+            ValueError: if there are no paths, or `size` is None and the photos differ in size.
+        """
+        files = [Path(path) for path in paths]
+        if not files:
+            raise ValueError("Expected at least one photo. Received: paths=[]")
+        found = [self.views(self.pair_of(file)) for file in files]
+        return {view: np.concatenate([views[view] for views in found]) for view in self.view_names}
+
+    def pair_of(self, path: Path) -> dict[str, tf.Tensor]:
+        """The view pair of one file, with a batch axis of 1.
+
+        Raises:
+            InputError: if the file cannot be read or segmented, naming it.
+        """
+        self.check([path.stem])
+        return self.view_pair(self.resized_photo(path), tf.constant([os.fsencode(path.stem)]))
+
+    def resized_photo(self, path: Path) -> dict[str, tf.Tensor]:
+        """Read one file and `resize` it, with a batch axis of 1.
+
+        Raises:
+            InputError: if the file cannot be read, naming it.
+        """
+        contents = read_photo(path)
+        try:
+            image = images.decode(tf.constant(contents))
+        except tf.errors.InvalidArgumentError as error:
+            raise InputError(f"{path}: broken or truncated image.") from error
+        return self.resize(image[None])
+
+    def person_probability(self, photos: tf.Tensor) -> tf.Tensor:
+        """Segment images at their own size.
+
+        Args:
+            photos: uint8 tensor, shape (batch, height, width, 3), RGB, of any size.
+
+        Returns:
+            float32 tensor, shape (batch, height, width, 1), in [0, 1].
+
+        Raises:
+            ValueError: without a segmenter.
+        """
+        if self.segmenter is None:
+            raise ValueError("Expected a segmenter. Received: segmenter=None")
+        probability = self.segmenter(self.resize(photos)["to_segment"])
+        return tf.cast(tf.image.resize(probability, tf.shape(photos)[1:3], antialias=True), tf.float32)

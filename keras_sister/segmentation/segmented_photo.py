@@ -1,0 +1,72 @@
+"""One photo and its person mask, at the photo's own size."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from keras_sister.segmentation.preprocessor import Preprocessor
+from keras_sister.segmentation.segmenters.network import NetworkSegmenter
+
+
+@dataclass(frozen=True)
+class SegmentedPhoto:
+    """A photo, its mask, and the person on the preprocessor's background.
+
+    Attributes:
+        path: the photo's file.
+        pixels: uint8 array, shape (height, width, 3), RGB.
+        mask: uint8 array, shape (height, width, 1), 255 = person.
+        cutout: uint8 array, shape (height, width, 3), RGB: the person without the background.
+    """
+
+    path: Path
+    pixels: np.ndarray
+    mask: np.ndarray
+    cutout: np.ndarray
+
+    @property
+    def person(self) -> np.ndarray:
+        """Person pixels: bool array, shape (height, width)."""
+        return self.mask[..., 0] >= 128
+
+    @property
+    def person_share(self) -> float:
+        """Share of the pixels that are person, in [0, 1]."""
+        return float(self.person.mean())
+
+
+def segment_photo(preprocessor: Preprocessor, path: Path) -> SegmentedPhoto:
+    """Segment one photo.
+
+    Args:
+        preprocessor: with a segmenter, ``size=None`` and the view ``segmented``.
+        path: a JPEG or PNG.
+
+    Raises:
+        InputError: if the file cannot be read, or the segmenter has no mask for it.
+
+    Example:
+        >>> photo = segment_photo(Preprocessor("selfie", size=None, views=("segmented",)), Path("me.jpg"))
+        >>> photo.person_share
+        0.31
+    """
+    pair = preprocessor.pair_of(path)
+    cutout = preprocessor.views(pair)["segmented"]
+    return SegmentedPhoto(path, pair["photo"].numpy()[0], pair["mask"].numpy()[0], cutout.numpy()[0])
+
+
+def classify_photo(segmenter: NetworkSegmenter, path: Path) -> np.ndarray:
+    """Predict the most probable class of every pixel of a photo.
+
+    Returns:
+        uint8 array, shape (height, width), of the photo's own size.
+
+    Raises:
+        InputError: if the file cannot be read.
+    """
+    resized = Preprocessor(segmenter, size=None, views=("mask",)).resized_photo(path)
+    probabilities = segmenter.probabilities(resized["to_segment"])
+    probabilities = tf.image.resize(probabilities, resized["photo"].shape[1:3], antialias=True)
+    return tf.argmax(probabilities[0], axis=-1).numpy().astype(np.uint8)

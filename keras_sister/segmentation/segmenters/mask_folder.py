@@ -1,0 +1,113 @@
+"""Person masks from files: one PNG or NumPy array per photo."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from keras_sister.errors import InputError
+
+
+class MaskFolder:
+    """A segmenter that reads each photo's mask from a folder.
+
+    The mask of ``000001.jpg`` is ``FOLDER/000001.png``, of any size and kind (grey, palette, colour, 1 or 16 bits), or
+    ``FOLDER/000001.npy``, an array (height, width): white, or the highest value of 8 or 16 bits, for person; black or 0
+    for background; greys for soft edges. A mask without values above 1 is taken to range from 0 to 1.
+
+    Args:
+        folder: the folder of masks.
+
+    Attributes:
+        size: None: masks are resized to the images.
+        fingerprint: hash of all names and contents in the folder.
+
+    Raises:
+        InputError: if the folder does not exist or holds no masks.
+
+    Example:
+        >>> MaskFolder("street/masks")(images, tf.constant(["000001", "000002"])).shape
+        TensorShape([2, 224, 224, 1])
+    """
+
+    size: int | None = None
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise InputError(f"{folder}: no such folder of masks.")
+        files = sorted(file for file in self.folder.glob("[!.]*") if file.suffix in (".png", ".npy"))
+        if not files:
+            raise InputError(f"{folder}: no masks; the mask of 000001.jpg is 000001.png or 000001.npy.")
+        digest = hashlib.sha256()
+        for file in files:
+            digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
+        self.fingerprint = f"masks:{digest.hexdigest()}"
+        self._files = {file.stem: file for file in files}
+
+    def __repr__(self) -> str:
+        return f"MaskFolder({str(self.folder)!r}, {len(self._files)} masks)"
+
+    def folded(self) -> "MaskFolder":
+        """There is no network to fold."""
+        return self
+
+    def check(self, names: Sequence[str]) -> None:
+        """Check that every photo has a readable mask.
+
+        Raises:
+            InputError: naming the first mask that is missing or not readable.
+        """
+        missing = [name for name in names if name not in self._files]
+        if missing:
+            more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+            raise InputError(f"{self.folder / f'{missing[0]}.png'}: missing{more}; every photo needs its mask.")
+        for name in names:
+            file = self._files[name]
+            try:
+                _read(file)
+            except Exception as error:
+                # Pillow raises OSError, SyntaxError, struct.error and others for broken files, NumPy ValueError.
+                raise InputError(f"{file}: not a readable mask; expected a PNG, or a NumPy array.") from error
+
+    def __call__(self, images: tf.Tensor, names: tf.Tensor | None = None) -> tf.Tensor:
+        """Look up the masks of `names`, at the size of `images`; see `keras_sister.segmenter.Segmenter`."""
+        if names is None:
+            raise InputError(
+                f"masks:{self.folder} has no masks for new photos. Train a segmenter with 'sister-keras segment train"
+                " DIR --out FCN' and give --segmenter FCN."
+            )
+        height, width = images.shape[1], images.shape[2]
+
+        def read(name: tf.Tensor) -> tf.Tensor:
+            mask = tf.numpy_function(self._look_up, [name], tf.float32)
+            mask.set_shape((None, None, 1))
+            return tf.image.resize(mask, (height, width), antialias=True)
+
+        return tf.map_fn(read, names, fn_output_signature=tf.TensorSpec((height, width, 1), tf.float32))
+
+    def mask(self, name: str) -> np.ndarray:
+        """A photo's mask at its own size: float32 array, shape (height, width, 1), in [0, 1]. Call `check` first."""
+        return _read(self._files[name])
+
+    def _look_up(self, name: Any) -> np.ndarray:
+        return self.mask(np.asarray(name).item().decode())  # bytes in a graph, an array in eager mode
+
+
+def _read(file: Path) -> np.ndarray:
+    """A mask as float32 (height, width, 1) in [0, 1]; a mask of zeros and ones is used as it is."""
+    if file.suffix == ".npy":
+        mask = np.load(file, allow_pickle=False)
+        if mask.dtype.kind not in "buf":
+            raise ValueError(mask.dtype)
+    else:
+        with Image.open(file, formats=["PNG"]) as image:
+            mask = np.asarray(image if image.mode.startswith("I") else image.convert("L"))
+    height, width = mask.shape[:2]
+    mask = mask.reshape(height, width, 1).astype(np.float32)  # fails for more than one channel
+    highest = mask.max()
+    return mask / (1 if highest <= 1 else 255 if highest <= 255 else 65535)

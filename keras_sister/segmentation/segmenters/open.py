@@ -1,0 +1,63 @@
+"""Open the segmenter that ``--segmenter`` names."""
+
+from pathlib import Path
+
+from keras_sister.errors import InputError
+from keras_sister.segmenter import Segmenter
+
+
+def open_segmenter(spec: str, *, keep_largest: bool = False, margin: int = 0) -> Segmenter:
+    """Open a segmenter.
+
+    Args:
+        spec: one of
+
+            - ``selfie``: MediaPipe's selfie segmenter, downloaded on first use; ``selfie:FILE`` for a local file;
+            - ``FOLDER``: a network made by ``sister-keras segment train`` or ``segment import``;
+            - ``saved_model:PATH`` or ``hub:HANDLE``: see `keras_sister.segmentation.segmenters.saved_model`;
+            - ``deeplab:PRESET``: a DeepLab V3+ of KerasHub;
+            - ``masks:FOLDER``: masks that exist as files.
+        keep_largest: keep only the largest connected component of each mask.
+        margin: dilate the mask by this many pixels, at the segmenter's size.
+
+    Raises:
+        InputError: if there is no such segmenter, or its weights cannot be loaded.
+
+    Example:
+        >>> open_segmenter("selfie")
+        SelfieSegmenter(size=256)
+    """
+    segmenter = _open(spec)
+    if keep_largest or margin:
+        from keras_sister.segmentation.segmenters.postprocessing import PostprocessedSegmenter
+
+        return PostprocessedSegmenter(segmenter, keep_largest=keep_largest, margin=margin)
+    return segmenter
+
+
+def _open(spec: str) -> Segmenter:
+    kind, colon, place = spec.partition(":")
+    if kind == "selfie":
+        from keras_sister.segmentation.segmenters.selfie import SelfieSegmenter, find_weights
+
+        return SelfieSegmenter(Path(place) if colon else find_weights())
+    if colon and kind in ("saved_model", "hub"):
+        from keras_sister.segmentation.segmenters.saved_model import open_saved_model
+
+        return open_saved_model(spec)
+    if colon and kind == "deeplab":
+        from keras_sister.segmentation.segmenters.network import deeplab_preset_segmenter
+
+        return deeplab_preset_segmenter(place)
+    if colon and kind == "masks":
+        from keras_sister.segmentation.segmenters.mask_folder import MaskFolder
+
+        return MaskFolder(place)
+    if Path(spec).is_dir():
+        from keras_sister.segmentation.segmenters.network import load_segmenter
+
+        return load_segmenter(Path(spec))
+    raise InputError(
+        f"{spec}: not a segmenter; give selfie, a folder made by 'sister-keras segment train', masks:FOLDER,"
+        " saved_model:PATH, hub:HANDLE or deeplab:PRESET."
+    )

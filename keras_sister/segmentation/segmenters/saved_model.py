@@ -1,0 +1,195 @@
+"""Segmentation networks saved as SavedModels or published on TensorFlow Hub.
+
+saved_model:PATH                        person is the only channel, or class 15 of the 21 classes of VOC
+saved_model:PATH#person=12              person is class 12
+hub:HANDLE#output=masks&values=0..255   name of the output, and range of the pixel values
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import tensorflow as tf
+
+from keras_sister.errors import InputError
+from keras_sister.extras import missing_extra
+from keras_sister.storage.cache import cache_folder
+
+_OPTIONS = ("output", "person", "signature", "size", "values")
+_VALUES = {"0..1": (1 / 255, 0.0), "0..255": (1.0, 0.0), "-1..1": (1 / 127.5, -1.0)}
+# The person class by number of classes: a single channel, background and person, PASCAL VOC.
+_PERSONS: dict[int | None, int] = {1: 0, 2: 1, 21: 15}
+
+
+class SavedModelSegmenter(tf.Module):
+    """A segmentation network in a SavedModel.
+
+    The network takes images (batch, height, width, 3), uint8 or float, and gives (batch, rows, columns, classes)
+    logits or probabilities, (batch, rows, columns, 1) or (batch, rows, columns) probabilities of *person*, or an
+    integer class map. The output is resized to the images.
+
+    Args:
+        folder: folder of the SavedModel.
+        output: name of the output; required if there are several.
+        person: index of the person class; known for 2 classes and for the 21 of VOC.
+        signature: name of the signature.
+        size: height and width of the images it expects, in pixels, if the signature does not say.
+        values: range of the pixel values, ``0..1``, ``0..255`` or ``-1..1``; by default 0–255 for integers and 0–1
+            for floats, as on TensorFlow Hub.
+
+    Attributes:
+        fingerprint: hash of the files and the arguments.
+
+    Raises:
+        InputError: if the model, signature or output does not exist, or is not a segmentation network.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        output: str | None = None,
+        person: int | None = None,
+        signature: str = "serving_default",
+        size: int | None = None,
+        values: str | None = None,
+    ) -> None:
+        super().__init__()
+        self._loaded = _load(folder)
+        if signature not in self._loaded.signatures:
+            found = ", ".join(self._loaded.signatures) or "none"
+            raise InputError(f"{folder}: no signature '{signature}'; there are: {found}.")
+        self._network = self._loaded.signatures[signature]
+        self._input, self._dtype, own_size = _image_input(self._network, folder)
+        self._output = _choose_output(self._network, output, folder)
+        shape = self._network.structured_outputs[self._output].shape
+        classes = shape[3] if shape.rank == 4 else 1
+        self._person = _person_class(classes, person, folder)
+        self._scale, self._shift = _VALUES[values or ("0..255" if self._dtype.is_integer else "0..1")]
+        self.size = own_size or size
+        settings = f"{signature} {self._output} {self._person} {self.size} {values}"
+        self.fingerprint = f"saved_model:{_hash(folder)} {settings}"
+
+        self._name = str(folder)
+
+    def __repr__(self) -> str:
+        return f"SavedModelSegmenter({self._name!r}, size={self.size})"
+
+    def check(self, names: Sequence[str]) -> None:
+        """Any photo can be segmented."""
+
+    def folded(self) -> "SavedModelSegmenter":
+        """The graph is used as it is."""
+        return self
+
+    def __call__(self, images: tf.Tensor, names: tf.Tensor | None = None) -> tf.Tensor:
+        """See `keras_sister.segmenter.Segmenter`."""
+        pixels = tf.cast(tf.cast(images, tf.float32) * self._scale + self._shift, self._dtype)
+        scores = self._network(**{self._input: pixels})[self._output]
+        probability = _person_probability(scores, self._person)
+        return tf.image.resize(probability, tf.shape(images)[1:3], antialias=True)
+
+
+def open_saved_model(spec: str) -> SavedModelSegmenter:
+    """Open ``saved_model:PATH#…`` or ``hub:HANDLE#…``.
+
+    Raises:
+        InputError: for a handle that cannot be resolved, an unknown option, and as `SavedModelSegmenter` does.
+    """
+    kind, _, place = spec.partition(":")
+    place, _, fragment = place.partition("#")
+    options: dict[str, Any] = dict(parse_qsl(fragment, keep_blank_values=True))
+    for name, text in options.items():
+        if name not in _OPTIONS:
+            raise InputError(f"{spec}: '{name}' is not an option; expected one of {', '.join(_OPTIONS)}.")
+        if name in ("person", "size"):
+            if not text.isdecimal():
+                raise InputError(f"{spec}: {name} must be a whole number. Received: {text!r}")
+            options[name] = int(text)
+        elif name == "values" and text not in _VALUES:
+            raise InputError(f"{spec}: values must be one of {', '.join(_VALUES)}. Received: {text!r}")
+    return SavedModelSegmenter(_resolve(place) if kind == "hub" else Path(place), **options)
+
+
+def _resolve(handle: str) -> Path:
+    try:
+        import tensorflow_hub  # an extra: slow to import, and needs an older setuptools
+    except ImportError as error:
+        raise missing_extra("hub:HANDLE needs tensorflow-hub", "hub") from error
+
+    os.environ.setdefault("TFHUB_CACHE_DIR", str(cache_folder() / "hub"))
+    try:
+        return Path(tensorflow_hub.resolve(handle))
+    except Exception as error:  # its resolvers raise any kind
+        reason = (str(error) or type(error).__name__).strip().splitlines()[0]
+        raise InputError(f"hub:{handle}: cannot be resolved: {reason}") from error
+
+
+def _load(folder: Path) -> Any:
+    if not (folder / "saved_model.pb").is_file():
+        raise InputError(f"{folder}: not a SavedModel; expected a folder with a saved_model.pb.")
+    try:
+        return tf.saved_model.load(str(folder))
+    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+        raise InputError(f"{folder}: not a readable SavedModel: {str(error).strip().splitlines()[0]}") from error
+
+
+def _image_input(network: Any, folder: Path) -> tuple[str, tf.DType, int | None]:
+    """Name, dtype and size of the input images; the size is None if any is accepted."""
+    _, inputs = network.structured_input_signature
+    if len(inputs) != 1:
+        raise InputError(f"{folder}: expected one input, images. Received: {', '.join(inputs)}")
+    ((name, spec),) = inputs.items()
+    shape = spec.shape
+    if shape.rank != 4 or shape[3] not in (3, None):
+        raise InputError(f"{folder}: expected images (batch, height, width, 3). Received: {name} of shape {shape}")
+    if shape[0] is not None:
+        raise InputError(f"{folder}: accepts batches of {shape[0]} only; save it with a variable batch size.")
+    if shape[1] != shape[2]:
+        raise InputError(f"{folder}: accepts images of {shape[1]} × {shape[2]} pixels only; square images are required.")
+    return name, spec.dtype, shape[1]
+
+
+def _choose_output(network: Any, output: str | None, folder: Path) -> str:
+    outputs = network.structured_outputs
+    if output is None and len(outputs) == 1:
+        (output,) = outputs
+    if output is None or output not in outputs:
+        raise InputError(f"{folder}: several outputs; add #output= with one of {', '.join(sorted(outputs))}.")
+    if outputs[output].shape.rank not in (3, 4):
+        raise InputError(f"{folder}: output {output} is not a map of pixels: {outputs[output].shape}.")
+    return output
+
+
+def _person_class(classes: int | None, person: int | None, folder: Path) -> int:
+    if person is None:
+        person = _PERSONS.get(classes)
+    if person is None:
+        raise InputError(f"{folder}: {classes or 'several'} classes; add #person=NUMBER, the index of the person class.")
+    if classes and classes > 1 and person >= classes:
+        raise InputError(f"{folder}: #person={person}, but there are {classes} classes, counted from 0.")
+    return person
+
+
+def _person_probability(scores: tf.Tensor, person: int) -> tf.Tensor:
+    """Person probability from any kind of output: float32 (batch, rows, columns, 1)."""
+    if scores.shape.rank == 3:
+        scores = scores[..., None]
+    if scores.dtype.is_integer:
+        return tf.cast(scores == tf.cast(person, scores.dtype), tf.float32)
+    scores = tf.cast(scores, tf.float32)
+    if scores.shape[3] == 1:
+        return scores
+    sums = tf.reduce_sum(scores, axis=-1, keepdims=True)
+    is_probability = tf.reduce_all(scores >= 0) & tf.reduce_all(tf.abs(sums - 1) < 1e-2)
+    return tf.where(is_probability, scores, tf.nn.softmax(scores))[..., person : person + 1]
+
+
+def _hash(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(str(file.relative_to(folder)).encode() + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()

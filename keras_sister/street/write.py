@@ -1,0 +1,79 @@
+"""Write drawn photos as a dataset in DCSA's layout."""
+
+import json
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from keras_sister.data import dcsa
+from keras_sister.errors import InputError
+from keras_sister.schema import DCSA
+from keras_sister.storage.atomic import write_atomically
+from keras_sister.street.outfits import hide
+from keras_sister.street.photo import draw
+
+_MARKER = "street.json"
+_DRAWING = 1  # another number for every change that makes other photos
+
+
+def write(out: str | Path, *, photos: int, seed: int, on_photo: Callable[[], None] = lambda: None) -> None:
+    """Draw photos into a folder, on all cores.
+
+    Photo n depends on the seed and n alone. Labels are hidden as often as DCSA's are unknown. Called again after it was
+    killed, it draws what is missing.
+
+    Args:
+        out: folder to make: ``images/000001.jpg …``, ``masks/000001.png …``, ``labels/<attribute>_GT.mat``.
+        photos: how many to draw.
+        seed: of everything random.
+        on_photo: told after each photo.
+
+    Raises:
+        InputError: if `out` holds something else, or cannot be written.
+
+    Example:
+        >>> write("street", photos=400, seed=0)
+    """
+    out = Path(out)
+    marker = json.dumps({"photos": photos, "seed": seed, "drawing": _DRAWING}) + "\n"
+    _claim(out, marker)
+    # Spawned, not forked: whoever calls may have threads, as TensorFlow does.
+    workers = min(photos, os.cpu_count() or 1)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        labels = []
+        for row in pool.map(partial(_write_photo, out, seed), range(photos), chunksize=4):
+            labels.append(row)
+            on_photo()
+    hidden = hide(np.stack(labels), np.random.default_rng([seed, photos]))
+    dcsa.write_labels(out, DCSA, hidden)
+
+
+def _claim(out: Path, marker: str) -> None:
+    file = out / _MARKER
+    if file.exists() and file.read_text(encoding="utf-8") == marker:
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: there already, and not these drawn photos; choose another folder or remove it.")
+    for folder in ("images", "masks"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    file.write_text(marker, encoding="utf-8")
+
+
+def _write_photo(out: Path, seed: int, index: int) -> np.ndarray:
+    """Write a photo and its mask unless they are there; gives its labels, int8 (26,)."""
+    street = draw(seed, index)
+    quality = int(np.random.default_rng([seed, index, 1]).integers(72, 96))
+    name = f"{index + 1:06d}"
+    for file, picture, options in (
+        (out / "images" / f"{name}.jpg", street.photo, {"quality": quality}),
+        (out / "masks" / f"{name}.png", street.mask, {"optimize": True}),
+    ):
+        if not file.exists():
+            write_atomically(file, partial(Image.fromarray(picture).save, **options))
+    return street.labels

@@ -1,0 +1,49 @@
+"""Write a small table, and be killed at one of the file operations that this takes.
+
+python table_writer.py TABLE new|resume NUMBER
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from keras_sister.catalogue.resumable_table import Part, Tagged, TagTable
+
+COLUMNS = {"photo": str, "error": str}
+PARTS = [Part(number, [f"{number}-{row}.jpg" for row in range(2)]) for number in range(3)]
+_OPERATIONS = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir")
+
+
+def kill_at(number: int, folder: Path) -> None:
+    """Have this process killed just before it does something in `folder` for the so manyth time."""
+    left = number
+
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal left
+        if event in _OPERATIONS and str(arguments[0]).startswith(str(folder)):
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
+
+
+def write(out: Path, *, resume: bool, settings: str = "same") -> Tagged:
+    table = TagTable(out, COLUMNS, {"settings": settings})
+    with table.opened(resume=resume) as total:
+        if total is not None:
+            return total
+        counts = [table.count(part) or table.write(part, rows(part)) for part in PARTS]
+        total = Tagged(sum(count.photos for count in counts), sum(count.errors for count in counts))
+        table.finish(len(PARTS), total)
+    return total
+
+
+def rows(part: Part) -> list[dict[str, str | None]]:
+    return [{"photo": photo, "error": "broken" if photo == "1-1.jpg" else None} for photo in part.photos]
+
+
+if __name__ == "__main__":
+    kill_at(int(sys.argv[3]), Path(sys.argv[1]).parent)
+    print(write(Path(sys.argv[1]), resume=sys.argv[2] == "resume"))

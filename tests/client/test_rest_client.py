@@ -1,0 +1,94 @@
+"""REST by the letter: what is sent, and what is made of answers that no TensorFlow Serving gives."""
+
+import json
+import socketserver
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import numpy as np
+import pytest
+
+from keras_sister.client.connect import connect
+from keras_sister.client.rest_client import answer_arrays, request_body
+from keras_sister.client.retry import RetryableError
+from keras_sister.errors import InputError
+
+
+def test_requests_are_those_of_the_documentation():
+    assert request_body([b"\xff\xd8", b"ab"], "row") == {
+        "instances": [{"image_bytes": {"b64": "/9g="}}, {"image_bytes": {"b64": "YWI="}}]
+    }
+    assert request_body([b"ab"], "column") == {"inputs": {"image_bytes": [{"b64": "YWI="}]}}
+    rows = {"predictions": [{"a": 0.5, "b": [0.25, 0.75]}, {"a": 1.0, "b": [1.0, 0.0]}]}
+    columns = {"outputs": {"a": [0.5, 1.0], "b": [[0.25, 0.75], [1.0, 0.0]]}}
+    for answer in (rows, columns):
+        arrays = answer_arrays(answer)
+        np.testing.assert_array_equal(arrays["a"], [0.5, 1])
+        np.testing.assert_array_equal(arrays["b"], [[0.25, 0.75], [1, 0]])
+
+
+@contextmanager
+def answering(raw: bytes, *, pause: float = 0.0) -> Iterator[str]:
+    """A server that answers whatever it is asked with these bytes, perhaps one by one."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(1 << 16)
+            with suppress(OSError):
+                for piece in [raw] if not pause else [raw[i : i + 1] for i in range(len(raw))]:
+                    self.wfile.write(piece)
+                    time.sleep(pause)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1/models/sister"
+        server.shutdown()
+
+
+def http(status: str, body: str, *, length: int | None = None) -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: {length or len(body)}\r\n\r\n{body}".encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "<html>",
+        "{}",
+        "[]",
+        "null",
+        '{"error": "no"}',
+        '{"predictions": []}',
+        '{"predictions": [1, 2]}',
+        '{"predictions": [{"a": 1}, {"b": 1}]}',
+        '{"outputs": {"a": [[1], 2]}}',
+        '{"outputs": {"a": ["x"]}}',
+        "[" * 100_000,
+    ],
+)
+def test_an_answer_of_another_form_is_said_to_be(body):
+    with answering(http("200 OK", body)) as url, pytest.raises(InputError, match="otherwise than TensorFlow Serving"):
+        connect(url, retries=0).predict([b"x"])
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again():
+    for status in ("200 OK", "503 Busy"):
+        with (
+            answering(http(status, '{"outp', length=1000)) as url,
+            pytest.raises(RetryableError, match=r"more exp|Busy"),
+        ):
+            connect(url, retries=0).predict([b"x"])
+
+
+def test_an_answer_that_comes_byte_by_byte_is_not_waited_for():
+    slow = answering(http("200 OK", " " * 1000), pause=0.02)
+    with slow as url, pytest.raises(InputError, match="timed out"):
+        connect(url, retries=0, timeout=1).predict([b"x"])
+
+
+def test_of_a_servers_words_one_line_is_shown():
+    words = json.dumps({"error": "first\nsecond" + 1000 * "."})
+    with answering(http("400 Bad", words)) as url, pytest.raises(InputError, match=r":predict: 400: first$"):
+        connect(url).predict([b"x"])

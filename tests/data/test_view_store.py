@@ -1,0 +1,151 @@
+import io
+import json
+import multiprocessing
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from keras_sister import images
+from keras_sister.data.view_store import BLOCK, ViewStore, content_hash
+from keras_sister.errors import InputError
+
+
+class Brightness:
+    """A segmenter for tests: a pixel is person as far as it is red."""
+
+    fingerprint = "red"
+
+    def __init__(self, size: int | None = None) -> None:
+        self.size = size
+
+    def check(self, names: list[str]) -> None:
+        pass
+
+    def __call__(self, images: tf.Tensor, names: tf.Tensor = None) -> tf.Tensor:
+        return tf.cast(images[..., :1], tf.float32) / 255
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    rng = np.random.default_rng(0)
+    paths = [tmp_path / f"{i:06d}.jpg" for i in range(BLOCK + 6)]
+    for path in paths:
+        small = rng.integers(0, 256, (6, 5, 3), dtype=np.uint8)
+        Image.fromarray(small).resize((48, 64), Image.Resampling.BILINEAR).save(path)
+    return paths
+
+
+def blocks(store: ViewStore) -> list[Path]:
+    return sorted(store.folder.glob("[!.]*"))
+
+
+def stored(store: ViewStore) -> list[str]:
+    return [key for block in blocks(store) for key in json.loads((block / "index.json").read_text())]
+
+
+def test_views_are_the_decoded_and_resized_photos_with_their_masks(photos):
+    store = ViewStore(32, "red")
+    views = store.open(store.fill(photos, Brightness()))
+    assert len(views) == len(photos)
+    rows = [BLOCK + 2, 0, 5]
+    for row, photo, mask in zip(rows, views.photos(rows), views.masks(rows), strict=True):
+        expected = images.resize(images.decode(photos[row].read_bytes()), 32).numpy()
+        np.testing.assert_array_equal(photo, expected)
+        np.testing.assert_array_equal(mask, expected[..., :1])
+
+
+def test_the_segmenter_gets_the_photo_at_the_size_it_wants(photos):
+    store = ViewStore(32, "red")
+    views = store.open(store.fill(photos[:3], Brightness(size=60)))
+    for row in range(3):
+        seen = images.resize(images.decode(photos[row].read_bytes()), 60).numpy()[..., :1] / np.float32(255)
+        expected = tf.round(255 * tf.image.resize(seen, (32, 32), antialias=True))
+        np.testing.assert_array_equal(views.masks([row])[0], expected)
+
+
+def test_every_photo_is_made_exactly_once(photos):
+    store = ViewStore(32, "red")
+    told: list[dict] = []
+    keys = store.fill(photos, Brightness(), on_event=told.append)
+    assert [event["photos"] for event in told] == [0, BLOCK, len(photos)]
+    assert store.fill(photos, Brightness()) == keys
+    assert store.fill([*photos[3:], photos[0]], Brightness()) == [*keys[3:], keys[0]]
+    assert sorted(stored(store)) == sorted(keys)
+
+
+def test_a_changed_photo_is_noticed(photos):
+    store = ViewStore(32, None)
+    before = store.fill(photos[:4])
+    Image.new("RGB", (40, 40), "red").save(photos[2])
+    after = store.fill(photos[:4])
+    assert [a == b for a, b in zip(before, after, strict=True)] == [True, True, False, True]
+    assert np.abs(store.open(after).photos([2])[0].astype(int) - [254, 0, 0]).max() <= 1
+
+
+def test_stores_of_other_sizes_and_segmenters_lie_elsewhere():
+    folders = {ViewStore(*key).folder for key in ((32, "red"), (64, "red"), (32, "blue"), (32, None))}
+    assert len(folders) == 4
+
+
+def test_a_broken_photo_is_named_and_what_was_made_stays(photos):
+    store = ViewStore(32, None)
+    broken = photos[BLOCK + 1]
+    broken.write_bytes(broken.read_bytes()[:-40])  # its head is whole
+    with pytest.raises(InputError, match=f"{broken.name}.*data check"):
+        store.fill(photos)
+    assert len(stored(store)) == BLOCK
+
+
+def test_files_that_are_no_photos_are_named(tmp_path):
+    webp = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(webp, "WEBP")
+    for name, contents in {"text.jpg": b"hello", "empty.jpg": b"", "webp.jpg": webp.getvalue()}.items():
+        (tmp_path / name).write_bytes(contents)
+        with pytest.raises(InputError, match=name):
+            content_hash(tmp_path / name)
+    with pytest.raises(InputError, match=r"none\.jpg: No such file"):
+        content_hash(tmp_path / "none.jpg")
+
+
+def test_a_photo_that_claims_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
+    Image.new("1", (11_000, 10_000)).save(tmp_path / "huge.png")
+    with pytest.raises(InputError, match=r"huge\.png: more than 89,478,485 pixels"):
+        content_hash(tmp_path / "huge.png")
+
+
+def test_an_unfinished_block_is_not_read(photos):
+    store = ViewStore(32, None)
+    (store.folder / ".half").mkdir(parents=True)
+    (store.folder / ".half" / "index.json").write_text(json.dumps([content_hash(photos[0])]))
+    keys = store.fill(photos[:2])
+    assert sorted(stored(store)) == sorted(keys)
+
+
+def test_views_that_are_gone_are_told(photos):
+    store = ViewStore(32, None)
+    with pytest.raises(InputError, match="1 views are gone"):
+        store.open(["0" * 64])
+
+
+def test_a_store_without_masks_has_none(photos):
+    store = ViewStore(32, None)
+    views = store.open(store.fill(photos[:2]))
+    assert not views.has_masks
+    with pytest.raises(ValueError, match="without a segmenter"):
+        views.masks([0])
+
+
+def fill_in_child(photos: list[Path]) -> list[str]:
+    return ViewStore(32, "red").fill(photos, Brightness())
+
+
+def test_two_processes_fill_one_store_at_once(photos):
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        first, second = pool.map(fill_in_child, [photos, photos[::-1]])
+    assert first == second[::-1]
+    views = ViewStore(32, "red").open(first)
+    expected = images.resize(images.decode(photos[3].read_bytes()), 32)
+    np.testing.assert_array_equal(views.photos([3])[0], expected)

@@ -1,0 +1,259 @@
+import errno
+import json
+import os
+import shutil
+import time
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from keras_sister.config import load_experiment
+from keras_sister.data.view_store import ViewStore
+from keras_sister.errors import InputError
+from keras_sister.export.export_model import TOLERANCES, export_model, export_run
+from keras_sister.run import Run
+from keras_sister.schema import Attribute, Schema
+from keras_sister.training.trainer import build_model
+
+from .conftest import SCHEMA
+
+TINY = Schema((Attribute("collar"),))
+
+
+def tiny_model() -> keras.Model:
+    pixels = keras.Input((8, 8, 3), name="photo")
+    return keras.Model({"photo": pixels}, keras.layers.Dense(1)(keras.layers.Flatten()(pixels)))
+
+
+def test_every_weight_is_stored_once_and_nothing_else(sister, sister_export, fcn):
+    models = keras.saving.load_model(sister.folder / "model.keras"), load(fcn).model
+    stored = sum(file.stat().st_size for file in (sister_export.folder / "variables").iterdir())
+    assert 1 <= stored / (4 * sum(fold(model).count_params() for model in models)) < 1.02
+    assert 0.98 < stored / (4 * sum(model.count_params() for model in models)) < 1.02
+
+
+def test_all_batch_normalisation_is_folded_that_of_the_segmenter_too(sister_export, fcn):
+    assert any("moving_variance" in weight.path for weight in load(fcn).model.weights)
+    loaded = tf.saved_model.load(str(sister_export.folder))
+    variables = loaded.signatures["serving_default"].variables
+    assert len(variables) > 40
+    assert not [variable.name for variable in variables if "gamma" in variable.name or "moving" in variable.name]
+
+
+def test_schema_settings_and_history_travel_with_it(sister, sister_export):
+    extra = sister_export.folder / "assets.extra"
+    assert Schema.load(extra / "schema.json") == SCHEMA
+    assert load_experiment(extra / "config.yaml") == sister.experiment
+    assert json.loads((extra / "history.json").read_text()) == sister.read("history.json")
+    about = json.loads((extra / "export.json").read_text())
+    assert about["segmenter"] == sister.read("views.json")["fingerprint"]
+    assert (about["size"], about["views"], about["background"]) == (64, ["photo", "segmented"], "black")
+    assert about["proof"] == {
+        "photos": 4,
+        "largest_difference": sister_export.difference,
+        "tolerance": TOLERANCES["float32"],
+    }
+    assert sister_export.difference < 1e-5
+
+
+def test_exporting_leaves_the_dtype_policy_alone(baseline_export):
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_versions_are_numbered_on_and_never_overwritten(photos, tmp_path):
+    out = tmp_path / "tiny"
+    (out / "9").mkdir(parents=True)
+    (out / "notes").mkdir()
+    model = tiny_model()
+    first = export_model(model, TINY, out, photos=photos[:1]).folder
+    assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["10", "9", "notes"]
+    assert first == out / "10"
+    before = {file: file.read_bytes() for file in first.rglob("*") if file.is_file()}
+    (out / "models.config").write_text("# changed by hand")
+    model.set_weights([weight + 1 for weight in model.get_weights()])
+    assert export_model(model, TINY, out, photos=photos[:1]).folder == out / "11"
+    assert {file: file.read_bytes() for file in first.rglob("*") if file.is_file()} == before
+    assert (out / "models.config").read_text() == "# changed by hand"
+
+
+def test_what_a_killed_export_left_goes_a_day_later(photos, tmp_path):
+    out = tmp_path / "tiny"
+    old, new = out / ".export-0", out / ".export-1"
+    for aside in (old, new):
+        (aside / "variables").mkdir(parents=True)
+    yesterday = time.time() - 25 * 60 * 60
+    os.utime(old, (yesterday, yesterday))
+    export_model(tiny_model(), TINY, out, photos=photos[:1])
+    assert not old.exists()
+    assert new.exists()
+
+
+def test_a_folder_that_no_server_could_be_told_of_is_refused(photos, tmp_path):
+    for name in ('a"b', "with space", "a:b", "caf\udce9", ".hidden", "ü"):
+        with pytest.raises(InputError, match="call the folder"):
+            export_model(tiny_model(), TINY, tmp_path / name, photos=photos[:1])
+    assert not list(tmp_path.iterdir())
+    version = export_model(tiny_model(), TINY, tmp_path / "tiny", photos=photos[:1]).folder
+    with pytest.raises(InputError, match=f"a version of an export.*{tmp_path / 'tiny'}"):
+        export_model(tiny_model(), TINY, version, photos=photos[:1])
+
+
+def test_a_full_disk_leaves_what_was_there_and_publishes_nothing(photos, tmp_path, monkeypatch):
+    """Only pretended: a file system of a few bytes takes root to make."""
+
+    def full(folder):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("keras_sister.export.export_model.write_server_files", full)
+    (tmp_path / "mine").mkdir()
+    for out in (tmp_path / "mine", tmp_path / "new" / "folders"):
+        with pytest.raises(InputError, match=f"{out}: cannot be written: .*No space left"):
+            export_model(tiny_model(), TINY, out, photos=photos[:1])
+    assert list(tmp_path.rglob("*")) == [tmp_path / "mine"]
+
+
+def test_a_photo_whose_name_is_no_utf_8_proves_too(photos, tmp_path):
+    photo = tmp_path / os.fsdecode(b"caf\xe9.jpg")
+    shutil.copy(photos[0], photo)
+    assert export_model(tiny_model(), TINY, tmp_path / "tiny", photos=[photo]).difference < 1e-5
+
+
+def test_an_export_that_does_not_prove_leaves_nothing_behind(photos, tmp_path):
+    model = tiny_model()
+    model.set_weights([np.full(weight.shape, np.nan) for weight in model.get_weights()])
+    with pytest.raises(InputError, match="differ from the model by nan"):
+        export_model(model, TINY, tmp_path / "tiny", photos=photos[:1])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("what", ["mask", "share"])
+def test_a_person_found_elsewhere_does_not_prove_either(what, fcn, photos, tmp_path, monkeypatch):
+    """A model that does not look at what was cut out: the tags cannot tell."""
+    views = {view: keras.Input((64, 64, 3), name=view) for view in ("photo", "segmented")}
+    pooled = keras.layers.GlobalAveragePooling2D()(views["photo"])
+    model = keras.Model(views, keras.layers.Dense(1)(pooled))
+    export_model(model, TINY, tmp_path / "good", photos=photos[:1], segmenter=load(fcn))
+    if what == "mask":
+        broken = load(fcn)
+        scores = broken.model.get_layer("score_fr")
+        scores.set_weights([1.1 * weight for weight in scores.get_weights()])
+        monkeypatch.setattr("keras_sister.export.export_model.fold_segmenter", lambda segmenter: broken)
+    else:
+        monkeypatch.setattr("keras_sister.export.signatures.person_share", lambda masks: tf.ones(tf.shape(masks)[0]))
+    with pytest.raises(InputError, match="differ from the model by"):
+        export_model(model, TINY, tmp_path / "bad", photos=photos[:1], segmenter=load(fcn))
+    assert not (tmp_path / "bad").exists()
+
+
+def test_masks_on_disk_cannot_be_exported(sister, photos, tmp_path):
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for photo in photos:
+        Image.new("L", (8, 8)).save(masks / f"{photo.stem}.png")
+    with pytest.raises(InputError, match=r"segment train.*--segmenter FCN"):
+        export_run(sister, tmp_path / "out", segmenter=f"masks:{masks}")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_segmenter_that_changed_since_training_is_refused(sister, photos, tmp_path):
+    run = Run(shutil.copytree(sister.folder, tmp_path / "run"))
+    run.write("views.json", {**run.read("views.json"), "fingerprint": "another"})
+    with pytest.raises(InputError, match="changed since"):
+        export_run(run, tmp_path / "out")
+
+
+def test_a_run_without_a_model_is_refused(sister, tmp_path):
+    run = Run(shutil.copytree(sister.folder, tmp_path / "run", ignore=shutil.ignore_patterns("model.keras")))
+    with pytest.raises(InputError, match=r"model\.keras: missing.*sister-keras train"):
+        export_run(run, tmp_path / "out")
+
+
+def test_a_model_of_other_settings_is_refused(baseline, tmp_path):
+    run = Run(shutil.copytree(baseline.folder, tmp_path / "run"))
+    run.write("config.yaml", replace(run.experiment, backbone="resnet50").to_yaml())
+    with pytest.raises(InputError, match="not the model"):
+        export_run(run, tmp_path / "out")
+
+
+def test_a_damaged_model_is_refused(baseline, tmp_path):
+    run = Run(shutil.copytree(baseline.folder, tmp_path / "run"))
+    (run.folder / "model.keras").write_bytes((baseline.folder / "model.keras").read_bytes()[:1000])
+    with pytest.raises(InputError, match="not the model"):
+        export_run(run, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("dataset.json", '{"photos": [{}]}'),
+        ("dataset.json", "[]"),
+        ("history.json", "\udcff"),
+        ("cross_validation.json", '{"macc":'),
+        ("cross_validation.json", "{}"),
+    ],
+)
+def test_a_file_of_the_run_that_was_damaged_is_named(baseline, tmp_path, file, content):
+    run = Run(shutil.copytree(baseline.folder, tmp_path / "run"))
+    (run.folder / file).write_text(content, errors="surrogateescape")
+    with pytest.raises(InputError, match=file):
+        export_run(run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_segmenter_for_a_system_that_needs_none_is_refused(baseline, fcn, tmp_path):
+    with pytest.raises(InputError, match="whole photos only"):
+        export_run(baseline, tmp_path / "out", segmenter=str(fcn))
+
+
+def test_photos_that_are_gone_are_said_to_be(baseline, tmp_path):
+    run = Run(shutil.copytree(baseline.folder, tmp_path / "run"))
+    run.write("dataset.json", {"photos": [{"path": str(tmp_path / "gone.jpg"), "labels": [0, 0, 0]}]})
+    with pytest.raises(InputError, match=r"run: none of its photos is there.*--photo"):
+        export_run(run, tmp_path / "out")
+
+
+def test_a_place_that_cannot_be_written_to_is_said_to_be(photos, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        export_model(tiny_model(), TINY, tmp_path / "file", photos=photos[:1])
+
+
+def test_the_model_card_says_what_it_is_and_how_good(sister, photos, tmp_path):
+    run = Run(shutil.copytree(sister.folder, tmp_path / "run"))
+    scores = {"mean": 0.8125, "std": 0.0125, "pooled": 0.8}
+    attributes = {name: {"accuracy": 0.75, "majority": 0.5, "known": 4} for name in SCHEMA.names}
+    summary = {"macc": scores, "majority": {**scores, "mean": 0.7}, "attributes": attributes, "folds": [{}, {}]}
+    run.write("cross_validation.json", summary)
+    export = export_run(run, tmp_path / "saved_models", photos=photos)
+    card = (export.folder / "assets.extra" / "model_card.md").read_text()
+    assert "| neckline | v_shape, round, other |" in card
+    assert "2 folds" in card
+    assert "mean accuracy 81.25 ± 1.25 %" in card
+    assert "reaches 70.00 %" in card
+    assert f"on 5 photos: the largest difference of a probability is {export.difference:.1e}" in card
+    assert json.loads((export.folder / "assets.extra" / "cross_validation.json").read_text()) == summary
+
+
+def test_bfloat16_is_near_and_says_how_often_it_agrees(baseline, photos, tmp_path):
+    export = export_run(baseline, tmp_path / "saved_models", photos=photos, precision="bfloat16")
+    assert 1e-6 < export.difference < TOLERANCES["bfloat16"]
+    about = json.loads((export.folder / "assets.extra" / "export.json").read_text())
+    assert about["precision"] == "bfloat16"
+    signature = tf.saved_model.load(str(export.folder)).signatures["serving_default"]
+    answers = signature(image_bytes=tf.constant([photo.read_bytes() for photo in photos]))
+    assert all(values.dtype in (tf.float32, tf.bool) for values in answers.values())
+    model = keras.saving.load_model(baseline.folder / "model.keras")
+    views = ViewStore(64, None, cache=tmp_path)
+    pixels = views.open(views.fill(photos)).photos(range(len(photos)))
+    float32 = build_model(replace(baseline.experiment, precision="float32"), baseline.schema)
+    float32.set_weights(model.get_weights())
+    expected = SCHEMA.probabilities(float32.predict({"photo": pixels}, verbose=0))
+    for name, share in about["proof"]["agreement"].items():
+        ours, theirs = answers[name].numpy(), expected[name]
+        same = (ours.argmax(-1) == theirs.argmax(-1)) if ours.ndim == 2 else ((ours >= 0.5) == (theirs >= 0.5))
+        assert share == pytest.approx(same.mean())
+        assert f"| {name} | {100 * share:.2f} |" in (export.folder / "assets.extra" / "model_card.md").read_text()

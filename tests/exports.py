@@ -1,0 +1,104 @@
+"""Runs with a model in them, as ``sister-keras train`` leaves them, and what is exported of them; made once."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_sister.config import Experiment
+from keras_sister.data.dataset import Dataset
+from keras_sister.export.export_model import Export, export_run
+from keras_sister.run import Run
+from keras_sister.schema import Attribute, Schema
+from keras_sister.segmentation.networks.fcn8s import fcn8s
+from keras_sister.segmentation.segmenters.network import NetworkSegmenter
+from keras_sister.training.start import start_run
+from keras_sister.training.tasks import fill_view_store
+from keras_sister.training.trainer import Trainer
+
+SCHEMA = Schema(
+    (Attribute("collar"), Attribute("neckline", ("v_shape", "round", "other")), Attribute("gender", ("male", "female")))
+)
+SIZES = ((50, 70), (64, 64), (200, 150), (33, 99), (120, 80))
+
+
+def draw(width: int, height: int, seed: int) -> Image.Image:
+    """A smooth picture, so that compressing it changes little."""
+    blots = np.random.default_rng(seed).integers(0, 256, (6, 5, 3), dtype=np.uint8)
+    return Image.fromarray(blots).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def scatter(model: keras.Model, seed: int) -> None:
+    """Move every weight, so that none is what a fresh model would have and each has a part in the answer."""
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        weight.assign(weight.numpy() + rng.uniform(-0.05, 0.05, weight.shape))
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Five photos of different sizes, one of them a PNG."""
+    folder = tmp_path_factory.mktemp("photos")
+    for seed, (width, height) in enumerate(SIZES):
+        draw(width, height, seed).save(folder / f"{seed}.{'png' if seed == 3 else 'jpg'}")
+    return sorted(folder.iterdir())
+
+
+@pytest.fixture(scope="session")
+def fcn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An FCN-8s that takes other images than the models do; it was never trained, but finds half a person."""
+    keras.utils.set_random_seed(6)
+    model = fcn8s(classes=2, width=1 / 16)
+    rng = np.random.default_rng(6)
+    for layer in model.layers:
+        if layer.name.startswith("score_"):
+            layer.set_weights([rng.normal(0, 0.5, weight.shape) for weight in layer.get_weights()])
+    folder = tmp_path_factory.mktemp("fcn")
+    save(folder, NetworkSegmenter(model, size=96), {})
+    return folder
+
+
+def trained_run(folder: Path, photos: list[Path], **settings: object) -> Run:
+    folder.mkdir()
+    run = Run(folder)
+    labels = np.random.default_rng(0).integers(0, 2, (len(photos), len(SCHEMA))).astype(np.int8)
+    networks = {"backbone": "resnet_mini", "person_backbone": "resnet_mini", "weights": "none", "size": 64}
+    start_run(run, Dataset(SCHEMA, tuple(photos), labels), Experiment(**networks, **settings), resume=False)
+    fill_view_store(run, lambda event: None)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(run.experiment.precision)
+    trainer = Trainer(run, seed=1)
+    keras.config.set_dtype_policy(policy)
+    trainer.model.optimizer.build(trainer.model.trainable_variables)
+    scatter(trainer.model, seed=1)
+    trainer.model.save(folder / "model.keras")
+    run.write("history.json", {"best_epoch": 0, "epochs": [{"loss": 1.0, "macc": 0.5}]})
+    return run
+
+
+@pytest.fixture(scope="session")
+def baseline(tmp_path_factory: pytest.TempPathFactory, photos: list[Path]) -> Run:
+    """Trained in mixed precision."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_SISTER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return trained_run(tmp_path_factory.mktemp("runs") / "baseline", photos, precision="mixed_bfloat16")
+
+
+@pytest.fixture(scope="session")
+def sister(tmp_path_factory: pytest.TempPathFactory, photos: list[Path], fcn: Path) -> Run:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_SISTER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        folder = tmp_path_factory.mktemp("runs") / "sister"
+        return trained_run(folder, photos, system="sister_a", segmenter=str(fcn), background="black")
+
+
+@pytest.fixture(scope="session")
+def baseline_export(tmp_path_factory: pytest.TempPathFactory, baseline: Run) -> Export:
+    return export_run(baseline, tmp_path_factory.mktemp("saved_models") / "baseline")
+
+
+@pytest.fixture(scope="session")
+def sister_export(tmp_path_factory: pytest.TempPathFactory, sister: Run) -> Export:
+    return export_run(sister, tmp_path_factory.mktemp("saved_models") / "sister")

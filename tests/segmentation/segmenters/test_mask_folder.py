@@ -1,0 +1,130 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from keras_sister.data.view_store import ViewStore
+from keras_sister.errors import InputError
+from keras_sister.segmentation.segmenters.mask_folder import MaskFolder
+from keras_sister.segmentation.segmenters.open import open_segmenter
+
+MASK = np.zeros((20, 16), np.uint8)
+MASK[4:16, 4:12] = 255
+IMAGES = tf.zeros((1, 20, 16, 3), tf.uint8)
+
+
+def swapped(image: Image.Image) -> Image.Image:
+    image.putpalette([255 - level for level in image.getpalette() or []])
+    return image
+
+
+def look_up(folder: Path, images: tf.Tensor = IMAGES) -> np.ndarray:
+    return MaskFolder(folder)(images, tf.constant(["000001"]))[0, ..., 0].numpy()
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        Image.fromarray(MASK),
+        Image.fromarray(MASK).convert("1"),
+        Image.fromarray(MASK).convert("P"),
+        Image.fromarray(MASK).convert("RGB"),
+        Image.fromarray(MASK).convert("RGBA"),
+        Image.fromarray(MASK // 255),
+        swapped(Image.fromarray(255 - MASK).convert("1").convert("P")),
+    ],
+    ids=["grey", "1 bit", "palette", "colour", "alpha", "0 and 1", "palette from white to black"],
+)
+def test_masks_of_every_kind(image, tmp_path):
+    image.save(tmp_path / "000001.png")
+    np.testing.assert_allclose(look_up(tmp_path), MASK / 255)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [MASK, MASK > 0, MASK[..., None], MASK / 255, (MASK / 255).astype(np.float16), MASK.astype(np.uint16) * 257],
+    ids=["grey", "bool", "one channel", "float", "half", "16 bit"],
+)
+def test_masks_as_numpy_arrays(array, tmp_path):
+    np.save(tmp_path / "000001.npy", array)
+    np.testing.assert_allclose(look_up(tmp_path), MASK / 255)
+
+
+def test_a_png_of_16_bits_keeps_them(tmp_path):
+    Image.fromarray(MASK.astype(np.uint16) * 100).save(tmp_path / "000001.png")
+    np.testing.assert_allclose(look_up(tmp_path), MASK * (100 / 65535), atol=1e-6)
+
+
+@pytest.mark.parametrize("array", [np.zeros((4, 4, 3)), np.array(["a"]), np.zeros(5), np.array([{}], object)])
+def test_arrays_that_are_no_mask_are_named(array, tmp_path):
+    np.save(tmp_path / "000001.npy", array, allow_pickle=True)
+    with pytest.raises(InputError, match=r"000001\.npy: not a readable mask"):
+        MaskFolder(tmp_path).check(["000001"])
+
+
+def test_soft_edges_stay_soft(tmp_path):
+    soft = np.linspace(0, 255, 20 * 16).reshape(20, 16).astype(np.uint8)
+    Image.fromarray(soft).save(tmp_path / "000001.png")
+    np.testing.assert_allclose(look_up(tmp_path), soft / 255, atol=1e-6)
+
+
+def test_masks_of_another_size_are_stretched(tmp_path):
+    mask = Image.fromarray(MASK)
+    mask.save(tmp_path / "000001.png")
+    for height, width in ((10, 8), (40, 24), (7, 33)):
+        expected = np.asarray(mask.resize((width, height), Image.Resampling.BILINEAR)) / 255
+        found = look_up(tmp_path, tf.zeros((1, height, width, 3), tf.uint8))
+        np.testing.assert_allclose(found, expected, atol=1 / 255)
+
+
+def test_a_mask_is_that_of_its_photo_in_the_view_store(dataset_folder):
+    photos = sorted((dataset_folder / "images").iterdir())[:6]
+    segmenter = open_segmenter(f"masks:{dataset_folder / 'masks'}")
+    store = ViewStore(40, segmenter.fingerprint)
+    views = store.open(store.fill(photos[::-1], segmenter))
+    for row, photo in enumerate(photos[::-1]):
+        with Image.open(dataset_folder / "masks" / f"{photo.stem}.png") as mask:
+            expected = np.asarray(mask.resize((40, 40), Image.Resampling.BILINEAR), int)
+        assert np.abs(views.masks([row])[0, ..., 0] - expected).max() <= 1
+
+
+def test_the_fingerprint_changes_with_any_mask(tmp_path):
+    Image.fromarray(MASK).save(tmp_path / "000001.png")
+    before = MaskFolder(tmp_path).fingerprint
+    assert MaskFolder(tmp_path).fingerprint == before
+    Image.fromarray(255 - MASK).save(tmp_path / "000001.png")
+    changed = MaskFolder(tmp_path).fingerprint
+    Image.fromarray(255 - MASK).save(tmp_path / "000002.png")
+    assert len({before, changed, MaskFolder(tmp_path).fingerprint}) == 3
+
+
+def test_masks_that_are_missing_are_named_before_the_work_begins(tmp_path):
+    Image.fromarray(MASK).save(tmp_path / "000002.png")
+    with pytest.raises(InputError, match=r"000001\.png: missing \(and 1 more\)"):
+        MaskFolder(tmp_path).check(["000001", "000002", "000003"])
+    MaskFolder(tmp_path).check(["000002"])
+
+
+@pytest.mark.parametrize("contents", [b"", b"no mask", None], ids=["empty", "text", "half"])
+def test_masks_that_cannot_be_read_are_named_before_the_work_begins(contents, tmp_path):
+    Image.fromarray(MASK).save(tmp_path / "000001.png")
+    file = tmp_path / "000002.png"
+    file.write_bytes((tmp_path / "000001.png").read_bytes()[:60] if contents is None else contents)
+    segmenter = MaskFolder(tmp_path)
+    segmenter.check(["000001"])
+    with pytest.raises(InputError, match=r"000002\.png: not a readable mask"):
+        segmenter.check(["000001", "000002"])
+
+
+def test_there_are_no_masks_of_new_photos(tmp_path):
+    Image.fromarray(MASK).save(tmp_path / "000001.png")
+    with pytest.raises(InputError, match=r"segment train.*--segmenter FCN"):
+        MaskFolder(tmp_path)(IMAGES)
+
+
+def test_what_is_no_segmenter_is_said_to_be_none(tmp_path):
+    for spec in (f"masks:{tmp_path / 'none'}", f"masks:{tmp_path}", str(tmp_path / "none"), str(tmp_path)):
+        with pytest.raises(InputError, match=str(tmp_path)):
+            open_segmenter(spec)

@@ -1,0 +1,90 @@
+import hashlib
+import http.server
+import threading
+
+import pytest
+
+from keras_sister.errors import InputError
+from keras_sister.storage.weight_files import WeightFile
+
+CONTENTS = bytes(range(256)) * 40
+
+
+class Server:
+    """Serves CONTENTS on the loopback; breaks the line after `stops_after` bytes, if that is set."""
+
+    def __init__(self) -> None:
+        self.ranges: list[str | None] = []
+        self.stops_after: int | None = None
+        self.knows_ranges = True
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                asked = self.headers["Range"]
+                outer.ranges.append(asked)
+                start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and outer.knows_ranges else 0
+                if start and start >= len(CONTENTS):
+                    self.send_error(416)
+                    return
+                self.send_response(206 if start else 200)
+                self.send_header("Content-Length", str(len(CONTENTS) - start))
+                self.end_headers()
+                self.wfile.write(CONTENTS[start : outer.stops_after])
+
+            def log_message(self, *_):
+                pass
+
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    def file(self, contents: bytes = CONTENTS) -> WeightFile:
+        url = f"http://127.0.0.1:{self.http.server_port}/weights.bin"
+        return WeightFile("weights.bin", hashlib.sha256(contents).hexdigest(), url)
+
+
+@pytest.fixture
+def server():
+    server = Server()
+    yield server
+    server.http.shutdown()
+    server.http.server_close()
+
+
+def test_a_file_is_fetched_and_kept(server):
+    file = server.file()
+    assert not file.kept.exists()
+    assert file.download() == file.kept
+    assert file.kept.read_bytes() == CONTENTS
+    assert [path.name for path in file.kept.parent.iterdir()] == [file.kept.name]
+
+
+@pytest.mark.parametrize("knows_ranges", [True, False])
+def test_what_a_broken_line_brought_is_not_fetched_again(server, knows_ranges):
+    file = server.file()
+    server.knows_ranges, server.stops_after = knows_ranges, 3000
+    with pytest.raises(InputError, match=r"weights\.bin: cannot be fetched"):
+        file.download()
+    assert not file.kept.exists()
+    server.stops_after = None
+    assert file.download().read_bytes() == CONTENTS
+    assert server.ranges == [None, "bytes=3000-"]
+
+
+def test_a_whole_part_is_only_checked(server):
+    file = server.file()
+    file.kept.parent.mkdir(parents=True)
+    file.kept.with_name(f"{file.kept.name}.part").write_bytes(CONTENTS)
+    assert file.download().read_bytes() == CONTENTS
+
+
+def test_another_file_is_refused_and_forgotten(server):
+    file = server.file(b"what was published")
+    with pytest.raises(InputError, match=r"weights\.bin: not the file that was pinned: SHA-256"):
+        file.download()
+    assert list(file.kept.parent.iterdir()) == []
+
+
+def test_no_server_is_a_clear_error():
+    with pytest.raises(InputError, match=r"127\.0\.0\.1:1/x: cannot be fetched: .*refused"):
+        WeightFile("x", "0" * 64, "http://127.0.0.1:1/x").download()

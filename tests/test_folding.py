@@ -1,0 +1,113 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_sister import models
+from keras_sister.schema import Attribute, Schema
+from keras_sister.segmentation.networks.deeplab import deeplab
+from keras_sister.segmentation.networks.fcn8s import fcn8s
+from keras_sister.segmentation.segmenters.network import NetworkSegmenter
+from keras_sister.segmentation.segmenters.postprocessing import PostprocessedSegmenter
+
+SCHEMA = Schema((Attribute("collar"), Attribute("neckline", ("v_shape", "round", "other"))))
+RNG = np.random.default_rng(0)
+VIEWS = {view: RNG.integers(0, 256, (3, 64, 64, 3)).astype(np.uint8) for view in ("photo", "segmented")}
+
+
+def trained(backbone: str) -> keras.Model:
+    """Sister-A with statistics and weights that are not those of a fresh network."""
+    keras.utils.set_random_seed(0)
+    return disturbed(models.build("sister_a", SCHEMA, backbone=backbone, person_backbone="resnet_mini", weights="none", size=64))
+
+
+def disturbed(model: keras.Model) -> keras.Model:
+    for weight in model.weights:
+        value = weight.numpy()
+        noise = (
+            np.abs(RNG.normal(0, 0.02, value.shape)) if "variance" in weight.path else RNG.normal(0, 0.01, value.shape)
+        )
+        weight.assign(value * RNG.uniform(0.9, 1.1, value.shape) + noise)
+    return model
+
+
+def normalizations(model: keras.Model) -> list[str]:
+    return [la.name for la in model._flatten_layers() if isinstance(la, keras.layers.BatchNormalization)]
+
+
+@pytest.mark.parametrize(
+    ("backbone", "left"), [("resnet_mini", 0), ("resnet50", 0), ("efficientnetv2-b0", 0), ("resnet50v2", 17)]
+)
+def test_the_same_answers_without_batch_normalisation(backbone, left):
+    """In ResNet V2 seventeen come before a convolution or after a sum, where they stay."""
+    model = trained(backbone)
+    before = model.get_weights()
+    folded = fold(model)
+    assert len(normalizations(model)) > 20 - 1
+    assert len(normalizations(folded)) == left
+    expected = np.asarray(model(VIEWS, training=False))
+    found = np.asarray(folded(VIEWS, training=False))
+    assert np.abs(found - expected).max() < 1e-5 * max(1, np.abs(expected).max())
+    assert all(np.array_equal(one, other) for one, other in zip(before, model.get_weights(), strict=True))
+    assert [tensor.name for tensor in folded.inputs] == [tensor.name for tensor in model.inputs]
+
+
+def test_what_two_layers_look_at_is_not_folded():
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3)(image)
+    y = keras.layers.BatchNormalization()(x)
+    activated = keras.layers.Conv2D(4, 3, activation="relu")(image)
+    z = keras.layers.BatchNormalization()(activated)
+    model = keras.Model(image, keras.layers.Add()([x, y, z]))
+    for weight in model.weights:
+        weight.assign(np.abs(RNG.normal(1, 0.3, weight.shape)))
+    folded = fold(model)
+    assert len(normalizations(folded)) == 2
+    images = RNG.random((2, 8, 8, 3)).astype(np.float32)
+    np.testing.assert_allclose(folded(images), model(images, training=False), rtol=1e-5)
+
+
+def test_bfloat16_computes_in_it_and_keeps_float32_where_it_matters():
+    model = trained("resnet_mini")
+    fast = fold(model, bfloat16=True)
+    expected, found = np.asarray(model(VIEWS, training=False)), np.asarray(fast(VIEWS, training=False))
+    assert found.dtype == np.float32
+    assert 1e-6 < np.abs(found - expected).max() < 0.03 * np.abs(expected).max()
+    dtypes = {la.name: la.compute_dtype for la in fast._flatten_layers() if isinstance(la, keras.layers.Layer)}
+    assert dtypes["stem_conv"] == "bfloat16"
+    assert dtypes["normalization"] == dtypes["logits"] == "float32"
+    # One layer in float32 between two in bfloat16 costs two casts, and TensorFlow no longer fuses them.
+    stand_ins = [la for la in fast._flatten_layers() if isinstance(la, keras.layers.Identity)]
+    assert {la.compute_dtype for la in stand_ins} == {"bfloat16"}
+    assert all(weight.dtype == "float32" for weight in fast.weights)
+
+
+@pytest.mark.parametrize(
+    ("build", "left"),
+    [
+        (lambda: fcn8s(classes=2, width=1 / 16), 0),
+        # KerasHub's decoder is a layer of its own, with six inside.
+        (lambda: deeplab(classes=2, size=64, backbone="resnet_mini", weights="none"), 6),
+    ],
+    ids=["FCN-8s", "DeepLab"],
+)
+def test_a_segmenter_finds_the_same_person_without_batch_normalisation(build, left):
+    keras.utils.set_random_seed(1)
+    model = disturbed(build())
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    model(VIEWS["segmented"], training=True)  # for statistics as training would have left them
+    segmenter = PostprocessedSegmenter(NetworkSegmenter(model, size=64, person=(0,)), keep_largest=False, margin=1)
+    before = model.get_weights()
+    folded = fold_segmenter(segmenter)
+    assert len(normalizations(folded.segmenter.model)) == left < len(normalizations(model))
+    expected, found = segmenter(VIEWS["photo"]).numpy(), folded(VIEWS["photo"]).numpy()
+    assert np.ptp(expected) > 0.01
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert all(np.array_equal(one, other) for one, other in zip(before, model.get_weights(), strict=True))
+
+
+def test_a_segmenter_without_batch_normalisation_is_left_as_it_is():
+    plain = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 1)])
+    segmenter = NetworkSegmenter(plain, size=8)
+    assert fold_segmenter(segmenter) is segmenter
