@@ -13,6 +13,8 @@ import click
 import keras
 import numpy as np
 
+from keras_sister.backbones.resnet_mini import resnet_mini
+from keras_sister.data.dcsa import load_dcsa
 from keras_sister.data.folds import inner_split, stratified_folds
 from keras_sister.data.pipeline import evaluation_batches, training_batches
 from keras_sister.data.view_store import Views, ViewStore
@@ -31,23 +33,23 @@ Vectors = list[Any]
 
 def baseline(photo: Any, mask: Any) -> Vectors:
     """The mask is not looked at."""
-    return [_everything(backbones.resnet_mini(photo))]
+    return [_everything(resnet_mini(photo))]
 
 
 def masked(photo: Any, mask: Any) -> Vectors:
     """The last map, pooled over the person."""
-    return [_person(backbones.resnet_mini(photo), mask)]
+    return [_person(resnet_mini(photo), mask)]
 
 
 def both(photo: Any, mask: Any) -> Vectors:
     """The last map, pooled over everything and over the person."""
-    features = backbones.resnet_mini(photo)
+    features = resnet_mini(photo)
     return [_everything(features), _person(features, mask)]
 
 
 def soft(photo: Any, mask: Any) -> Vectors:
     """As `both`, each cell weighed by its share of person."""
-    features = backbones.resnet_mini(photo)
+    features = resnet_mini(photo)
     share = keras.layers.Rescaling(1 / 255)(mask)
     share = keras.ops.image.resize(share, features.shape[1:3], antialias=True)
     return [_everything(features), _everything(features * share)]
@@ -55,12 +57,12 @@ def soft(photo: Any, mask: Any) -> Vectors:
 
 def dimmed(photo: Any, mask: Any) -> Vectors:
     """The background half-way to white, pooled over everything."""
-    return [_everything(backbones.resnet_mini(_dim(photo, mask)))]
+    return [_everything(resnet_mini(_dim(photo, mask)))]
 
 
 def dimmed_masked(photo: Any, mask: Any) -> Vectors:
     """The background half-way to white, pooled over the person."""
-    return [_person(backbones.resnet_mini(_dim(photo, mask)), mask)]
+    return [_person(resnet_mini(_dim(photo, mask)), mask)]
 
 
 def channel(photo: Any, mask: Any) -> Vectors:
@@ -68,7 +70,7 @@ def channel(photo: Any, mask: Any) -> Vectors:
     pixels = PixelNormalization(mean=(127.5,) * 3, std=(127.5,) * 3)(photo)
     x = keras.layers.Concatenate()([pixels, keras.layers.Rescaling(1 / 127.5, -1)(mask)])
     x = keras.layers.Conv2D(3, 1)(x)  # what the network's first layer may make of four channels
-    return [_everything(backbones.resnet_mini(127.5 * (x + 1)))]
+    return [_everything(resnet_mini(127.5 * (x + 1)))]
 
 
 USES: dict[str, Callable[[Any, Any], Vectors]] = {

@@ -59,7 +59,9 @@ def _training() -> dict[str, Callable[[], object]]:
     labels = rng.integers(0, 2, (PHOTOS, len(DCSA)))
 
     def epoch_of(system: str) -> Callable[[], object]:
-        model = models.build(system, DCSA, backbone="resnet_mini", person_backbone="resnet_mini", weights="none", size=SIZE)
+        model = models.build(
+            system, DCSA, backbone="resnet_mini", person_backbone="resnet_mini", weights="none", size=SIZE
+        )
         model.compile("adam", loss=MaskedAttributeLoss(DCSA))
         seen = {tensor.name: views[tensor.name] for tensor in model.inputs}
         batches = tf.data.Dataset.from_tensor_slices((seen, labels)).batch(BATCH).cache()

@@ -23,11 +23,11 @@ def compare(runs: tuple[Path, ...], seed: int, as_json: bool) -> None:
     sister-keras compare runs/baseline runs/sister_a
     sister-keras compare seeds/baseline-0 seeds/baseline-1 seeds/sister_a-0 seeds/sister_a-1
     """
-    from keras_sister.evaluation.comparison import compare as compare_systems
-    from keras_sister.evaluation.comparison import group_by_seed
+    from keras_sister.evaluation.comparison import compare_systems, group_by_seed
+    from keras_sister.evaluation.out_of_fold import read_out_of_fold
 
     names = [run.name for run in runs]
-    predictions = [read(run) for run in runs]
+    predictions = [read_out_of_fold(run) for run in runs]
     # Folders of one name are told apart by their paths.
     named = [
         replace(p, name=p.name if names.count(p.name) == 1 else str(run))

@@ -32,6 +32,7 @@ def cv(context: click.Context, dataset: Path, out: Path | None, resume: bool, **
     sister-keras cv street --system baseline --backbone resnet_mini --weights none --size 112 \\
         --folds 4 --epochs 30 --learning-rate 1e-3
     """
+    from keras_sister.data.dcsa import load_dcsa
     from keras_sister.training.cross_validation import cross_validate
 
     out = out or Path("runs") / settings_given(context).get("system", Experiment.system)

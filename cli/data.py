@@ -29,10 +29,10 @@ def check(context: click.Context, folder: Path, as_json: bool) -> None:
     \b
     sister-keras data check DCSA
     """
-    from keras_sister.data import dcsa
-    from keras_sister.data.check import check as check_dataset
+    from keras_sister.data.check import check_dataset
+    from keras_sister.data.dcsa import find_photos
 
-    photos, _ = dcsa.find_photos(folder)
+    photos, _ = find_photos(folder)
     with count("photos", len(photos)) as step:
         report = check_dataset(folder, on_photo=step)
     if as_json:
@@ -52,10 +52,10 @@ def street(out: Path, photos: int, seed: int) -> None:
     \b
     sister-keras data street street --photos 400 --seed 0
     """
-    from keras_sister.street import write
+    from keras_sister.street import write_street
 
     with count("photos", photos) as step:
-        write(out, photos=photos, seed=seed, on_photo=step)
+        write_street(out, photos=photos, seed=seed, on_photo=step)
     click.echo(f"{photos} photos in {out}\nNext: sister-keras data check {out}")
 
 

@@ -28,8 +28,9 @@ def evaluate(run: Path, confusion: str | None, as_json: bool) -> None:
     sister-keras evaluate runs/sister_a --confusion neckline
     """
     from keras_sister.evaluation.attribute_metrics import attribute_metrics
+    from keras_sister.evaluation.out_of_fold import read_out_of_fold
 
-    predictions = read(run)
+    predictions = read_out_of_fold(run)
     schema = predictions.schema
     scores = attribute_metrics(schema, predictions.labels, predictions.logits)
     if as_json:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from keras_sister.serving.choices import FORMATS, PRECISIONS
+
 from .quiet import import_tensorflow
 
 
@@ -23,7 +25,7 @@ from .quiet import import_tensorflow
 )
 @click.option(
     "--precision",
-    type=click.Choice(("float32", "bfloat16")),
+    type=click.Choice(PRECISIONS),
     default="float32",
     show_default=True,
     help="In which the network computes; bfloat16 is faster on CPUs that have it.",
@@ -32,7 +34,7 @@ from .quiet import import_tensorflow
     "--format",
     "formats",
     multiple=True,
-    type=click.Choice(("onnx", "litert", "openvino")),
+    type=click.Choice(list(FORMATS)),
     help="The network in another format too, from views to tags; may be repeated, each is an extra.",
 )
 def export(
@@ -53,7 +55,7 @@ def export(
     sister-keras export runs/final --out saved_models/sister_a --format onnx --format openvino
     """
     import_tensorflow()
-    from keras_sister.export.export_model import export_run
+    from keras_sister.export.export_run import export_run
     from keras_sister.export.server_files import IMAGE
     from keras_sister.run import Run
 

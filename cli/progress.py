@@ -61,10 +61,11 @@ class RunProgress:
     def _counted(self, event: dict[str, Any]) -> None:
         self._update(event["what"], event["done"], event["of"], "")
 
-    def _nobody(self, event: dict[str, Any]) -> None:
+    def _without_person(self, event: dict[str, Any]) -> None:
         if event["photos"]:
             self.console.print(
-                f"Nobody found in {event['photos']} of {event['of']} photos, which stay whole; views.json names them.",
+                f"No person found in {event['photos']} of {event['of']} photos, which stay unchanged;"
+                " views.json lists them.",
                 highlight=False,
             )
 
@@ -81,7 +82,7 @@ class RunProgress:
 
     def _done(self, event: dict[str, Any]) -> None:
         if self.folds is not None:
-            self._update("folds", int(event["task"].removeprefix("fold-")) + 1, self.folds, "")
+            self._update("folds", event["fold"] + 1, self.folds, "")
         self._line(f"{event['task']}: done")
 
     def _update(self, name: str, completed: int, total: int, note: str) -> None:

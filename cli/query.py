@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from keras_sister.serving.choices import REST_FORMATS
+
 from .quiet import import_tensorflow
 from .show_tags import show_tags
 
@@ -28,7 +30,7 @@ from .show_tags import show_tags
 @click.option("--timeout", type=float, default=30, show_default=True, help="Seconds for a request.")
 @click.option("--retries", type=click.IntRange(0), default=3, show_default=True, help="If the server is away or busy.")
 @click.option(
-    "--form", type=click.Choice(("row", "column")), default="row", show_default=True, help="Of REST requests."
+    "--rest-format", type=click.Choice(REST_FORMATS), default="row", show_default=True, help="Of REST requests."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each photo, with every attribute.")
 @click.pass_context
@@ -40,7 +42,7 @@ def query(
     batch_size: int,
     timeout: float,
     retries: int,
-    form: str,
+    rest_format: str,
     as_json: bool,
 ) -> None:
     """Ask the TensorFlow Serving at URL about PHOTOs.
@@ -55,8 +57,9 @@ def query(
     if url.startswith("grpc"):
         import_tensorflow()
     from keras_sister.client.connect import connect, query_photos
+    from keras_sister.serving.export_folder import read_export_schema
 
-    schema = schema_of(export)
-    client = connect(url, timeout=timeout, retries=retries, form=form)
-    failed = show_tags(query_photos(client, schema, photos, batch_size=batch), schema, as_json=as_json)
+    schema = read_export_schema(export)
+    client = connect(url, timeout=timeout, retries=retries, rest_format=rest_format)
+    failed = show_tags(query_photos(client, schema, photos, batch_size=batch_size), schema, as_json=as_json)
     context.exit(int(failed))

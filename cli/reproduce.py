@@ -11,15 +11,14 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from keras_sister.errors import InputError
+from keras_sister.reproduction.plan import TABLES
 
 from .experiment import override_options, settings_given
 from .progress import RunProgress
 
-_TABLES = ("table1", "table2", "table3", "twin", "figure4", "figure5", "systems")
-
 
 @click.command()
-@click.argument("table", type=click.Choice(_TABLES))
+@click.argument("table", type=click.Choice(TABLES))
 @click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     "--segmenter",
@@ -51,9 +50,10 @@ def reproduce(
     sister-keras reproduce systems street --segmenter fcn --backbone resnet_mini --person-backbone resnet_mini \\
         --weights none --size 72 --folds 8 --epochs 16 --batch-size 16 --learning-rate 1e-3 --augment
     """
+    from keras_sister.data.dcsa import load_dcsa
     from keras_sister.reproduction.picture import check_matplotlib
     from keras_sister.reproduction.plan import make_plan
-    from keras_sister.reproduction.reproduce import reproduce as make_table
+    from keras_sister.reproduction.reproduce import reproduce_table
     from keras_sister.run import OnEvent
 
     check_matplotlib()
@@ -74,7 +74,7 @@ def reproduce(
         with RunProgress(folds=plan.cells[number].experiment.folds, go_on="by the same command") as progress:
             yield progress.show
 
-    make_table(plan, photos, out, on_run=shown)
+    reproduce_table(plan, photos, out, on_run=shown)
     Console().print(Markdown((out / f"{table}.md").read_text(encoding="utf-8")))
     click.echo("\n".join(str(out / f"{table}.{ending}") for ending in ("md", "csv", "png")))
 

@@ -103,11 +103,11 @@ def import_(file: Path, size: int, out: Path) -> None:
     """
     import_tensorflow()
     from keras_sister.segmentation.importers.matconvnet import import_fcn8s
-    from keras_sister.segmentation.segmenters.network import save
+    from keras_sister.segmentation.segmenters.network import save_segmenter, voc_segmenter
 
     if out.exists():
         raise InputError(f"{out}: there already; choose another --out.")
-    save(out, import_fcn8s(file, size=size), None)
+    save_segmenter(out, voc_segmenter(import_fcn8s(file), size=size), None)
     click.echo(f"Next: --segmenter {out}")
 
 
@@ -160,13 +160,16 @@ def apply(
     sister-keras segment apply me.jpg holiday --out cut
     """
     import_tensorflow()
-    from keras_sister.images import photos_in
+    from keras_sister.photo_files import find_photos
     from keras_sister.segmentation.cutouts import write_cutouts
+    from keras_sister.segmentation.preprocessor import Preprocessor
 
-    files = photos_in(photos)
+    files = find_photos(photos)
     with count("photos", len(files)) as advance:
-        opened = _open(**finder)
-        done = write_cutouts(opened, files, out, background=background, edges=edges, on_photo=advance)
+        preprocessor = Preprocessor(
+            _open(**finder), size=None, views=("segmented",), background=background, edges=edges
+        )
+        done = write_cutouts(preprocessor, files, out, on_photo=advance)
     for error in done.errors:
         click.echo(error, err=True)
     for photo in done.without_person:
@@ -187,16 +190,17 @@ def preview(photos: tuple[Path, ...], out: Path, **finder: Any) -> None:
     sister-keras segment preview street/images --segmenter masks:street/masks
     """
     import_tensorflow()
-    from keras_sister.images import photos_in
+    from keras_sister.photo_files import find_photos
     from keras_sister.segmentation.contact_sheet import contact_sheet
+    from keras_sister.segmentation.preprocessor import Preprocessor
     from keras_sister.segmentation.segmented_photo import segment_photo
 
-    files = photos_in(photos)
-    opened = _open(**finder)
+    files = find_photos(photos)
+    preprocessor = Preprocessor(_open(**finder), size=None, views=("segmented",))
     with count("photos", len(files)) as advance:
         found = []
         for file in files:
-            found.append(segment_photo(opened, file))
+            found.append(segment_photo(preprocessor, file))
             advance()
     contact_sheet(found).save(out)
     click.echo(f"{out}: {len(found)} photos, nobody found in {sum(not photo.person.any() for photo in found)}")

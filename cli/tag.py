@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from keras_sister.serving.choices import ENGINES, RUNTIMES
+
 from .progress import going_through
 from .quiet import import_tensorflow
 from .show_tags import show_tags
 
 if TYPE_CHECKING:
-    from keras_sister.catalogue.tag_catalogue import Job
+    from keras_sister.catalogue.job import Job
 
 
 @click.command()
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--resume", is_flag=True, help="Go on with the table in --out where it stopped.")
 @click.option(
     "--runtime",
-    type=click.Choice(["tensorflow", "openvino", "openvino-bfloat16"]),
+    type=click.Choice(RUNTIMES),
     default="tensorflow",
     show_default=True,
     help="What the network runs in; OpenVINO needs an export in float32.",
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--engine",
-    type=click.Choice(["local", "ray"]),
+    type=click.Choice(ENGINES),
     default="local",
     show_default=True,
     help="With --out: this machine, or a Ray cluster, that of RAY_ADDRESS.",
@@ -75,21 +77,22 @@ def tag(
     if out is None and (resume or engine != "local"):
         raise click.UsageError(f"{'--resume' if resume else '--engine'} goes with --out.")
     import_tensorflow()
+    from keras_sister.catalogue.job import Job
     from keras_sister.catalogue.sources import photo_paths
-    from keras_sister.catalogue.tag_catalogue import Job
     from keras_sister.serving.tagger import Tagger
 
     photos = photo_paths(sources, stdin=sys.stdin.buffer if sys.stdin else io.BytesIO())
     if out is not None:
-        _write_table(Job(model, threshold, runtime, batch), photos, out, engine=engine, resume=resume)
+        _write_table(Job(model, threshold, runtime, batch_size), photos, out, engine=engine, resume=resume)
     else:
         tagger = Tagger(model, runtime=runtime)
-        failed = show_tags(tagger.tag(map(Path, photos), batch_size=batch), tagger.schema, as_json=as_json)
+        failed = show_tags(tagger.tag(map(Path, photos), batch_size=batch_size), tagger.schema, as_json=as_json)
         context.exit(int(failed))
 
 
 def _write_table(job: "Job", photos: Iterator[str], out: Path, *, engine: str, resume: bool) -> None:
-    from keras_sister.catalogue.tag_catalogue import Engine, tag_catalogue
+    from keras_sister.catalogue.job import Engine
+    from keras_sister.catalogue.tag_catalogue import tag_catalogue
 
     chosen: Engine
     if engine == "ray":

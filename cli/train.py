@@ -30,14 +30,14 @@ def train(context: click.Context, dataset: Path, like: Path | None, out: Path, r
     \b
     sister-keras train DCSA --like runs/sister_a --out runs/final
     """
+    from keras_sister.data.dcsa import load_dcsa
     from keras_sister.run import Run
-    from keras_sister.training.final import recipe
-    from keras_sister.training.final import train as train_on_everything
+    from keras_sister.training.final import final_settings, train_final
 
     validated = Run(like) if like else None
-    base = recipe(validated) if validated else None
+    base = final_settings(validated) if validated else None
     experiment = experiment_to_run(context, out, resume=resume, base=base)
     with RunProgress() as progress:
         photos = load_dcsa(dataset)
-        model = train_on_everything(photos, experiment, out, like=validated, resume=resume, on_event=progress.show)
+        model = train_final(photos, experiment, out, like=validated, resume=resume, on_event=progress.show)
     click.echo(f"{model}\nNext: sister-keras export {out}")

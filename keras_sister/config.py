@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, check_choice
 
 SYSTEMS = {
     "baseline": ("photo",),
@@ -69,7 +69,7 @@ class Experiment:
     Attributes:
         system: a key of `SYSTEMS`.
         backbone: the network of the whole-photo tower (of the only tower, where there is one).
-        small: the network of the segmented-photo tower.
+        person_backbone: network of the person tower.
         weights: what the towers start from: ``imagenet``, ``none``, a file of weights for every tower, or a file for
             each backbone by name, ``{"resnet101": FILE, "resnet50": FILE}``.
         size: height and width of the model's input, in pixels.
@@ -83,7 +83,7 @@ class Experiment:
         augment: flip, shift and light the training photos at random.
         folds: of the cross-validation. The paper has 16.
         epochs: at most; the epoch that is kept is picked on an inner split. The paper does not say; 20 is our choice.
-        batch: photos a step. The paper has 64 or 32 for the baseline, 32 or 16 for the sisters.
+        batch_size: photos per step. The paper has 64 or 32 for the baseline, 32 or 16 for the sisters.
         learning_rate: of Adam. The paper has 1e-5.
         precision: a Keras dtype policy.
         seed: of folds, initial weights, order and augmentation.
@@ -96,7 +96,7 @@ class Experiment:
         ('photo',)
     """
 
-    system: str = "baseline"
+    system: str = "sister_a"
     backbone: str = "resnet50"
     person_backbone: str = "resnet50"
     weights: str | dict[str, str] = "imagenet"
@@ -116,19 +116,19 @@ class Experiment:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _one_of("system", self.system, SYSTEMS)
-        _one_of("backbone", self.backbone, BACKBONES)
-        _one_of("person_backbone", self.person_backbone, BACKBONES)
-        _one_of("background", self.background, BACKGROUNDS)
-        _one_of("edges", self.edges, EDGES)
+        check_choice("system", self.system, SYSTEMS)
+        check_choice("backbone", self.backbone, BACKBONES)
+        check_choice("person_backbone", self.person_backbone, BACKBONES)
+        check_choice("background", self.background, BACKGROUNDS)
+        check_choice("edges", self.edges, EDGES)
         _typed("keep_largest", self.keep_largest, bool)
         _integer("margin", self.margin, 0, 100)
-        _one_of("trainable", self.trainable, TRAINABLE)
-        _one_of("precision", self.precision, PRECISIONS)
+        check_choice("trainable", self.trainable, TRAINABLE)
+        check_choice("precision", self.precision, PRECISIONS)
         _integer("size", self.size, 32, 1024)
         _integer("folds", self.folds, 2, 1000)
         _integer("epochs", self.epochs, 1, 100_000)
-        _integer("batch", self.batch_size, 1, 65_536)
+        _integer("batch_size", self.batch_size, 1, 65_536)
         _integer("seed", self.seed, 0, 2**31 - 1)
         _typed("augment", self.augment, bool)
         _typed("segmenter", self.segmenter, str)
@@ -136,7 +136,7 @@ class Experiment:
             raise InputError(f"learning_rate must be a number between 0 and 1. Received: {self.learning_rate!r}")
         if isinstance(self.weights, dict):
             for backbone, file in self.weights.items():
-                _one_of("weights", backbone, BACKBONES)
+                check_choice("weights", backbone, BACKBONES)
                 _typed(f"weights of {backbone}", file, str)
         else:
             _typed("weights", self.weights, str)
@@ -212,11 +212,6 @@ def load_experiment(path: str | Path) -> Experiment:
     except InputError as error:
         message = str(error)
         raise InputError(message if message.startswith(str(path)) else f"{path}: {message}") from error
-
-
-def _one_of(name: str, value: object, allowed: Any) -> None:
-    if value not in tuple(allowed):
-        raise InputError(f"{name} must be one of {', '.join(allowed)}. Received: {value!r}")
 
 
 def _integer(name: str, value: object, low: int, high: int) -> None:

@@ -43,7 +43,9 @@ class Attribute:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
-            raise InputError(f"An attribute name consists of letters, digits and '_' and starts with a letter. Received: {self.name!r}")
+            raise InputError(
+                f"An attribute name has letters, digits and '_', and starts with a letter. Received: {self.name!r}"
+            )
         if len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
             raise InputError(
                 f"Attribute '{self.name}' needs at least two different classes. Received: {list(self.classes)}"

@@ -11,6 +11,8 @@ from keras_sister.errors import InputError
 from keras_sister.schema import DCSA, UNKNOWN
 from keras_sister.segmentation.segmenters.selfie import find_weights
 
+pytest_plugins = ["tests.exports"]
+
 COLORS = {"red": (200, 40, 40), "green": (40, 160, 40), "blue": (40, 40, 200), "white": (240, 240, 240)}
 """The colours that the person in a photo of `dataset_folder` wears; the labels of the other attributes are chance."""
 

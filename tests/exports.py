@@ -9,11 +9,12 @@ from PIL import Image
 
 from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
-from keras_sister.export.export_model import Export, export_run
+from keras_sister.export.export_model import Export
+from keras_sister.export.export_run import export_run
 from keras_sister.run import Run
 from keras_sister.schema import Attribute, Schema
 from keras_sister.segmentation.networks.fcn8s import fcn8s
-from keras_sister.segmentation.segmenters.network import NetworkSegmenter
+from keras_sister.segmentation.segmenters.network import NetworkSegmenter, save_segmenter
 from keras_sister.training.start import start_run
 from keras_sister.training.tasks import fill_view_store
 from keras_sister.training.trainer import Trainer
@@ -56,7 +57,7 @@ def fcn(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if layer.name.startswith("score_"):
             layer.set_weights([rng.normal(0, 0.5, weight.shape) for weight in layer.get_weights()])
     folder = tmp_path_factory.mktemp("fcn")
-    save(folder, NetworkSegmenter(model, size=96), {})
+    save_segmenter(folder, NetworkSegmenter(model, size=96), {})
     return folder
 
 

@@ -8,7 +8,7 @@ import scipy.io
 from PIL import Image
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from keras_sister.street.photo import draw
+from keras_sister.street.photo import draw_photo
 
 CFPD_NAMES = [
     "bk",
@@ -103,7 +103,7 @@ def _superpixels(person: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _street(index: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    street = draw(seed=5, index=index)
+    street = draw_photo(seed=5, index=index)
     height, width = round(size * 1.25), size
     photo = Image.fromarray(street.photo).resize((width, height), Image.Resampling.LANCZOS)
     mask = Image.fromarray(street.mask).resize((width, height), Image.Resampling.BOX)

@@ -1,13 +1,16 @@
 """What the pages show is what the code does."""
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import click
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from cli.main import main
 from keras_sister.schema import DCSA
@@ -38,18 +41,49 @@ def test_commands_in_the_pages_are_understood(arguments):
         arguments = arguments[1:]
 
 
-def test_the_library_in_the_readme(tmp_path, monkeypatch):
+def test_the_library_in_the_readme(tmp_path, dataset_folder, selfie_weights, monkeypatch):
+    """The first snippet trains and saves a model here; the second loads it in a process that knows nothing else."""
     monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    photos = rng.integers(0, 256, (16, 96, 96, 3), dtype=np.uint8)
-    given = {"photos": photos, "segmented": photos // 2, "labels": rng.integers(-1, 2, (16, len(DCSA)))}
-    (code,) = blocks("README.md", "python")
-    assert len([line for line in code.splitlines() if line.startswith("model")]) == 6
-    exec(code, given)  # noqa: S102 - our own page
-    model = given["model"]
-    again = tf.keras.models.load_model(tmp_path / "sister.keras")
-    views = {"photo": photos, "segmented": photos // 2}
-    np.testing.assert_allclose(model.predict(views, verbose=0), again.predict(views, verbose=0), atol=1e-5)
+    monkeypatch.setattr("keras_sister.segmentation.segmenters.selfie.find_weights", lambda: selfie_weights)
+    paths = sorted((dataset_folder / "images").iterdir())[:16]
+    given = {"paths": paths, "labels": np.random.default_rng(0).integers(-1, 2, (16, len(DCSA)))}
+    first, second = blocks("README.md", "python")
+    exec(first, given)  # noqa: S102 - our own page
+    shutil.copy(paths[0], tmp_path / "me.jpg")
+    program = (
+        second.replace('"selfie"', repr(f"selfie:{selfie_weights}"))
+        + "import numpy as np\nnp.savez('found.npz', **probabilities)\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", program], check=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    expected = DCSA.probabilities(given["model"].predict(given["preprocessor"].load(["me.jpg"]), verbose=0))
+    with np.load("found.npz") as found:
+        assert list(found) == DCSA.names
+        for name, values in expected.items():
+            np.testing.assert_allclose(found[name], values, atol=1e-5)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("loader", ["import keras_sister as k", "import keras as k, keras_sister.models; k = k.models"])
+def test_a_saved_model_loads_in_a_fresh_process(tmp_path, compiled, loader):
+    import keras_sister
+    from keras_sister.losses import MaskedAttributeLoss
+    from keras_sister.metrics import AttributeAccuracy
+
+    mini = {"backbone": "resnet_mini", "person_backbone": "resnet_mini", "weights": "none", "size": 40}
+    model = keras_sister.build("gate_add", DCSA, **mini)
+    if compiled:
+        model.compile("adam", loss=MaskedAttributeLoss(DCSA), metrics=[AttributeAccuracy(DCSA)])
+    model.save(tmp_path / "sister.keras")
+    program = f"""{loader}
+model = k.load_model("sister.keras")
+import keras_sister
+assert keras_sister.schema_of(model) == keras_sister.DCSA
+assert k.load_model("sister.keras", compile=False).count_params() == {model.count_params()}
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, env=environment)
 
 
 def test_every_link_leads_somewhere():

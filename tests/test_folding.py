@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_sister import models
+from keras_sister.folding import fold_batch_norm
 from keras_sister.schema import Attribute, Schema
 from keras_sister.segmentation.networks.deeplab import deeplab
 from keras_sister.segmentation.networks.fcn8s import fcn8s
@@ -17,7 +18,9 @@ VIEWS = {view: RNG.integers(0, 256, (3, 64, 64, 3)).astype(np.uint8) for view in
 def trained(backbone: str) -> keras.Model:
     """Sister-A with statistics and weights that are not those of a fresh network."""
     keras.utils.set_random_seed(0)
-    return disturbed(models.build("sister_a", SCHEMA, backbone=backbone, person_backbone="resnet_mini", weights="none", size=64))
+    return disturbed(
+        models.build("sister_a", SCHEMA, backbone=backbone, person_backbone="resnet_mini", weights="none", size=64)
+    )
 
 
 def disturbed(model: keras.Model) -> keras.Model:
@@ -41,7 +44,7 @@ def test_the_same_answers_without_batch_normalisation(backbone, left):
     """In ResNet V2 seventeen come before a convolution or after a sum, where they stay."""
     model = trained(backbone)
     before = model.get_weights()
-    folded = fold(model)
+    folded = fold_batch_norm(model)
     assert len(normalizations(model)) > 20 - 1
     assert len(normalizations(folded)) == left
     expected = np.asarray(model(VIEWS, training=False))
@@ -60,7 +63,7 @@ def test_what_two_layers_look_at_is_not_folded():
     model = keras.Model(image, keras.layers.Add()([x, y, z]))
     for weight in model.weights:
         weight.assign(np.abs(RNG.normal(1, 0.3, weight.shape)))
-    folded = fold(model)
+    folded = fold_batch_norm(model)
     assert len(normalizations(folded)) == 2
     images = RNG.random((2, 8, 8, 3)).astype(np.float32)
     np.testing.assert_allclose(folded(images), model(images, training=False), rtol=1e-5)
@@ -68,7 +71,7 @@ def test_what_two_layers_look_at_is_not_folded():
 
 def test_bfloat16_computes_in_it_and_keeps_float32_where_it_matters():
     model = trained("resnet_mini")
-    fast = fold(model, bfloat16=True)
+    fast = fold_batch_norm(model, bfloat16=True)
     expected, found = np.asarray(model(VIEWS, training=False)), np.asarray(fast(VIEWS, training=False))
     assert found.dtype == np.float32
     assert 1e-6 < np.abs(found - expected).max() < 0.03 * np.abs(expected).max()
@@ -99,7 +102,7 @@ def test_a_segmenter_finds_the_same_person_without_batch_normalisation(build, le
     model(VIEWS["segmented"], training=True)  # for statistics as training would have left them
     segmenter = PostprocessedSegmenter(NetworkSegmenter(model, size=64, person=(0,)), keep_largest=False, margin=1)
     before = model.get_weights()
-    folded = fold_segmenter(segmenter)
+    folded = segmenter.folded()
     assert len(normalizations(folded.segmenter.model)) == left < len(normalizations(model))
     expected, found = segmenter(VIEWS["photo"]).numpy(), folded(VIEWS["photo"]).numpy()
     assert np.ptp(expected) > 0.01
@@ -110,4 +113,4 @@ def test_a_segmenter_finds_the_same_person_without_batch_normalisation(build, le
 def test_a_segmenter_without_batch_normalisation_is_left_as_it_is():
     plain = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 1)])
     segmenter = NetworkSegmenter(plain, size=8)
-    assert fold_segmenter(segmenter) is segmenter
+    assert segmenter.folded() is segmenter

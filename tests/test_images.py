@@ -10,7 +10,8 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_sister.errors import InputError
-from keras_sister.images import decode, read, resize
+from keras_sister.images import decode, resize
+from keras_sister.photo_files import read_photo
 
 
 def photo_like(height: int, width: int) -> Image.Image:
@@ -81,7 +82,7 @@ def test_a_photo_of_too_many_pixels_is_not_decoded(contents, tmp_path):
         decode(tf.constant(contents))
     (tmp_path / "bomb.jpg").write_bytes(contents)
     with pytest.raises(InputError, match=r"bomb\.jpg: more than 89,478,485 pixels"):
-        read(tmp_path / "bomb.jpg")
+        read_photo(tmp_path / "bomb.jpg")
 
 
 @pytest.mark.parametrize("size", [32, 47, 96])

@@ -109,7 +109,7 @@ def _connect() -> None:
             ray.init(address, ignore_reinit_error=True, **quiet)
         except OSError as error:
             raise InputError(
-                f"RAY_ADDRESS={address}: no Ray cluster is reachable there, or it requires a token (RAY_AUTH_MODE=token)."
+                f"RAY_ADDRESS={address}: no Ray cluster is reachable, or it requires a token (RAY_AUTH_MODE=token)."
             ) from error
     else:  # not "auto", which could join the private cluster of another job
         ray.init("local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)

@@ -5,9 +5,9 @@
                        000000.json …       the number of rows of the part, and the hash of its photos' paths
     tags.parquet                           all rows, after the last part; then the parts are deleted
 
-A part appears by one rename, and is valid once its ``.json`` exists. A killed job therefore loses only unfinished parts,
-and a resumed job neither skips nor repeats a photo. ``settings.json`` is written first and deleted last, so parts are
-never taken for those of another job.
+A part appears by one rename, and is valid once its ``.json`` exists. A killed job therefore loses only unfinished
+parts, and a resumed job neither skips nor repeats a photo. ``settings.json`` is written first and deleted last, so
+parts are never taken for those of another job.
 """
 
 import hashlib
@@ -85,9 +85,7 @@ class ResumableTable:
         if self.out.exists() and not (resume and self._settings_file.exists()):
             raise InputError(f"{self.out}: already exists; choose another --out.")
         if self._settings_file.exists() and not resume:
-            raise InputError(
-                f"{self._parts}: an unfinished job; add --resume to continue it, or remove the folder."
-            )
+            raise InputError(f"{self._parts}: an unfinished job; add --resume to continue it, or remove the folder.")
         try:
             self._parts.mkdir(parents=True, exist_ok=True)
         except OSError as error:

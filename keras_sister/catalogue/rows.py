@@ -24,7 +24,12 @@ def table_row(photo: str, prediction: Prediction, schema: Schema, threshold: flo
     Its tags are the names of binary attributes whose positive class has at least the probability `threshold`, and
     ``attribute=class`` of the others whose most probable class has.
     """
-    row: Row = {"photo": printable_path(photo), "tags": [], "person_share": prediction.person_share, "error": prediction.error}
+    row: Row = {
+        "photo": printable_path(photo),
+        "tags": [],
+        "person_share": prediction.person_share,
+        "error": prediction.error,
+    }
     for attribute in schema:
         names = _names(attribute)
         if prediction.error is not None:

@@ -87,9 +87,7 @@ def _column(source: str) -> Iterator[str]:
         with Path(place).open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)
             if column not in (rows.fieldnames or ()):
-                raise InputError(
-                    f"{place}: no column '{column}'; found {', '.join(rows.fieldnames or ()) or 'none'}."
-                )
+                raise InputError(f"{place}: no column '{column}'; found {', '.join(rows.fieldnames or ()) or 'none'}.")
             yield from (str(Path(place).parent / row[column]) for row in rows if row[column])
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error

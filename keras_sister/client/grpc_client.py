@@ -56,6 +56,10 @@ class GrpcClient:
         try:
             return self.stub.Predict(request, timeout=self.timeout)
         except grpc.RpcError as error:
-            retryable = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED)
+            retryable = (
+                grpc.StatusCode.UNAVAILABLE,
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                grpc.StatusCode.DEADLINE_EXCEEDED,
+            )
             kind = RetryableError if error.code() in retryable else InputError
             raise kind(f"{self.url}: {error.code().name}: {first_line(error.details())}") from error

@@ -167,10 +167,14 @@ def _count(schema: Schema, labels: np.ndarray) -> dict[str, dict[str, Any]]:
 
 
 def _warnings(photos: list[_Photo], labels: np.ndarray, duplicates: list[list[str]]) -> list[str]:
-    found = [f"{', '.join(names)}: identical files; they may be split between training and test." for names in duplicates]
+    found = [
+        f"{', '.join(names)}: identical files; they may be split between training and test." for names in duplicates
+    ]
     turned = [photo.path.name for photo in photos if photo.turned]
     if turned:
-        found.append(f"{turned[0]} ({len(turned)} in all): has an EXIF orientation, which is ignored; rotate its pixels.")
+        found.append(
+            f"{turned[0]} ({len(turned)} in all): has an EXIF orientation, which is ignored; rotate its pixels."
+        )
     blank = int((labels < 0).all(axis=1).sum())
     if blank:
         found.append(f"{blank} photos have no known label at all.")

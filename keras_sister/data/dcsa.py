@@ -68,7 +68,9 @@ def find_photos(folder: Path) -> tuple[list[Path], list[str]]:
     for file in files:
         number = int(file.stem) if file.stem.isascii() and file.stem.isdigit() else 0
         if number < 1:
-            problems.append(f"{file}: the name must be a number, such as 000001.jpg; without it the labels cannot be found.")
+            problems.append(
+                f"{file}: the name must be a number, such as 000001.jpg; without it the labels cannot be found."
+            )
         elif number in photos:
             problems.append(f"{file}: has the same number as {photos[number].name}.")
         else:
@@ -135,7 +137,7 @@ def _read_vector(file: Path, attribute: Attribute, photos: int) -> np.ndarray:
     if wrong.any():
         row = int(wrong.argmax())
         raise InputError(
-            f"{file}: photo {row + 1} has the label {values[row]:g}; expected 1 to {len(attribute.classes)}, or NaN for unknown."
+            f"{file}: photo {row + 1} has the label {values[row]:g}; expected 1 to {len(attribute.classes)}, or NaN."
         )
     return np.where(known, np.nan_to_num(values) - 1, UNKNOWN).astype(np.int8)
 

@@ -105,7 +105,7 @@ class ViewPairs:
         return np.stack([self.rows[row][1][self.rows[row][2]] for row in rows])  # type: ignore[index]
 
     def without_person(self) -> list[int]:
-        """Rows of the photos in which no person was found: their mask stays below 128. Empty in a store without masks."""
+        """Rows of the photos in which no person was found: the mask stays below 128. Empty without masks."""
         if not self.has_masks:
             return []
         return [row for row in range(len(self)) if self.masks([row]).max() < 128]

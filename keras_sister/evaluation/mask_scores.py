@@ -31,7 +31,7 @@ class MaskScores:
         self._boundaries: list[float] = []
 
     def add(self, truth: np.ndarray, found: np.ndarray) -> None:
-        """Add one photo: two uint8 arrays of classes, (height, width); pixels whose true value is not a class are ignored."""
+        """Add one photo: two uint8 arrays of classes, (height, width). Pixels without a true class are ignored."""
         known = truth < len(self._counts)
         self._counts += _counted(truth[known], found[known], len(self._counts))
         ours, theirs = self._person[found], self._person[truth]

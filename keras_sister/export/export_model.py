@@ -95,8 +95,8 @@ def export_model(
         >>> export_model(model, "saved_models/mine", photos=["me.jpg"], preprocessor=Preprocessor("selfie"))
         Export(folder=PosixPath('saved_models/mine/1'), difference=1.2e-07)
     """
-    out, photos = Path(out), [Path(photo) for photo in photos]
-    _check(photos, precision, formats)
+    out, files = Path(out), [Path(photo) for photo in photos]
+    _check(files, precision, formats)
     schema = schema or schema_of(model)
     preprocessor = preprocessor or Preprocessor(None, size=model.inputs[0].shape[1], views=("photo",))
     check_match(model, preprocessor)
@@ -106,7 +106,7 @@ def export_model(
         Signatures(network, schema, folded).archive().write_out(temporary, verbose=False)
         (temporary / "assets.extra").mkdir()
         about = _about(model, preprocessor, precision)
-        about["verification"] = _verify(temporary, model, schema, photos, precision, preprocessor, folded.segmenter)
+        about["verification"] = _verify(temporary, model, schema, files, precision, preprocessor, folded.segmenter)
         about["formats"] = {
             name: {"largest_difference": add_format(temporary, name, model, schema, TOLERANCES["float32"])}
             for name in dict.fromkeys(formats)

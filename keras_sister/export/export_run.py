@@ -52,7 +52,9 @@ def export_run(
     needed = _VERIFICATION_PHOTOS.get(precision, 1)
     photos = photos or list(itertools.islice((photo for photo in run.photos if photo.exists()), needed))
     if not photos:
-        raise InputError(f"{run.folder}: none of its photos exists any more; name some for the verification by --photo.")
+        raise InputError(
+            f"{run.folder}: none of its photos exists any more; name some for the verification by --photo."
+        )
     if segmenter and not run.experiment.needs_masks:
         raise InputError(f"--segmenter: {run.folder} has the system {run.experiment.system}, which needs no segmenter.")
     schema = run.schema

@@ -1,7 +1,7 @@
 """The network of an export in other formats: ONNX, LiteRT, OpenVINO.
 
-These runtimes neither decode JPEGs nor resize as TensorFlow does, so they contain the signature ``views``: from photo and
-segmented, or mask, at the model's size, to one named output per attribute.
+These runtimes neither decode JPEGs nor resize as TensorFlow does, so they contain the signature ``views``: from photo
+and segmented, or mask, at the model's size, to one named output per attribute.
 """
 
 import subprocess

@@ -35,7 +35,7 @@ def _description(schema: Schema, about: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     segmenter = about["segmenter"]
     person = (
-        f"Inputs of the network: {' and '.join(about['views'])}. Person segmentation by `{segmenter.split(':')[0]}` is inside."
+        f"Inputs of the network: {' and '.join(about['views'])}. Person segmentation: `{segmenter.split(':')[0]}`."
         if segmenter
         else "The network takes the whole photo; there is no person segmentation."
     )
@@ -43,8 +43,8 @@ def _description(schema: Schema, about: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             "# Model card",
-            f"Tags a photo of a person with {len(schema)} attributes. Input size {about['size']} × {about['size']} pixels,"
-            f" compute precision {about['precision']}. {person}",
+            f"Tags a photo of a person with {len(schema)} attributes. Input size {about['size']} × {about['size']}"
+            f" pixels, compute precision {about['precision']}. {person}",
             f"Made with {versions}.",
             "",
             "| attribute | classes |",
@@ -74,9 +74,9 @@ def _table(found: dict[str, Any]) -> str:
     return "\n".join(
         [
             "## Scores",
-            f"From the cross-validation with the same settings ({len(found['folds'])} folds, held-out photos): mean accuracy"
-            f" {_percent(scores['mean'])} ± {_percent(scores['std'])} % over folds; predicting the majority class reaches"
-            f" {_percent(majority['mean'])} %.",
+            f"From the cross-validation with the same settings ({len(found['folds'])} folds, held-out photos): mean"
+            f" accuracy {_percent(scores['mean'])} ± {_percent(scores['std'])} % over folds; the majority class"
+            f" reaches {_percent(majority['mean'])} %.",
             "",
             "| attribute | accuracy, % | majority, % | photos |",
             "|---|---:|---:|---:|",
@@ -114,8 +114,8 @@ def _verification(about: Mapping[str, Any]) -> str:
 
 def _limitations(about: Mapping[str, Any]) -> str:
     return (
-        "## Limitations\nPhotos are resized to a square. An EXIF orientation is ignored: rotate photos first. A damaged photo"
-        " gets zeros and `decoded` false."
+        "## Limitations\nPhotos are resized to a square. An EXIF orientation is ignored: rotate photos first. A damaged"
+        " photo gets zeros and `decoded` false."
         + (" Without a person the photo is used unchanged, and `person_share` is 0." if about["segmenter"] else "")
     )
 

@@ -97,7 +97,7 @@ class Signatures:
         return {**self._traced_views(views), **share}
 
     def views(self, inputs: Tensors) -> Tensors:
-        """From the model's inputs, ``photo``, ``segmented``, ``mask``, uint8 (batch, size, size, …), to the attributes."""
+        """From the model's inputs, such as ``photo``, uint8 (batch, size, size, 3), to the attributes."""
         named = self._probabilities(self._model(inputs, training=False))
         return {name: tf.cast(values, tf.float32) for name, values in named.items()}
 
@@ -116,9 +116,7 @@ class Signatures:
         return self._preprocessor.views(pair), share
 
     def _read(self, image_bytes: tf.Tensor) -> tuple[Tensors, Tensors]:
-        resized = tf.map_fn(
-            self._decode_or_blank, image_bytes, fn_output_signature={**self._resized, DECODED: tf.bool}
-        )
+        resized = tf.map_fn(self._decode_or_blank, image_bytes, fn_output_signature={**self._resized, DECODED: tf.bool})
         decoded = resized.pop(DECODED)
         views, share = self._traced_preprocess(resized)
         share = {name: _zero_unless(decoded, values) for name, values in share.items()}

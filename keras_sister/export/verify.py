@@ -128,9 +128,7 @@ def _person_probabilities(segmenter: Segmenter, size: int, pixels: Sequence[tf.T
     return masks
 
 
-def _run_without_keras(
-    folder: Path, views: dict[str, np.ndarray], photos: Sequence[Path]
-) -> dict[str, np.ndarray]:
+def _run_without_keras(folder: Path, views: dict[str, np.ndarray], photos: Sequence[Path]) -> dict[str, np.ndarray]:
     with tempfile.TemporaryDirectory() as scratch:
         inputs, outputs = Path(scratch) / "views.npz", Path(scratch) / "outputs.npz"
         np.savez(inputs, **views)  # type: ignore[arg-type]  # the stubs take any name for `allow_pickle`

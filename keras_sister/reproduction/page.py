@@ -94,12 +94,16 @@ def _experiments(results: Results) -> str:
 
 def _settings(cell: Cell) -> str:
     e = cell.experiment
-    networks = e.backbone if e.views in (("photo",), ("segmented",), ("photo", "mask")) else f"{e.backbone} + {e.person_backbone}"
+    networks = (
+        e.backbone
+        if e.views in (("photo",), ("segmented",), ("photo", "mask"))
+        else f"{e.backbone} + {e.person_backbone}"
+    )
     masks = f", masks by {e.segmenter}, background {e.background}" if e.needs_masks else ""
     return (
-        f"{e.system}, {networks}, weights {e.weights}, {e.size} pixels{masks}, {e.trainable} trained, batch {e.batch_size},"
-        f" Adam {e.learning_rate:g}, at most {e.epochs} epochs, {'' if e.augment else 'not '}augmented, {e.precision},"
-        f" seed {e.seed}"
+        f"{e.system}, {networks}, weights {e.weights}, {e.size} pixels{masks}, {e.trainable} trained, batch"
+        f" size {e.batch_size}, Adam {e.learning_rate:g}, at most {e.epochs} epochs,"
+        f" {'' if e.augment else 'not '}augmented, {e.precision}, seed {e.seed}"
     )
 
 

@@ -22,7 +22,7 @@ def check_matplotlib() -> None:
         raise InputError("Pictures need matplotlib: pip install 'keras-sister[figures]'.") from error
 
 
-def draw(results: Results, path: Path) -> None:
+def draw_table(results: Results, path: Path) -> None:
     """Draw a table into a PNG file."""
     from matplotlib.figure import Figure  # no pyplot: it would look for a display
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from keras_sister.data.dataset import Dataset
+from keras_sister.evaluation.out_of_fold import read_out_of_fold
 from keras_sister.reproduction.page import to_markdown
-from keras_sister.reproduction.picture import draw
+from keras_sister.reproduction.picture import draw_table
 from keras_sister.reproduction.plan import Plan
 from keras_sister.reproduction.results import Results, to_csv
 from keras_sister.run import OnEvent
@@ -15,7 +16,7 @@ from keras_sister.storage.atomic import write_atomically
 from keras_sister.training.cross_validation import cross_validate
 
 
-def reproduce(
+def reproduce_table(
     plan: Plan,
     dataset: Dataset,
     out: Path,
@@ -44,9 +45,9 @@ def reproduce(
         folder = out / "runs" / cell.name
         with on_run(number, folder) as on_event:
             cross_validate(dataset, cell.experiment, folder, resume=True, on_event=on_event)
-        predictions[cell.name] = replace(read(folder), name=cell.name)
+        predictions[cell.name] = replace(read_out_of_fold(folder), name=cell.name)
     results = Results(plan, predictions)
     write_atomically(out / f"{plan.table}.csv", lambda path: path.write_text(to_csv(results), encoding="utf-8"))
-    write_atomically(out / f"{plan.table}.png", lambda path: draw(results, path))
+    write_atomically(out / f"{plan.table}.png", lambda path: draw_table(results, path))
     write_atomically(out / f"{plan.table}.md", lambda path: path.write_text(to_markdown(results), encoding="utf-8"))
     return results

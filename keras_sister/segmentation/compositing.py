@@ -5,7 +5,7 @@ import tensorflow as tf
 from keras_sister.config import BACKGROUNDS, EDGES
 
 _BLURRED_SIZE = 12
-"""Height and width to which a photo is reduced before it is enlarged again to blur it: colours remain, shapes do not."""
+"""Size to which a photo is reduced before it is enlarged again to blur it: colours remain, shapes do not."""
 
 
 def check_compositing(background: str, edges: str) -> None:

@@ -17,7 +17,7 @@ _NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def newest_version(folder: Path) -> Path:
-    """The folder of the highest version in ``saved_models/NAME``; a version, ``saved_models/NAME/1``, is returned as is.
+    """The folder of the highest version in ``saved_models/NAME``; ``saved_models/NAME/1`` is returned as is.
 
     Raises:
         InputError: if there is no export.
@@ -27,7 +27,7 @@ def newest_version(folder: Path) -> Path:
     versions = [path for path in folder.glob("*") if path.name.isdecimal() and (path / "saved_model.pb").exists()]
     if not versions:
         raise InputError(
-            f"{folder}: not an export; expected saved_models/NAME or saved_models/NAME/1, made by 'sister-keras export'."
+            f"{folder}: not an export; expected saved_models/NAME or saved_models/NAME/1 of 'sister-keras export'."
         )
     return max(versions, key=lambda version: int(version.name))
 
@@ -65,9 +65,7 @@ def new_version(folder: Path) -> Iterator[Path]:
             URLs, YAML or protocol buffer text.
     """
     if not _NAME.fullmatch(folder.resolve().name):
-        raise InputError(
-            f"{str(folder)!a}: invalid name of a model; use letters A–Z, digits, '.', '_' and '-'."
-        )
+        raise InputError(f"{str(folder)!a}: invalid name of a model; use letters A–Z, digits, '.', '_' and '-'.")
     if (folder / "saved_model.pb").exists():
         raise InputError(f"{folder}: one version of an export; give the folder of all versions, {folder.parent}.")
     made = [place for place in (folder, *folder.parents) if not place.exists()]

@@ -26,7 +26,7 @@ class Street:
     labels: np.ndarray
 
 
-def draw(seed: int, index: int) -> Street:
+def draw_photo(seed: int, index: int) -> Street:
     """Draw a photo, always the same one for a seed and an index.
 
     Args:

@@ -11,18 +11,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from keras_sister.data import dcsa
+from keras_sister.data.dcsa import write_labels
 from keras_sister.errors import InputError
 from keras_sister.schema import DCSA
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.street.outfits import hide
-from keras_sister.street.photo import draw
+from keras_sister.street.photo import draw_photo
 
 _MARKER = "street.json"
 _DRAWING = 1  # another number for every change that makes other photos
 
 
-def write(out: str | Path, *, photos: int, seed: int, on_photo: Callable[[], None] = lambda: None) -> None:
+def write_street(out: str | Path, *, photos: int, seed: int, on_photo: Callable[[], None] = lambda: None) -> None:
     """Draw photos into a folder, on all cores.
 
     Photo n depends on the seed and n alone. Labels are hidden as often as DCSA's are unknown. Called again after it was
@@ -38,7 +38,7 @@ def write(out: str | Path, *, photos: int, seed: int, on_photo: Callable[[], Non
         InputError: if `out` holds something else, or cannot be written.
 
     Example:
-        >>> write("street", photos=400, seed=0)
+        >>> write_street("street", photos=400, seed=0)
     """
     out = Path(out)
     marker = json.dumps({"photos": photos, "seed": seed, "drawing": _DRAWING}) + "\n"
@@ -51,7 +51,7 @@ def write(out: str | Path, *, photos: int, seed: int, on_photo: Callable[[], Non
             labels.append(row)
             on_photo()
     hidden = hide(np.stack(labels), np.random.default_rng([seed, photos]))
-    dcsa.write_labels(out, DCSA, hidden)
+    write_labels(out, DCSA, hidden)
 
 
 def _claim(out: Path, marker: str) -> None:
@@ -67,7 +67,7 @@ def _claim(out: Path, marker: str) -> None:
 
 def _write_photo(out: Path, seed: int, index: int) -> np.ndarray:
     """Write a photo and its mask unless they are there; gives its labels, int8 (26,)."""
-    street = draw(seed, index)
+    street = draw_photo(seed, index)
     quality = int(np.random.default_rng([seed, index, 1]).integers(72, 96))
     name = f"{index + 1:06d}"
     for file, picture, options in (

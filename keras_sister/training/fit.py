@@ -68,7 +68,7 @@ def best_epoch(history: list[dict[str, float]]) -> int:
 
 
 class _Keep(keras.callbacks.Callback):
-    """Write the weights before the checkpoint: after a kill between the two, the epoch is repeated with equal results."""
+    """Write the weights before the checkpoint: after a kill between them, the epoch is repeated."""
 
     def __init__(self, history: list[dict[str, float]], folder: Path) -> None:
         super().__init__()

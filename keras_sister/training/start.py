@@ -30,7 +30,9 @@ def start_run(run: Run, dataset: Dataset, experiment: Experiment, *, resume: boo
         run.write("dataset.json", {"photos": photos})
         return
     if not resume:
-        raise InputError(f"{run.folder}: this run already exists; add --resume to continue it, or choose another --out.")
+        raise InputError(
+            f"{run.folder}: this run already exists; add --resume to continue it, or choose another --out."
+        )
     differences = differing_settings(experiment, run.experiment)
     if differences:
         raise InputError(

@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from keras_sister.catalogue.resumable_table import Part, Tagged, TagTable
+from keras_sister.catalogue.resumable_table import Part, ResumableTable, TableCounts
 
 COLUMNS = {"photo": str, "error": str}
 PARTS = [Part(number, [f"{number}-{row}.jpg" for row in range(2)]) for number in range(3)]
@@ -29,13 +29,13 @@ def kill_at(number: int, folder: Path) -> None:
     sys.addaudithook(watch)
 
 
-def write(out: Path, *, resume: bool, settings: str = "same") -> Tagged:
-    table = TagTable(out, COLUMNS, {"settings": settings})
+def write(out: Path, *, resume: bool, settings: str = "same") -> TableCounts:
+    table = ResumableTable(out, COLUMNS, {"settings": settings})
     with table.opened(resume=resume) as total:
         if total is not None:
             return total
         counts = [table.count(part) or table.write(part, rows(part)) for part in PARTS]
-        total = Tagged(sum(count.photos for count in counts), sum(count.errors for count in counts))
+        total = TableCounts(sum(count.photos for count in counts), sum(count.errors for count in counts))
         table.finish(len(PARTS), total)
     return total
 

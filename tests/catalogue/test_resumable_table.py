@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from keras_sister.catalogue.resumable_table import Tagged, TagTable
+from keras_sister.catalogue.resumable_table import ResumableTable, TableCounts
 from keras_sister.errors import InputError
 
 from .table_writer import COLUMNS, PARTS, rows, write
@@ -41,7 +41,7 @@ def test_killed_at_any_operation_and_gone_on_with_it_is_whole(tmp_path):
         else:
             assert not list(parts.glob("0*"))  # no job can take them for its own
         if (parts / "settings.json").exists() or not out.exists():
-            assert write(out, resume=True) == Tagged(photos=6, errors=1)
+            assert write(out, resume=True) == TableCounts(photos=6, errors=1)
         assert out.read_bytes() == WHOLE
         assert {path.name for path in tmp_path.iterdir()} <= {"t.csv", "t.csv.parts"}
         out.unlink()
@@ -52,13 +52,13 @@ def test_killed_at_any_operation_and_gone_on_with_it_is_whole(tmp_path):
 
 
 def test_a_part_whose_table_is_lost_or_whose_count_is_damaged_is_made_again(tmp_path):
-    table = TagTable(tmp_path / "t.csv", COLUMNS, {})
+    table = ResumableTable(tmp_path / "t.csv", COLUMNS, {})
     with table.opened(resume=False):
         for part in PARTS:
             table.write(part, rows(part))
         (tmp_path / "t.csv.parts" / "000000.csv").unlink()
         (tmp_path / "t.csv.parts" / "000001.json").write_text("")
-        assert [table.count(part) for part in PARTS] == [None, None, Tagged(2, 0)]
+        assert [table.count(part) for part in PARTS] == [None, None, TableCounts(2, 0)]
 
 
 def test_two_at_once_are_not_let_in(tmp_path):
@@ -90,7 +90,7 @@ def no_file_over(size: int) -> Iterator[None]:
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
 def test_what_cannot_be_written_is_said_and_nothing_is_lost(tmp_path, kind):
     out = tmp_path / f"t.{kind}"
-    table = TagTable(out, COLUMNS, {})
+    table = ResumableTable(out, COLUMNS, {})
     with table.opened(resume=False):
         table.write(PARTS[0], rows(PARTS[0]))
     long = [{"photo": 10_000 * "x", "error": None}]
@@ -98,6 +98,6 @@ def test_what_cannot_be_written_is_said_and_nothing_is_lost(tmp_path, kind):
         with table.opened(resume=True):
             table.write(PARTS[1], [{**row, "photo": str(i)} for i, row in enumerate(long * 2_000)])
     with table.opened(resume=True):
-        assert [table.count(part) for part in PARTS] == [Tagged(2, 0), None, None]
+        assert [table.count(part) for part in PARTS] == [TableCounts(2, 0), None, None]
     names = {path.name for path in (tmp_path / f"t.{kind}.parts").iterdir()}
     assert names == {"settings.json", ".lock", f"000000.{kind}", "000000.json"}

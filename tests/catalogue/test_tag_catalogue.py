@@ -17,11 +17,12 @@ import tensorflow as tf
 from click.testing import CliRunner
 
 from cli.main import main
+from keras_sister.catalogue import tag_catalogue as catalogue
+from keras_sister.catalogue.job import Job
 from keras_sister.catalogue.local_engine import LocalEngine
 from keras_sister.catalogue.sources import photo_paths
-from keras_sister.catalogue.tag_catalogue import Job, tag_catalogue
+from keras_sister.catalogue.tag_catalogue import tag_catalogue
 from keras_sister.errors import InputError
-from keras_sister.serving import catalogue
 
 COLUMNS = [
     "photo",

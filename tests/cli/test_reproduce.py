@@ -6,7 +6,14 @@ from click.testing import CliRunner
 from cli.main import main
 from keras_sister.reproduction.plan import TABLES
 
-SMALL = ["--backbone=resnet_mini", "--person-backbone=resnet_mini", "--weights=none", "--size=32", "--folds=2", "--epochs=1"]
+SMALL = [
+    "--backbone=resnet_mini",
+    "--person-backbone=resnet_mini",
+    "--weights=none",
+    "--size=32",
+    "--folds=2",
+    "--epochs=1",
+]
 
 
 def invoke(*arguments: str):

@@ -8,8 +8,8 @@ from PIL import Image
 
 from cli.main import main
 from tests.pixel_data import write_voc
-from tests.segmentation.test_matconvnet import parameters as network_parameters
-from tests.segmentation.test_matconvnet import write as write_network
+from tests.segmentation.importers.test_matconvnet import parameters as network_parameters
+from tests.segmentation.importers.test_matconvnet import write as write_network
 
 
 def invoke(*arguments: object):

@@ -13,13 +13,13 @@ from click.testing import CliRunner
 from tensorflow_serving.apis import predict_pb2
 
 from cli.main import main
+from keras_sister.client import retry
 from keras_sister.client.connect import connect, query_photos
 from keras_sister.errors import InputError
-from keras_sister.serving import patience
 from keras_sister.serving.predictions import Tags
 from keras_sister.serving.tagger import Tagger
 
-from .conftest import SCHEMA
+from ..exports import SCHEMA
 from .server import Served, serving
 
 
@@ -31,7 +31,7 @@ def served(sister_export) -> Iterator[Served]:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch) -> None:
-    monkeypatch.setattr(patience, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(retry, "_FIRST_PAUSE", 0.01)
 
 
 def assert_same_tags(found: list[Tags], expected: list[Tags]) -> None:

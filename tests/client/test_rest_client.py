@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from keras_sister.client.connect import connect
-from keras_sister.client.rest_client import answer_arrays, request_body
+from keras_sister.client.rest_client import request_body, response_arrays
 from keras_sister.client.retry import RetryableError
 from keras_sister.errors import InputError
 
@@ -24,7 +24,7 @@ def test_requests_are_those_of_the_documentation():
     rows = {"predictions": [{"a": 0.5, "b": [0.25, 0.75]}, {"a": 1.0, "b": [1.0, 0.0]}]}
     columns = {"outputs": {"a": [0.5, 1.0], "b": [[0.25, 0.75], [1.0, 0.0]]}}
     for answer in (rows, columns):
-        arrays = answer_arrays(answer)
+        arrays = response_arrays(answer)
         np.testing.assert_array_equal(arrays["a"], [0.5, 1])
         np.testing.assert_array_equal(arrays["b"], [[0.25, 0.75], [1, 0]])
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_sister.data.augment import LIGHT, SHIFT, augment, draw
+from keras_sister.data.augment import LIGHT, SHIFT, augment, random_draws
 
 SIZE = 50
 RNG = np.random.default_rng(0)
@@ -55,15 +55,15 @@ def test_light_changes_the_photo_alone(brightness, contrast):
 
 def test_draws_depend_on_seed_epoch_and_row_alone():
     rows = np.array([7, 3, 11])
-    drawn = draw(1, 2, rows)
+    drawn = random_draws(1, 2, rows)
     assert drawn.shape == (3, 5)
-    np.testing.assert_array_equal(draw(1, 2, rows[::-1]), drawn[::-1])
-    for other in (draw(0, 2, rows), draw(1, 3, rows), draw(1, 2, rows + 1)):
+    np.testing.assert_array_equal(random_draws(1, 2, rows[::-1]), drawn[::-1])
+    for other in (random_draws(0, 2, rows), random_draws(1, 3, rows), random_draws(1, 2, rows + 1)):
         assert not np.isin(other, drawn).any()
 
 
 def test_draws_fill_their_range():
-    drawn = draw(0, 0, np.arange(2000))
+    drawn = random_draws(0, 0, np.arange(2000))
     assert -1 <= drawn.min() < -0.99
     assert 0.99 < drawn.max() < 1
     assert np.abs(drawn.mean(axis=0)).max() < 0.06

@@ -8,7 +8,8 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_sister.data import dcsa
-from keras_sister.data.check import check
+from keras_sister.data.check import check_dataset
+from keras_sister.data.dcsa import load_dcsa
 from keras_sister.images import decode
 from keras_sister.schema import DCSA, UNKNOWN
 
@@ -29,7 +30,7 @@ def size_of(photo: Path) -> tuple[int, int]:
 def test_it_counts_what_is_there(folder):
     told = []
     (folder / "masks" / "._000001.png").write_bytes(b"what macOS leaves on sticks")
-    report = check(folder, on_photo=lambda: told.append(1))
+    report = check_dataset(folder, on_photo=lambda: told.append(1))
     dataset = load_dcsa(folder)
     sizes = np.array([size_of(photo) for photo in dataset.photos])
     assert len(told) == report.photos == report.masks == 8
@@ -61,7 +62,7 @@ def test_all_problems_are_listed_at_once(folder):
     (folder / "masks" / "000004.png").write_bytes(b"no mask")
     (labels / "scarf_GT.mat").unlink()
     (labels / "red_GT.mat").write_bytes(b"no labels")
-    problems = "\n".join(check(folder).problems)
+    problems = "\n".join(check_dataset(folder).problems)
     for named in (
         "000001.jpg: truncated",
         "000002.jpg: not a",
@@ -80,7 +81,7 @@ def test_all_problems_are_listed_at_once(folder):
 
 def test_a_photo_of_too_many_pixels_is_a_problem(folder):
     Image.new("1", (11_000, 10_000)).save(folder / "images" / "9.png")
-    assert any("9.png: more than 89,478,485 pixels" in problem for problem in check(folder).problems)
+    assert any("9.png: more than 89,478,485 pixels" in problem for problem in check_dataset(folder).problems)
 
 
 def test_what_one_should_know_is_a_warning(folder):
@@ -97,7 +98,7 @@ def test_what_one_should_know_is_a_warning(folder):
     labels[:, DCSA.names.index("scarf")] = 0
     labels[6] = UNKNOWN
     dcsa.write_labels(folder, DCSA, labels)
-    report = check(folder)
+    report = check_dataset(folder)
     assert report.problems == []
     assert report.duplicates == [["000001.jpg", "000002.jpg"]]
     warnings = "\n".join(report.warnings)
@@ -114,7 +115,7 @@ def test_what_one_should_know_is_a_warning(folder):
 
 def test_an_empty_folder_is_a_problem(tmp_path):
     for message in (f"{tmp_path / 'images'}: no such folder", f"{tmp_path / 'images'}: no photos"):
-        report = check(tmp_path)
+        report = check_dataset(tmp_path)
         assert len(report.problems) == 1
         assert report.problems[0].startswith(message)
         assert report.warnings == []
@@ -132,4 +133,4 @@ def test_only_what_can_be_trained_on_is_without_problems(folder):
             readable = True
         except (tf.errors.InvalidArgumentError, ValueError):
             readable = False
-        assert (check(folder).problems == []) == readable
+        assert (check_dataset(folder).problems == []) == readable

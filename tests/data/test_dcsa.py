@@ -6,6 +6,7 @@ import scipy.io
 from PIL import Image
 
 from keras_sister.data import dcsa
+from keras_sister.data.dcsa import load_dcsa
 from keras_sister.errors import InputError
 from keras_sister.schema import DCSA, UNKNOWN
 

@@ -11,6 +11,7 @@ from PIL import Image
 from keras_sister import images
 from keras_sister.data.view_store import BLOCK, ViewStore, content_hash
 from keras_sister.errors import InputError
+from keras_sister.segmentation.preprocessor import Preprocessor
 
 
 class Brightness:
@@ -21,11 +22,18 @@ class Brightness:
     def __init__(self, size: int | None = None) -> None:
         self.size = size
 
+    def folded(self) -> "Brightness":
+        return self
+
     def check(self, names: list[str]) -> None:
         pass
 
     def __call__(self, images: tf.Tensor, names: tf.Tensor = None) -> tf.Tensor:
         return tf.cast(images[..., :1], tf.float32) / 255
+
+
+def person(size: int | None = None) -> Preprocessor:
+    return Preprocessor(Brightness(size), size=32)
 
 
 @pytest.fixture
@@ -48,7 +56,7 @@ def stored(store: ViewStore) -> list[str]:
 
 def test_views_are_the_decoded_and_resized_photos_with_their_masks(photos):
     store = ViewStore(32, "red")
-    views = store.open(store.fill(photos, Brightness()))
+    views = store.open(store.fill(photos, person()))
     assert len(views) == len(photos)
     rows = [BLOCK + 2, 0, 5]
     for row, photo, mask in zip(rows, views.photos(rows), views.masks(rows), strict=True):
@@ -59,7 +67,7 @@ def test_views_are_the_decoded_and_resized_photos_with_their_masks(photos):
 
 def test_the_segmenter_gets_the_photo_at_the_size_it_wants(photos):
     store = ViewStore(32, "red")
-    views = store.open(store.fill(photos[:3], Brightness(size=60)))
+    views = store.open(store.fill(photos[:3], person(size=60)))
     for row in range(3):
         seen = images.resize(images.decode(photos[row].read_bytes()), 60).numpy()[..., :1] / np.float32(255)
         expected = tf.round(255 * tf.image.resize(seen, (32, 32), antialias=True))
@@ -69,18 +77,18 @@ def test_the_segmenter_gets_the_photo_at_the_size_it_wants(photos):
 def test_every_photo_is_made_exactly_once(photos):
     store = ViewStore(32, "red")
     told: list[dict] = []
-    keys = store.fill(photos, Brightness(), on_event=told.append)
+    keys = store.fill(photos, person(), on_event=told.append)
     assert [event["photos"] for event in told] == [0, BLOCK, len(photos)]
-    assert store.fill(photos, Brightness()) == keys
-    assert store.fill([*photos[3:], photos[0]], Brightness()) == [*keys[3:], keys[0]]
+    assert store.fill(photos, person()) == keys
+    assert store.fill([*photos[3:], photos[0]], person()) == [*keys[3:], keys[0]]
     assert sorted(stored(store)) == sorted(keys)
 
 
 def test_a_changed_photo_is_noticed(photos):
     store = ViewStore(32, None)
-    before = store.fill(photos[:4])
+    before = store.fill(photos[:4], Preprocessor(None, size=32, views=("photo",)))
     Image.new("RGB", (40, 40), "red").save(photos[2])
-    after = store.fill(photos[:4])
+    after = store.fill(photos[:4], Preprocessor(None, size=32, views=("photo",)))
     assert [a == b for a, b in zip(before, after, strict=True)] == [True, True, False, True]
     assert np.abs(store.open(after).photos([2])[0].astype(int) - [254, 0, 0]).max() <= 1
 
@@ -95,7 +103,7 @@ def test_a_broken_photo_is_named_and_what_was_made_stays(photos):
     broken = photos[BLOCK + 1]
     broken.write_bytes(broken.read_bytes()[:-40])  # its head is whole
     with pytest.raises(InputError, match=f"{broken.name}.*data check"):
-        store.fill(photos)
+        store.fill(photos, Preprocessor(None, size=32, views=("photo",)))
     assert len(stored(store)) == BLOCK
 
 
@@ -120,26 +128,26 @@ def test_an_unfinished_block_is_not_read(photos):
     store = ViewStore(32, None)
     (store.folder / ".half").mkdir(parents=True)
     (store.folder / ".half" / "index.json").write_text(json.dumps([content_hash(photos[0])]))
-    keys = store.fill(photos[:2])
+    keys = store.fill(photos[:2], Preprocessor(None, size=32, views=("photo",)))
     assert sorted(stored(store)) == sorted(keys)
 
 
 def test_views_that_are_gone_are_told(photos):
     store = ViewStore(32, None)
-    with pytest.raises(InputError, match="1 views are gone"):
+    with pytest.raises(InputError, match="1 view pairs are missing"):
         store.open(["0" * 64])
 
 
 def test_a_store_without_masks_has_none(photos):
     store = ViewStore(32, None)
-    views = store.open(store.fill(photos[:2]))
+    views = store.open(store.fill(photos[:2], Preprocessor(None, size=32, views=("photo",))))
     assert not views.has_masks
     with pytest.raises(ValueError, match="without a segmenter"):
         views.masks([0])
 
 
 def fill_in_child(photos: list[Path]) -> list[str]:
-    return ViewStore(32, "red").fill(photos, Brightness())
+    return ViewStore(32, "red").fill(photos, person())
 
 
 def test_two_processes_fill_one_store_at_once(photos):

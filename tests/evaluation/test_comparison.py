@@ -5,16 +5,14 @@ import pytest
 
 from keras_sister.config import Experiment
 from keras_sister.errors import InputError
-from keras_sister.evaluation.comparison import Comparison, compare, group_by_seed
+from keras_sister.evaluation.comparison import Comparison, compare_systems, group_by_seed
 from keras_sister.evaluation.out_of_fold import OutOfFold
 from keras_sister.schema import DCSA, Attribute, Schema
 
 BASELINE, SISTER = Experiment(), Experiment(system="sister_a", segmenter="masks:masks")
 
 
-def make(
-    name: str, *, right: float, photos: int = 160, draw: int = 0, experiment: Experiment = BASELINE
-) -> OutOfFold:
+def make(name: str, *, right: float, photos: int = 160, draw: int = 0, experiment: Experiment = BASELINE) -> OutOfFold:
     """Answers of which a share is right; photos and labels are the same for all of them, folds go by the seed."""
     rng = np.random.default_rng(7)
     labels = np.stack([rng.integers(-1, len(a.classes), photos) for a in DCSA], axis=1).astype(np.int8)
@@ -31,7 +29,7 @@ BETTER = make("better", right=0.95, draw=2, experiment=SISTER)
 
 
 def compare_runs(*runs: OutOfFold) -> list[Comparison]:
-    return compare(group_by_seed(runs))
+    return compare_systems(group_by_seed(runs))
 
 
 def test_the_better_run_is_found_better_by_every_test():
@@ -91,7 +89,7 @@ def test_runs_that_differ_in_their_seed_alone_are_one_system():
     mixed = [run for pair in zip(baselines, sisters, strict=True) for run in pair]
     groups = group_by_seed(mixed)
     assert [group.runs for group in groups] == [tuple(baselines), tuple(sisters)]
-    comparison = compare(groups)[1]
+    comparison = compare_systems(groups)[1]
     maccs = np.concatenate([b.fold_maccs() - a.fold_maccs() for a, b in zip(baselines, sisters, strict=True)])
     assert comparison.folds.estimate == pytest.approx(maccs.mean())
     singles = [compare_runs(a, b)[1] for a, b in zip(baselines, sisters, strict=True)]

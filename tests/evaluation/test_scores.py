@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score
 
-from keras_sister.evaluation.scores import accuracies, macc, majority
+from keras_sister.evaluation.scores import accuracies, macc, majority_classes
 from keras_sister.schema import DCSA
 
 
@@ -38,8 +38,8 @@ def test_an_attribute_nobody_knows_counts_for_nothing(answers):
 
 def test_the_majority_is_the_mode_of_the_known_labels(answers):
     labels, _ = answers
-    answer = majority(DCSA, labels)
+    answer = majority_classes(DCSA, labels)
     for i in range(len(DCSA)):
         values, counts = np.unique(labels[labels[:, i] >= 0, i], return_counts=True)
         assert answer[i] == values[counts.argmax()]
-    assert majority(DCSA, np.full((5, len(DCSA)), -1)).tolist() == [0] * len(DCSA)
+    assert majority_classes(DCSA, np.full((5, len(DCSA)), -1)).tolist() == [0] * len(DCSA)

@@ -14,12 +14,16 @@ from PIL import Image
 from keras_sister.config import load_experiment
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError
-from keras_sister.export.export_model import TOLERANCES, export_model, export_run
+from keras_sister.export.export_model import TOLERANCES, export_model
+from keras_sister.export.export_run import export_run
+from keras_sister.folding import fold_batch_norm
 from keras_sister.run import Run
 from keras_sister.schema import Attribute, Schema
+from keras_sister.segmentation.preprocessor import Preprocessor
+from keras_sister.segmentation.segmenters.network import NetworkSegmenter, load_segmenter
 from keras_sister.training.trainer import build_model
 
-from .conftest import SCHEMA
+from ..exports import SCHEMA
 
 TINY = Schema((Attribute("collar"),))
 
@@ -30,14 +34,14 @@ def tiny_model() -> keras.Model:
 
 
 def test_every_weight_is_stored_once_and_nothing_else(sister, sister_export, fcn):
-    models = keras.saving.load_model(sister.folder / "model.keras"), load(fcn).model
+    models = keras.saving.load_model(sister.folder / "model.keras"), load_segmenter(fcn).model
     stored = sum(file.stat().st_size for file in (sister_export.folder / "variables").iterdir())
-    assert 1 <= stored / (4 * sum(fold(model).count_params() for model in models)) < 1.02
+    assert 1 <= stored / (4 * sum(fold_batch_norm(model).count_params() for model in models)) < 1.02
     assert 0.98 < stored / (4 * sum(model.count_params() for model in models)) < 1.02
 
 
 def test_all_batch_normalisation_is_folded_that_of_the_segmenter_too(sister_export, fcn):
-    assert any("moving_variance" in weight.path for weight in load(fcn).model.weights)
+    assert any("moving_variance" in weight.path for weight in load_segmenter(fcn).model.weights)
     loaded = tf.saved_model.load(str(sister_export.folder))
     variables = loaded.signatures["serving_default"].variables
     assert len(variables) > 40
@@ -52,7 +56,7 @@ def test_schema_settings_and_history_travel_with_it(sister, sister_export):
     about = json.loads((extra / "export.json").read_text())
     assert about["segmenter"] == sister.read("views.json")["fingerprint"]
     assert (about["size"], about["views"], about["background"]) == (64, ["photo", "segmented"], "black")
-    assert about["proof"] == {
+    assert about["verification"] == {
         "photos": 4,
         "largest_difference": sister_export.difference,
         "tolerance": TOLERANCES["float32"],
@@ -69,13 +73,13 @@ def test_versions_are_numbered_on_and_never_overwritten(photos, tmp_path):
     (out / "9").mkdir(parents=True)
     (out / "notes").mkdir()
     model = tiny_model()
-    first = export_model(model, TINY, out, photos=photos[:1]).folder
+    first = export_model(model, out, schema=TINY, photos=photos[:1]).folder
     assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["10", "9", "notes"]
     assert first == out / "10"
     before = {file: file.read_bytes() for file in first.rglob("*") if file.is_file()}
     (out / "models.config").write_text("# changed by hand")
     model.set_weights([weight + 1 for weight in model.get_weights()])
-    assert export_model(model, TINY, out, photos=photos[:1]).folder == out / "11"
+    assert export_model(model, out, schema=TINY, photos=photos[:1]).folder == out / "11"
     assert {file: file.read_bytes() for file in first.rglob("*") if file.is_file()} == before
     assert (out / "models.config").read_text() == "# changed by hand"
 
@@ -87,7 +91,7 @@ def test_what_a_killed_export_left_goes_a_day_later(photos, tmp_path):
         (aside / "variables").mkdir(parents=True)
     yesterday = time.time() - 25 * 60 * 60
     os.utime(old, (yesterday, yesterday))
-    export_model(tiny_model(), TINY, out, photos=photos[:1])
+    export_model(tiny_model(), out, schema=TINY, photos=photos[:1])
     assert not old.exists()
     assert new.exists()
 
@@ -95,11 +99,11 @@ def test_what_a_killed_export_left_goes_a_day_later(photos, tmp_path):
 def test_a_folder_that_no_server_could_be_told_of_is_refused(photos, tmp_path):
     for name in ('a"b', "with space", "a:b", "caf\udce9", ".hidden", "ü"):
         with pytest.raises(InputError, match="call the folder"):
-            export_model(tiny_model(), TINY, tmp_path / name, photos=photos[:1])
+            export_model(tiny_model(), tmp_path / name, schema=TINY, photos=photos[:1])
     assert not list(tmp_path.iterdir())
-    version = export_model(tiny_model(), TINY, tmp_path / "tiny", photos=photos[:1]).folder
+    version = export_model(tiny_model(), tmp_path / "tiny", schema=TINY, photos=photos[:1]).folder
     with pytest.raises(InputError, match=f"a version of an export.*{tmp_path / 'tiny'}"):
-        export_model(tiny_model(), TINY, version, photos=photos[:1])
+        export_model(tiny_model(), version, schema=TINY, photos=photos[:1])
 
 
 def test_a_full_disk_leaves_what_was_there_and_publishes_nothing(photos, tmp_path, monkeypatch):
@@ -112,21 +116,21 @@ def test_a_full_disk_leaves_what_was_there_and_publishes_nothing(photos, tmp_pat
     (tmp_path / "mine").mkdir()
     for out in (tmp_path / "mine", tmp_path / "new" / "folders"):
         with pytest.raises(InputError, match=f"{out}: cannot be written: .*No space left"):
-            export_model(tiny_model(), TINY, out, photos=photos[:1])
+            export_model(tiny_model(), out, schema=TINY, photos=photos[:1])
     assert list(tmp_path.rglob("*")) == [tmp_path / "mine"]
 
 
 def test_a_photo_whose_name_is_no_utf_8_proves_too(photos, tmp_path):
     photo = tmp_path / os.fsdecode(b"caf\xe9.jpg")
     shutil.copy(photos[0], photo)
-    assert export_model(tiny_model(), TINY, tmp_path / "tiny", photos=[photo]).difference < 1e-5
+    assert export_model(tiny_model(), tmp_path / "tiny", schema=TINY, photos=[photo]).difference < 1e-5
 
 
 def test_an_export_that_does_not_prove_leaves_nothing_behind(photos, tmp_path):
     model = tiny_model()
     model.set_weights([np.full(weight.shape, np.nan) for weight in model.get_weights()])
-    with pytest.raises(InputError, match="differ from the model by nan"):
-        export_model(model, TINY, tmp_path / "tiny", photos=photos[:1])
+    with pytest.raises(InputError, match="differs from the model by nan"):
+        export_model(model, tmp_path / "tiny", schema=TINY, photos=photos[:1])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -136,16 +140,28 @@ def test_a_person_found_elsewhere_does_not_prove_either(what, fcn, photos, tmp_p
     views = {view: keras.Input((64, 64, 3), name=view) for view in ("photo", "segmented")}
     pooled = keras.layers.GlobalAveragePooling2D()(views["photo"])
     model = keras.Model(views, keras.layers.Dense(1)(pooled))
-    export_model(model, TINY, tmp_path / "good", photos=photos[:1], segmenter=load(fcn))
+    export_model(
+        model,
+        tmp_path / "good",
+        schema=TINY,
+        photos=photos[:1],
+        preprocessor=Preprocessor(load_segmenter(fcn), size=64),
+    )
     if what == "mask":
-        broken = load(fcn)
+        broken = load_segmenter(fcn)
         scores = broken.model.get_layer("score_fr")
         scores.set_weights([1.1 * weight for weight in scores.get_weights()])
-        monkeypatch.setattr("keras_sister.export.export_model.fold_segmenter", lambda segmenter: broken)
+        monkeypatch.setattr(NetworkSegmenter, "folded", lambda segmenter: broken)
     else:
         monkeypatch.setattr("keras_sister.export.signatures.person_share", lambda masks: tf.ones(tf.shape(masks)[0]))
-    with pytest.raises(InputError, match="differ from the model by"):
-        export_model(model, TINY, tmp_path / "bad", photos=photos[:1], segmenter=load(fcn))
+    with pytest.raises(InputError, match="differs from the model by"):
+        export_model(
+            model,
+            tmp_path / "bad",
+            schema=TINY,
+            photos=photos[:1],
+            preprocessor=Preprocessor(load_segmenter(fcn), size=64),
+        )
     assert not (tmp_path / "bad").exists()
 
 
@@ -219,7 +235,7 @@ def test_photos_that_are_gone_are_said_to_be(baseline, tmp_path):
 def test_a_place_that_cannot_be_written_to_is_said_to_be(photos, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
-        export_model(tiny_model(), TINY, tmp_path / "file", photos=photos[:1])
+        export_model(tiny_model(), tmp_path / "file", schema=TINY, photos=photos[:1])
 
 
 def test_the_model_card_says_what_it_is_and_how_good(sister, photos, tmp_path):
@@ -252,7 +268,7 @@ def test_bfloat16_is_near_and_says_how_often_it_agrees(baseline, photos, tmp_pat
     float32 = build_model(replace(baseline.experiment, precision="float32"), baseline.schema)
     float32.set_weights(model.get_weights())
     expected = SCHEMA.probabilities(float32.predict({"photo": pixels}, verbose=0))
-    for name, share in about["proof"]["agreement"].items():
+    for name, share in about["verification"]["agreement"].items():
         ours, theirs = answers[name].numpy(), expected[name]
         same = (ours.argmax(-1) == theirs.argmax(-1)) if ours.ndim == 2 else ((ours >= 0.5) == (theirs >= 0.5))
         assert share == pytest.approx(same.mean())

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from keras_sister.export.export_model import TOLERANCES, export_run
+from keras_sister.export.export_model import TOLERANCES
+from keras_sister.export.export_run import export_run
 from keras_sister.segmentation.importers.matconvnet import import_fcn8s
 from keras_sister.segmentation.networks.deeplab import deeplab
-from keras_sister.segmentation.segmenters.network import NetworkSegmenter
+from keras_sister.segmentation.segmenters.network import NetworkSegmenter, save_segmenter, voc_segmenter
 
-from ..segmentation import test_matconvnet as matconvnet
-from .conftest import scatter, trained_run
+from ..exports import scatter, trained_run
+from ..segmentation.importers import test_matconvnet as matconvnet
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def published(tmp_path_factory) -> Path:
     """The layout of the published FCN-8s, with fewer filters, from a file as MatConvNet's."""
     folder = tmp_path_factory.mktemp("published")
     file = matconvnet.write(folder / "net.mat", matconvnet.parameters())
-    save(folder / "fcn8s-voc", import_fcn8s(file, size=64), None)
+    save_segmenter(folder / "fcn8s-voc", voc_segmenter(import_fcn8s(file), size=64), None)
     return folder / "fcn8s-voc"
 
 
@@ -40,7 +41,7 @@ def trained_deeplab(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("deeplab")
     model = deeplab(classes=2, size=64, backbone="resnet_mini", weights="none")
     scatter(model, seed=0)
-    save(folder, NetworkSegmenter(model, size=64), None)
+    save_segmenter(folder, NetworkSegmenter(model, size=64), None)
     return folder
 
 

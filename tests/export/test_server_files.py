@@ -6,7 +6,7 @@ from google.protobuf import text_format
 from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
-from keras_sister.export.server_files import BATCHES
+from keras_sister.export.server_files import BATCH_SIZES
 
 
 def test_warm_up_requests_are_those_of_the_server_and_every_one_is_answered(sister_export):
@@ -24,7 +24,7 @@ def test_warm_up_requests_are_those_of_the_server_and_every_one_is_answered(sist
         if "decoded" in outputs:
             assert outputs["decoded"].numpy().all()
         asked.append((signature, next(iter(inputs.values())).shape[0]))
-    every = [("serving_default", batch) for batch in BATCHES]
+    every = [("serving_default", batch) for batch in BATCH_SIZES]
     every += [(name, 1) for name in ("images", "views", "prepare", "segment")]
     assert sorted(asked) == sorted(every)
     assert {signature for signature, _ in asked} == set(loaded)
@@ -51,5 +51,5 @@ def test_compose_serves_this_folder_on_loopback_with_these_files(sister_export):
 def test_the_largest_batch_is_the_last_allowed_one_as_the_server_demands(sister_export):
     lines = (sister_export.folder.parent / "batching_parameters.txt").read_text().splitlines()
     allowed = [int(line.split(":")[1]) for line in lines if line.startswith("allowed_batch_sizes")]
-    assert allowed == list(BATCHES)
+    assert allowed == list(BATCH_SIZES)
     assert f"max_batch_size {{ value: {allowed[-1]} }}" in lines

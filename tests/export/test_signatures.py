@@ -11,11 +11,13 @@ from PIL import Image
 
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError
-from keras_sister.export.signatures import make_archive
+from keras_sister.export.signatures import Signatures
 from keras_sister.schema import Attribute, Schema
 from keras_sister.segmentation.compositing import composite
+from keras_sister.segmentation.preprocessor import Preprocessor
+from keras_sister.segmentation.segmenters.network import load_segmenter
 
-from .conftest import SCHEMA, draw
+from ..exports import SCHEMA, draw
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +47,9 @@ def assert_same_rows(outputs: dict[str, np.ndarray], expected: dict[str, np.ndar
 def test_photos_of_mixed_sizes_are_tagged_as_the_model_tags_their_training_views(
     sister, photos, fcn, tmp_path, tag_bytes
 ):
-    segmenter = load(fcn)
+    segmenter = load_segmenter(fcn)
     store = ViewStore(64, segmenter.fingerprint, cache=tmp_path)
-    pairs, rows = store.open(store.fill(photos, segmenter)), range(len(photos))
+    pairs, rows = store.open(store.fill(photos, Preprocessor(segmenter, size=64))), range(len(photos))
     masks = pairs.masks(rows)
     views = {"photo": pairs.photos(rows), "segmented": composite(pairs.photos(rows), masks, "black").numpy()}
     logits = keras.saving.load_model(sister.folder / "model.keras").predict(views, verbose=0)
@@ -67,7 +69,11 @@ def test_a_photo_only_model_has_no_segmenter_inside_and_answers_in_float32(basel
     model = keras.Model.from_config(config)
     model.set_weights(mixed.get_weights())
     store = ViewStore(64, None, cache=tmp_path)
-    views = {"photo": store.open(store.fill(photos)).photos(range(len(photos)))}
+    views = {
+        "photo": store.open(store.fill(photos, Preprocessor(None, size=64, views=("photo",)))).photos(
+            range(len(photos))
+        )
+    }
 
     signature = tf.saved_model.load(str(baseline_export.folder)).signatures["serving_default"]
     outputs = signature(image_bytes=tf.constant([photo.read_bytes() for photo in photos]))
@@ -175,7 +181,7 @@ def test_the_signatures_for_tensors_answer_as_the_one_for_files(sister_export, p
     image = np.asarray(Image.open(photos[2]))
     assert_same_rows({k: v.numpy() for k, v in signatures["images"](images=np.stack([image, image])).items()}, expected)
 
-    segmenter = load(fcn)
+    segmenter = load_segmenter(fcn)
     store = ViewStore(64, segmenter.fingerprint, cache=tmp_path)
     pairs = store.open(store.fill([photos[2]], segmenter))
     photo = pairs.photos([0, 0])
@@ -185,9 +191,9 @@ def test_the_signatures_for_tensors_answer_as_the_one_for_files(sister_export, p
 
 
 def test_prepare_gives_the_views_that_the_model_is_trained_on(sister_export, photos, fcn, tmp_path):
-    segmenter = load(fcn)
+    segmenter = load_segmenter(fcn)
     store = ViewStore(64, segmenter.fingerprint, cache=tmp_path)
-    pairs, rows = store.open(store.fill(photos, segmenter)), range(len(photos))
+    pairs, rows = store.open(store.fill(photos, Preprocessor(segmenter, size=64))), range(len(photos))
     contents = [*(photo.read_bytes() for photo in photos), b"broken"]
     loaded = tf.saved_model.load(str(sister_export.folder))
     prepared = {k: v.numpy() for k, v in loaded.signatures["prepare"](image_bytes=tf.constant(contents)).items()}
@@ -249,10 +255,10 @@ def test_nothing_in_it_needs_xla(sister_export):
 def test_an_attribute_may_not_have_the_name_of_another_output(name):
     model = keras.Sequential([keras.Input((8, 8, 3), name="photo"), keras.layers.Flatten(), keras.layers.Dense(1)])
     with pytest.raises(InputError, match=name):
-        make_archive(model, Schema((Attribute(name),)))
+        Signatures(model, Schema((Attribute(name),)), Preprocessor(None, size=8, views=("photo",)))
 
 
 def test_model_and_segmenter_must_go_together(fcn):
     model = keras.Sequential([keras.Input((8, 8, 3), name="photo"), keras.layers.Flatten(), keras.layers.Dense(1)])
     with pytest.raises(ValueError, match="segmenter"):
-        make_archive(model, Schema((Attribute("collar"),)), segmenter=load(fcn))
+        Signatures(model, Schema((Attribute("collar"),)), Preprocessor(load_segmenter(fcn), size=8, views=("photo",)))

@@ -19,7 +19,8 @@ from pathlib import Path
 from keras_sister import models
 from keras_sister.schema import DCSA
 
-folder, mini = Path(sys.argv[1]), {"backbone": "resnet_mini", "person_backbone": "resnet_mini", "weights": "none", "size": 40}
+folder = Path(sys.argv[1])
+mini = {"backbone": "resnet_mini", "person_backbone": "resnet_mini", "weights": "none", "size": 40}
 views = dict(np.load(folder / "views.npz"))
 assert keras.backend.backend() == sys.argv[2]
 for system in models.SYSTEMS:

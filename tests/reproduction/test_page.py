@@ -7,7 +7,7 @@ from PIL import Image
 
 from keras_sister.evaluation.paired import corrected_t_test
 from keras_sister.reproduction.page import to_markdown
-from keras_sister.reproduction.picture import draw
+from keras_sister.reproduction.picture import draw_table
 from keras_sister.reproduction.plan import TABLES, make_plan
 from keras_sister.reproduction.results import to_csv
 
@@ -74,7 +74,7 @@ def test_figures_show_accuracies():
 
 @pytest.mark.parametrize("table", TABLES)
 def test_every_table_has_a_picture(table, tmp_path):
-    draw(results(make_plan(table, FULL, segmenters=SEGMENTERS), FULL), tmp_path / "table.png")
+    draw_table(results(make_plan(table, FULL, segmenters=SEGMENTERS), FULL), tmp_path / "table.png")
     with Image.open(tmp_path / "table.png") as picture:
         colors = np.asarray(picture.convert("RGB")).reshape(-1, 3)
     assert len(np.unique(colors, axis=0)) > 20

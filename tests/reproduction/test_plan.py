@@ -68,7 +68,11 @@ def test_another_setting_takes_the_papers_numbers_away():
     ]
     assert all(cell.experiment.folds == 4 for cell in plan.cells)
     # The batch still differs from row to row, so two of the three are left apart.
-    assert [[cell.experiment.batch_size for cell in row] for row in plan.rows] == [[64, 32, 32], [32, 32, 32], [32, 16, 16]]
+    assert [[cell.experiment.batch_size for cell in row] for row in plan.rows] == [
+        [64, 32, 32],
+        [32, 32, 32],
+        [32, 16, 16],
+    ]
     paper = {cell.name for cell in make_plan("table2", FULL, segmenters=SEGMENTERS).cells}
     assert not paper & {cell.name for cell in plan.cells}  # nor may its run folders be taken
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from .server import serving
+from ..client.server import serving
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -8,10 +8,10 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_sister.errors import InputError
-from keras_sister.export.export_model import export_run
+from keras_sister.export.export_run import export_run
 from keras_sister.serving.tagger import Tagger
 
-from .conftest import SCHEMA
+from ..exports import SCHEMA
 
 
 def test_tags_are_the_probable_classes_of_the_export(sister_export, photos):

@@ -53,10 +53,10 @@ def server():
 
 def test_a_file_is_fetched_and_kept(server):
     file = server.file()
-    assert not file.kept.exists()
-    assert file.download() == file.kept
-    assert file.kept.read_bytes() == CONTENTS
-    assert [path.name for path in file.kept.parent.iterdir()] == [file.kept.name]
+    assert not file.cached.exists()
+    assert file.download() == file.cached
+    assert file.cached.read_bytes() == CONTENTS
+    assert [path.name for path in file.cached.parent.iterdir()] == [file.cached.name]
 
 
 @pytest.mark.parametrize("knows_ranges", [True, False])
@@ -65,7 +65,7 @@ def test_what_a_broken_line_brought_is_not_fetched_again(server, knows_ranges):
     server.knows_ranges, server.stops_after = knows_ranges, 3000
     with pytest.raises(InputError, match=r"weights\.bin: cannot be fetched"):
         file.download()
-    assert not file.kept.exists()
+    assert not file.cached.exists()
     server.stops_after = None
     assert file.download().read_bytes() == CONTENTS
     assert server.ranges == [None, "bytes=3000-"]
@@ -73,8 +73,8 @@ def test_what_a_broken_line_brought_is_not_fetched_again(server, knows_ranges):
 
 def test_a_whole_part_is_only_checked(server):
     file = server.file()
-    file.kept.parent.mkdir(parents=True)
-    file.kept.with_name(f"{file.kept.name}.part").write_bytes(CONTENTS)
+    file.cached.parent.mkdir(parents=True)
+    file.cached.with_name(f"{file.cached.name}.part").write_bytes(CONTENTS)
     assert file.download().read_bytes() == CONTENTS
 
 
@@ -82,7 +82,7 @@ def test_another_file_is_refused_and_forgotten(server):
     file = server.file(b"what was published")
     with pytest.raises(InputError, match=r"weights\.bin: not the file that was pinned: SHA-256"):
         file.download()
-    assert list(file.kept.parent.iterdir()) == []
+    assert list(file.cached.parent.iterdir()) == []
 
 
 def test_no_server_is_a_clear_error():

@@ -6,9 +6,10 @@ import pytest
 from PIL import Image
 from scipy.ndimage import label
 
+from keras_sister.data.dcsa import load_dcsa
 from keras_sister.errors import InputError
 from keras_sister.schema import DCSA, UNKNOWN
-from keras_sister.street import Street, draw, write
+from keras_sister.street import Street, draw_photo, write_street
 from keras_sister.street.fabrics import COLORS
 from keras_sister.street.outfits import UNKNOWN_RATES, dress, hide
 
@@ -24,7 +25,7 @@ def class_of(labels: np.ndarray, name: str) -> str:
 
 @pytest.fixture(scope="module")
 def streets() -> list[Street]:
-    return [draw(3, index) for index in range(120)]
+    return [draw_photo(3, index) for index in range(120)]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def labels() -> np.ndarray:
 
 
 def test_a_photo_is_always_the_same_and_others_are_not():
-    first, again, other = draw(0, 5), draw(0, 5), draw(1, 5)
+    first, again, other = draw_photo(0, 5), draw_photo(0, 5), draw_photo(1, 5)
     np.testing.assert_array_equal(first.photo, again.photo)
     np.testing.assert_array_equal(first.mask, again.mask)
     np.testing.assert_array_equal(first.labels, again.labels)
@@ -127,11 +128,11 @@ def test_bare_skin_is_in_the_pixels(streets):
 
 def test_a_dataset_is_read_back(tmp_path):
     told = []
-    write(tmp_path / "a", photos=6, seed=4, on_photo=lambda: told.append(1))
+    write_street(tmp_path / "a", photos=6, seed=4, on_photo=lambda: told.append(1))
     assert len(told) == 6
     dataset = load_dcsa(tmp_path / "a")
     for index, photo in enumerate(dataset.photos):
-        street = draw(4, index)
+        street = draw_photo(4, index)
         known = dataset.labels[index] != UNKNOWN
         np.testing.assert_array_equal(dataset.labels[index][known], street.labels[known])
         read = np.asarray(Image.open(photo), float)
@@ -139,7 +140,7 @@ def test_a_dataset_is_read_back(tmp_path):
         mask = Image.open(tmp_path / "a" / "masks" / f"{photo.stem}.png")
         np.testing.assert_array_equal(np.asarray(mask), street.mask)
 
-    write(tmp_path / "b", photos=4, seed=4)
+    write_street(tmp_path / "b", photos=4, seed=4)
     for name in ("images/000003.jpg", "masks/000003.png"):  # a photo does not depend on how many there are
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
@@ -149,23 +150,23 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_killed_dataset_is_finished_and_a_finished_one_left_alone(tmp_path):
-    write(tmp_path, photos=3, seed=0)
+    write_street(tmp_path, photos=3, seed=0)
     whole = contents(tmp_path)
     (tmp_path / "images" / "000002.jpg").unlink()
     (tmp_path / "masks" / "000003.png").unlink()
     (tmp_path / "labels" / "red_GT.mat").unlink()
     kept = (tmp_path / "images" / "000001.jpg").stat().st_mtime_ns
-    write(tmp_path, photos=3, seed=0)
+    write_street(tmp_path, photos=3, seed=0)
     assert contents(tmp_path) == whole
     assert (tmp_path / "images" / "000001.jpg").stat().st_mtime_ns == kept
 
 
 @pytest.mark.parametrize("other", [{"photos": 3, "seed": 1}, {"photos": 2, "seed": 0}])
 def test_another_dataset_is_not_drawn_over(tmp_path, other):
-    write(tmp_path, photos=2, seed=1)
+    write_street(tmp_path, photos=2, seed=1)
     before = contents(tmp_path)
     with pytest.raises(InputError, match="choose another folder"):
-        write(tmp_path, **other)
+        write_street(tmp_path, **other)
     assert contents(tmp_path) == before
     assert json.loads(before["street.json"])["seed"] == 1
 
@@ -173,5 +174,5 @@ def test_another_dataset_is_not_drawn_over(tmp_path, other):
 def test_a_folder_of_something_else_is_not_touched(tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(InputError, match="not these drawn photos"):
-        write(tmp_path, photos=1, seed=0)
+        write_street(tmp_path, photos=1, seed=0)
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]

@@ -16,6 +16,7 @@ from sklearn.metrics import accuracy_score
 
 from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
+from keras_sister.data.dcsa import load_dcsa
 from keras_sister.errors import InputError
 from keras_sister.run import Run
 from keras_sister.schema import DCSA

@@ -6,10 +6,12 @@ import pytest
 
 import keras_sister.models  # noqa: F401 - registers the layers
 from keras_sister.config import Experiment
+from keras_sister.data.dcsa import load_dcsa
 from keras_sister.errors import InputError
 from keras_sister.images import decode, resize
 from keras_sister.run import Run
 from keras_sister.schema import DCSA
+from keras_sister.training.final import final_settings, train_final
 
 EXPERIMENT = Experiment(
     backbone="resnet_mini", weights="none", size=32, epochs=12, batch_size=8, learning_rate=2e-3, folds=3
@@ -18,7 +20,7 @@ EXPERIMENT = Experiment(
 
 def test_the_model_knows_the_photos_it_was_trained_on(dataset_folder, tmp_path):
     dataset = load_dcsa(dataset_folder)
-    file = train(dataset, EXPERIMENT, tmp_path / "run")
+    file = train_final(dataset, EXPERIMENT, tmp_path / "run")
     assert file == tmp_path / "run" / "model.keras"
     model = keras.saving.load_model(file)
     assert getattr(model, "optimizer", None) is None  # it would be twice the size of the weights
@@ -30,10 +32,10 @@ def test_the_model_knows_the_photos_it_was_trained_on(dataset_folder, tmp_path):
     assert len(Run(tmp_path / "run").read("history.json")["epochs"]) == EXPERIMENT.epochs
 
     before = file.stat().st_mtime_ns
-    assert train(dataset, EXPERIMENT, tmp_path / "run", resume=True) == file
+    assert train_final(dataset, EXPERIMENT, tmp_path / "run", resume=True) == file
     assert file.stat().st_mtime_ns == before
     with pytest.raises(InputError, match="--resume"):
-        train(dataset, EXPERIMENT, tmp_path / "run")
+        train_final(dataset, EXPERIMENT, tmp_path / "run")
 
 
 def test_a_recipe_trains_for_the_median_of_the_best_epochs(tmp_path):
@@ -43,7 +45,7 @@ def test_a_recipe_trains_for_the_median_of_the_best_epochs(tmp_path):
     for fold, best in enumerate((9, 1, 4)):
         (tmp_path / f"fold-{fold:02d}").mkdir()
         run.write(f"fold-{fold:02d}/history.json", {"best_epoch": best})
-    assert recipe(run) == replace(EXPERIMENT, epochs=5)
+    assert final_settings(run) == replace(EXPERIMENT, epochs=5)
     (tmp_path / "fold-02" / "history.json").unlink()
     with pytest.raises(InputError, match=r"fold-02/history\.json: missing"):
-        recipe(run)
+        final_settings(run)

@@ -82,7 +82,7 @@ def dilate(probability: tf.Tensor, margin: int) -> tf.Tensor:
 
 
 def _components(person: tf.Tensor) -> tf.Tensor:
-    """Label connected components: int32 (batch, height, width); 0 = background, else the component's last pixel, from 1.
+    """Label connected components: int32 (batch, height, width); 0 = background, else a component's last pixel.
 
     Every pixel points to a later pixel of its component, at first to itself. In each round a pixel takes the largest
     target of its neighbours, passes it on to its own target, and then follows its target's pointer. Path lengths

@@ -149,7 +149,9 @@ def _image_input(network: Any, folder: Path) -> tuple[str, tf.DType, int | None]
     if shape[0] is not None:
         raise InputError(f"{folder}: accepts batches of {shape[0]} only; save it with a variable batch size.")
     if shape[1] != shape[2]:
-        raise InputError(f"{folder}: accepts images of {shape[1]} × {shape[2]} pixels only; square images are required.")
+        raise InputError(
+            f"{folder}: accepts images of {shape[1]} × {shape[2]} pixels only; square images are required."
+        )
     return name, spec.dtype, shape[1]
 
 
@@ -168,7 +170,9 @@ def _person_class(classes: int | None, person: int | None, folder: Path) -> int:
     if person is None:
         person = _PERSONS.get(classes)
     if person is None:
-        raise InputError(f"{folder}: {classes or 'several'} classes; add #person=NUMBER, the index of the person class.")
+        raise InputError(
+            f"{folder}: {classes or 'several'} classes; add #person=NUMBER, the index of the person class."
+        )
     if classes and classes > 1 and person >= classes:
         raise InputError(f"{folder}: #person={person}, but there are {classes} classes, counted from 0.")
     return person

@@ -15,12 +15,14 @@ HELD_OUT = 5
 """One photo in this many is held out from a dataset without an official split."""
 
 
-def open_segmentation_dataset(folder: Path, *, masks: Path | None = None, seed: int | None = None) -> SegmentationDataset:
+def open_segmentation_dataset(
+    folder: Path, *, masks: Path | None = None, seed: int | None = None
+) -> SegmentationDataset:
     """Find photos and their label maps.
 
     Args:
-        folder: in the layout of VOC (`keras_sister.data.segmentation.voc`), CFPD (`keras_sister.data.segmentation.cfpd`)
-            or DCSA (`keras_sister.data.dcsa`).
+        folder: in the layout of VOC (`keras_sister.data.segmentation.voc`), CFPD
+            (`keras_sister.data.segmentation.cfpd`) or DCSA (`keras_sister.data.dcsa`).
         masks: for VOC further masks, such as SBD's; for DCSA the folder of person masks, ``folder/masks`` by default
             (see `keras_sister.segmentation.segmenters.mask_folder.MaskFolder`).
         seed: random seed of the photos that are held out from DCSA's layout; None holds out all, to score a segmenter.

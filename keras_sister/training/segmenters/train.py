@@ -90,9 +90,7 @@ def _check_settings(out: Path, content: dict[str, Any]) -> None:
         raise InputError(f"{out}: was started with other settings, masks or photos; see its settings.json.")
 
 
-def _prepare(
-    dataset: SegmentationDataset, size: int, scratch: Path, on_event: OnEvent
-) -> tuple[LabelledPhotos, str]:
+def _prepare(dataset: SegmentationDataset, size: int, scratch: Path, on_event: OnEvent) -> tuple[LabelledPhotos, str]:
     """The training examples at the network's size, and their hash."""
     store = ViewStore(size, None)
     keys = store.fill(dataset.photos, Preprocessor(None, size=size, views=("photo",)), on_event=on_event)

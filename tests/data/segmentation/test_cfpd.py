@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_sister.data import cfpd
+from keras_sister.data.segmentation.cfpd import is_cfpd, load_cfpd
 from keras_sister.errors import InputError
 from tests.pixel_data import CFPD_NAMES, write_cfpd
 
@@ -18,7 +18,7 @@ def written(tmp_path_factory) -> tuple[Path, list[np.ndarray]]:
 
 def test_pixels_have_the_classes_of_their_superpixels(written):
     folder, truth = written
-    assert cfpd.is_cfpd(folder)
+    assert is_cfpd(folder)
     dataset = load_cfpd(folder)
     assert [photo.name for photo in dataset.photos] == [f"{i + 1}.jpg" for i in range(7)]
     assert (dataset.held_out, dataset.training_rows) == ((0, 5), (1, 2, 3, 4, 6))

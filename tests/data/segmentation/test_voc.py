@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_sister.data import voc
+from keras_sister.data.segmentation.voc import is_voc, load_voc, read_mask
 from keras_sister.errors import InputError
 from tests.pixel_data import write_sbd_mask, write_voc
 
@@ -16,7 +16,7 @@ def folder(tmp_path) -> Path:
 
 
 def test_photos_splits_and_classes(folder):
-    assert voc.is_voc(folder)
+    assert is_voc(folder)
     dataset = load_voc(folder)
     assert [photo.stem for photo in dataset.photos] == [f"2007_{i:06d}" for i in range(5)]
     assert (dataset.held_out, dataset.training_rows) == ((3, 4), (0, 1, 2))
@@ -73,7 +73,7 @@ def test_what_is_wrong_is_named(folder, tmp_path):
     with pytest.raises(InputError, match=r"2007_000009\.jpg: missing"):
         load_voc(folder, more_masks=tmp_path / "cls")
     with pytest.raises(InputError, match=r"2007_000009\.mat: not a readable mask"):
-        voc.read_mask(tmp_path / "cls" / "2007_000009.mat")
+        read_mask(tmp_path / "cls" / "2007_000009.mat")
     mask.unlink()
     with pytest.raises(InputError, match=r"000001\.png: missing"):
         load_voc(folder)

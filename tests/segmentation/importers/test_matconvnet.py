@@ -12,6 +12,7 @@ from scipy.special import softmax
 
 from keras_sister.errors import InputError
 from keras_sister.segmentation.importers.matconvnet import import_fcn8s
+from keras_sister.segmentation.segmenters.network import voc_segmenter
 
 CHANNELS = (2, 3, 2, 3, 2)
 """Of the five blocks, instead of VGG16's 64 to 512, so that NumPy can follow."""
@@ -62,7 +63,7 @@ def write(file: Path, params: dict[str, np.ndarray], pad: int = 100) -> Path:
 def imported(tmp_path_factory):
     params = parameters()
     file = write(tmp_path_factory.mktemp("matconvnet") / "pascal-fcn8s-dag.mat", params)
-    return params, import_fcn8s(file, size=33)
+    return params, voc_segmenter(import_fcn8s(file), size=33)
 
 
 def convolved(x: np.ndarray, filters: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -144,7 +145,7 @@ def test_the_other_names_and_grouped_filters_are_understood(imported, tmp_path):
     grouped = renamed.pop("upscore_filter")[:, :, :1]
     renamed["upsample_filter"] = grouped
     renamed["upsample_bias"] = np.arange(21, dtype=np.float32)[None]
-    again = import_fcn8s(write(tmp_path / "other.mat", renamed), size=33)
+    again = voc_segmenter(import_fcn8s(write(tmp_path / "other.mat", renamed)), size=33)
     photo = np.random.default_rng(1).integers(0, 256, (1, 33, 33, 3)).astype(np.float32)
     layer = again.model.get_layer("upscore8")
     np.testing.assert_array_equal(layer.kernel, grouped * np.eye(21))
@@ -174,21 +175,21 @@ def without(params: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
 )
 def test_no_layer_is_left_silently_unset(imported, tmp_path, change, fault):
     with pytest.raises(InputError, match=fault):
-        import_fcn8s(write(tmp_path / "net.mat", change(imported[0])), size=33)
+        voc_segmenter(import_fcn8s(write(tmp_path / "net.mat", change(imported[0]))), size=33)
 
 
 def test_files_that_are_none(imported, tmp_path):
     with pytest.raises(InputError, match=r"none\.mat: no such file"):
-        import_fcn8s(tmp_path / "none.mat", size=33)
+        voc_segmenter(import_fcn8s(tmp_path / "none.mat"), size=33)
     (tmp_path / "text.mat").write_text("no network")
     with pytest.raises(InputError, match=r"text\.mat: not a network of MatConvNet"):
-        import_fcn8s(tmp_path / "text.mat", size=33)
+        voc_segmenter(import_fcn8s(tmp_path / "text.mat"), size=33)
     scipy.io.savemat(tmp_path / "labels.mat", {"GT": np.ones(3)})
     with pytest.raises(InputError, match=r"labels\.mat: not a network of MatConvNet"):
-        import_fcn8s(tmp_path / "labels.mat", size=33)
+        voc_segmenter(import_fcn8s(tmp_path / "labels.mat"), size=33)
     whole = write(tmp_path / "half.mat", imported[0])
     whole.write_bytes(whole.read_bytes()[:4000])
     with pytest.raises(InputError, match=r"half\.mat: not a network"):
-        import_fcn8s(whole, size=33)
+        voc_segmenter(import_fcn8s(whole), size=33)
     with pytest.raises(InputError, match="another layout: a border of 1 pixels"):
-        import_fcn8s(write(tmp_path / "tvg.mat", imported[0], pad=1), size=33)
+        voc_segmenter(import_fcn8s(write(tmp_path / "tvg.mat", imported[0], pad=1)), size=33)

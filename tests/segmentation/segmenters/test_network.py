@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_sister.errors import InputError
 from keras_sister.segmentation.networks.fcn8s import fcn8s
-from keras_sister.segmentation.segmenters.network import NetworkSegmenter
+from keras_sister.segmentation.segmenters.network import NetworkSegmenter, load_segmenter, save_segmenter
 from keras_sister.segmentation.segmenters.open import open_segmenter
 
 PHOTOS = np.random.default_rng(0).integers(0, 256, (2, 48, 48, 3)).astype(np.uint8)
@@ -37,7 +37,7 @@ def test_it_is_the_probability_of_the_person(segmenter):
 
 
 def test_what_is_saved_is_loaded(segmenter, tmp_path):
-    save(tmp_path, segmenter, {"person_iou": 0.9})
+    save_segmenter(tmp_path, segmenter, {"person_iou": 0.9})
     again = open_segmenter(str(tmp_path))
     assert (again.size, again.fingerprint) == (48, segmenter.fingerprint)
     np.testing.assert_array_equal(again(tf.constant(PHOTOS)), segmenter(tf.constant(PHOTOS)))
@@ -49,7 +49,7 @@ def test_the_optimizer_is_not_saved(tmp_path):
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.optimizer.build(model.trainable_variables)
     model.save(tmp_path / "whole.keras")
-    save(tmp_path, NetworkSegmenter(model, size=48), {})
+    save_segmenter(tmp_path, NetworkSegmenter(model, size=48), {})
     sizes = []
     for name in ("model.keras", "whole.keras"):
         with zipfile.ZipFile(tmp_path / name) as archive:
@@ -102,7 +102,7 @@ def damage(folder: Path, how: str) -> None:
     ],
 )
 def test_a_damaged_folder_is_named(how, segmenter, tmp_path):
-    save(tmp_path, segmenter, {})
+    save_segmenter(tmp_path, segmenter, {})
     damage(tmp_path, how)
     with pytest.raises(InputError, match=str(tmp_path)):
-        load(tmp_path)
+        load_segmenter(tmp_path)

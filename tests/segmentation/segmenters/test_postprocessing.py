@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from keras_sister.segmentation.segmenters.postprocessing import PostprocessedSegmenter, grow, keep_largest
+from keras_sister.segmentation.segmenters.postprocessing import PostprocessedSegmenter, dilate, keep_largest
 
 RNG = np.random.default_rng(0)
 EIGHT = np.ones((3, 3))
@@ -65,7 +65,7 @@ def test_a_mask_without_anybody_stays_as_it_is():
 
 def test_a_margin_is_a_dilation():
     masks = RNG.random((3, 20, 17, 1)).astype(np.float32) ** 8
-    grown = grow(tf.constant(masks), 2).numpy()
+    grown = dilate(tf.constant(masks), 2).numpy()
     for mask, found in zip(masks[..., 0], grown[..., 0], strict=True):
         np.testing.assert_array_equal(found, ndimage.grey_dilation(mask, (5, 5), mode="constant"))
 
@@ -78,7 +78,11 @@ def test_both_in_a_graph_and_with_a_fingerprint_of_their_own():
     expected = np.zeros((30, 30))
     expected[:16, :16] = 1
     np.testing.assert_array_equal(found, expected)
-    others = {PostprocessedSegmenter(Given(masks), keep_largest=k, margin=m).fingerprint for k in (True, False) for m in (0, 4)}
+    others = {
+        PostprocessedSegmenter(Given(masks), keep_largest=k, margin=m).fingerprint
+        for k in (True, False)
+        for m in (0, 4)
+    }
     assert len(others) == 4
     with pytest.raises(LookupError):
         segmenter.check(["a"])

@@ -73,8 +73,8 @@ def test_an_installed_mediapipe_is_asked_first(selfie_weights, tmp_path, monkeyp
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")  # nothing can be fetched
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    assert find_weights() == SELFIE.kept
-    assert SELFIE.kept.read_bytes() == selfie_weights.read_bytes()
+    assert find_weights() == SELFIE.cached
+    assert SELFIE.cached.read_bytes() == selfie_weights.read_bytes()
 
 
 def test_where_nothing_can_be_fetched_every_way_is_told(tmp_path):

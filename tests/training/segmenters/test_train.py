@@ -10,6 +10,7 @@ from sklearn.metrics import accuracy_score, jaccard_score
 
 from keras_sister.data.segmentation.dataset import SegmentationDataset
 from keras_sister.errors import InputError
+from keras_sister.segmentation.segmenters.network import load_segmenter
 from keras_sister.training.segmenters.datasets import open_segmentation_dataset
 from keras_sister.training.segmenters.score import score_segmenter
 from keras_sister.training.segmenters.settings import SegmenterSettings
@@ -41,7 +42,7 @@ def test_it_learns(trained):
 
 def test_it_finds_people_in_photos_by_itself(trained, dataset_folder):
     """Decoded, resized and compared by Pillow and scikit-learn."""
-    segmenter = load(trained[0])
+    segmenter = load_segmenter(trained[0])
     found, truth = [], []
     for photo in sorted((dataset_folder / "images").iterdir())[:20]:
         with Image.open(photo) as image, Image.open(dataset_folder / "masks" / f"{photo.stem}.png") as mask:
@@ -56,7 +57,7 @@ def test_scores_are_those_of_the_saved_segmenter(trained, dataset_folder):
     out, scores = trained
     photos = sorted((dataset_folder / "images").iterdir())
     held_out = np.random.default_rng(SETTINGS.seed).permutation(len(photos))[: len(photos) // 5]
-    segmenter, found, truth = load(out), [], []
+    segmenter, found, truth = load_segmenter(out), [], []
     for photo in (photos[row] for row in held_out):
         with Image.open(photo) as image, Image.open(dataset_folder / "masks" / f"{photo.stem}.png") as mask:
             pixels = np.asarray(image.resize((48, 48), Image.Resampling.BILINEAR))
@@ -89,7 +90,7 @@ def test_interrupted_and_resumed_it_is_the_same_segmenter(trained, dataset_folde
     )
     assert epochs == [3, 4, 5]
     assert scores == trained[1]
-    assert load(tmp_path / "fcn").fingerprint == load(trained[0]).fingerprint
+    assert load_segmenter(tmp_path / "fcn").fingerprint == load_segmenter(trained[0]).fingerprint
     assert not (tmp_path / "fcn" / "training").exists()
 
 
@@ -168,7 +169,7 @@ def test_fcn8s_learns_voc_in_stages_though_it_is_killed_in_the_second(tmp_path):
     assert (scores["photos"], scores["classes"]) == (15, 21)
     assert scores["person_iou"] > 0.4
     assert scores["mean_iou"] > scores["background"]["mean_iou"] + 0.3
-    segmenter = load(out)
+    segmenter = load_segmenter(out)
     assert (len(segmenter.classes), segmenter.person) == (21, (15,))
     assert score_segmenter(segmenter, open_segmentation_dataset(tmp_path / "VOC2012")) == scores
     assert {path.name for path in out.glob("[!.]*")} == {"model.keras", "segmenter.json", "settings.json"}
@@ -181,7 +182,7 @@ def test_deeplab_learns_cfpd_and_all_clothes_are_person(tmp_path):
     assert (scores["photos"], scores["classes"]) == (12, 23)
     assert scores["person_iou"] > 0.45
     assert scores["mean_iou"] > scores["background"]["mean_iou"] + 0.25
-    segmenter = load(tmp_path / "deeplab")
+    segmenter = load_segmenter(tmp_path / "deeplab")
     assert segmenter.person == tuple(range(1, 23))
     photo = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
     probabilities = segmenter.probabilities(photo).numpy()
