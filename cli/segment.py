@@ -106,7 +106,7 @@ def import_(file: Path, size: int, out: Path) -> None:
     from keras_sister.segmentation.segmenters.network import save_segmenter, voc_segmenter
 
     if out.exists():
-        raise InputError(f"{out}: there already; choose another --out.")
+        raise InputError(f"{out}: already exists; choose another --out.")
     save_segmenter(out, voc_segmenter(import_fcn8s(file), size=size), None)
     click.echo(f"Next: --segmenter {out}")
 
@@ -173,7 +173,7 @@ def apply(
     for error in done.errors:
         click.echo(error, err=True)
     for photo in done.without_person:
-        click.echo(f"{photo}: nobody found, left whole", err=True)
+        click.echo(f"{photo}: no person found, left unchanged", err=True)
     click.echo(f"{done.written} photos in {out / 'cutouts'}, their masks in {out / 'masks'}")
     context.exit(int(bool(done.errors)))
 

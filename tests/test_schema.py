@@ -78,7 +78,7 @@ def test_names_that_cannot_name_an_output_are_refused(name):
 def test_attributes_must_differ_and_have_classes():
     with pytest.raises(InputError, match="scarf"):
         Schema((Attribute("scarf"), Attribute("scarf")))
-    with pytest.raises(InputError, match="two or more"):
+    with pytest.raises(InputError, match="at least two"):
         Attribute("scarf", ("yes",))
     with pytest.raises(InputError, match="different"):
         Attribute("scarf", ("yes", "yes"))

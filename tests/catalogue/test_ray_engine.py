@@ -79,5 +79,5 @@ def test_a_cluster_that_does_not_answer_is_named(sister_export, photos, tmp_path
         sister_export.folder, photos[0], "--out", tmp_path / "t.csv", "--engine", "ray", RAY_ADDRESS="127.0.0.1:1"
     )
     assert child.returncode == 1
-    assert "RAY_ADDRESS=127.0.0.1:1: no Ray cluster answers there" in child.stderr
+    assert "RAY_ADDRESS=127.0.0.1:1: no Ray cluster is reachable" in child.stderr
     assert not list(tmp_path.glob("t.csv*"))

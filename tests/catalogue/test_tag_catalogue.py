@@ -71,7 +71,7 @@ def read(file: Path) -> list[dict]:
 def test_a_row_for_every_photo_with_what_the_export_says(
     engine, sister_export, asked, tmp_path, kind, part, monkeypatch
 ):
-    monkeypatch.setattr(catalogue, "PART", part)
+    monkeypatch.setattr(catalogue, "PART_SIZE", part)
     out, shown = tmp_path / f"tags.{kind}", []
     done = tag_catalogue(engine, iter(asked), out, on_photos=shown.append)
     assert (done.photos, done.errors, sum(shown)) == (7, 2, 7)
@@ -143,7 +143,7 @@ def test_killed_and_gone_on_with_no_row_is_missing_or_there_twice(sister_export,
 
 
 def test_a_job_is_not_gone_on_with_otherwise(engine, asked, tmp_path, monkeypatch):
-    monkeypatch.setattr(catalogue, "PART", 2)
+    monkeypatch.setattr(catalogue, "PART_SIZE", 2)
     out, shown = tmp_path / "tags.jsonl", []
 
     def stop(photos: int) -> None:
@@ -157,15 +157,15 @@ def test_a_job_is_not_gone_on_with_otherwise(engine, asked, tmp_path, monkeypatc
     with pytest.raises(InputError, match="another export, threshold or runtime"):
         tag_catalogue(engine, asked, out, resume=True)
     monkeypatch.undo()
-    monkeypatch.setattr(catalogue, "PART", 2)
-    with pytest.raises(InputError, match=r"000000\.jsonl: was made of other photos"):
+    monkeypatch.setattr(catalogue, "PART_SIZE", 2)
+    with pytest.raises(InputError, match=r"000000\.jsonl: was made from other photos"):
         tag_catalogue(engine, asked[1:], out, resume=True)
     shown = []
     assert tag_catalogue(engine, asked, out, resume=True, on_photos=shown.append).photos == 7
     assert sum(shown) == 7
-    with pytest.raises(InputError, match=r"tags\.jsonl: there already"):
+    with pytest.raises(InputError, match=r"tags\.jsonl: already exists"):
         tag_catalogue(engine, asked, out)
-    with pytest.raises(InputError, match=r"ends in \.parquet, \.csv or \.jsonl"):
+    with pytest.raises(InputError, match=r"suffix \.parquet, \.csv or \.jsonl"):
         tag_catalogue(engine, asked, tmp_path / "tags.xls")
     with pytest.raises(InputError, match="No photos"):
         tag_catalogue(engine, [], tmp_path / "none.csv")
@@ -174,7 +174,7 @@ def test_a_job_is_not_gone_on_with_otherwise(engine, asked, tmp_path, monkeypatc
 
 def test_only_a_few_parts_are_in_memory(engine, asked, tmp_path, monkeypatch):
     """The paths are asked for as they are needed, so that there may be any number."""
-    monkeypatch.setattr(catalogue, "PART", 4)
+    monkeypatch.setattr(catalogue, "PART_SIZE", 4)
     taken, ahead = 0, []
 
     def paths():

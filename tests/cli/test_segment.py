@@ -61,7 +61,7 @@ def test_nothing_is_written_over(dataset_folder, masks, tmp_path):
     assert invoke(*arguments).exit_code == 0
     again = invoke(*arguments)
     assert again.exit_code == 1
-    assert "000001.png: there already" in again.stderr
+    assert "000001.png: already exists" in again.stderr
     twice = invoke("apply", photo, photo, "--segmenter", masks, "--out", tmp_path / "more")
     assert "000001: the name of two photos" in twice.stderr
 
@@ -72,7 +72,7 @@ def test_a_photo_without_person_stays_whole_and_is_told(dataset_folder, tmp_path
     Image.new("L", (30, 30)).save(tmp_path / "masks" / "000001.png")
     result = invoke("apply", photo, "--segmenter", f"masks:{tmp_path / 'masks'}", "--out", tmp_path / "out")
     assert result.exit_code == 0
-    assert "000001.jpg: nobody found, left whole" in result.stderr
+    assert "000001.jpg: no person found, left unchanged" in result.stderr
     cutout = np.asarray(Image.open(tmp_path / "out" / "cutouts" / "000001.png"))
     np.testing.assert_array_equal(cutout, np.asarray(Image.open(photo)))
 
@@ -128,4 +128,4 @@ def test_the_published_weights_become_a_segmenter(tmp_path):
     with Image.open(tmp_path / "cut" / "masks" / "me.png") as mask:
         assert mask.size == (30, 40)
     again = invoke("import", file, "--out", tmp_path / "fcn8s-voc")
-    assert "fcn8s-voc: there already" in again.stderr
+    assert "fcn8s-voc: already exists" in again.stderr

@@ -190,7 +190,7 @@ def test_another_export_is_noticed(served, photos, tmp_path):
     arguments = ["query", served.rest, str(photos[0]), "--schema", str(tmp_path / "schema.json")]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 1
-    assert "does not answer hat: it serves another export" in result.stderr
+    assert "has no output hat: the server serves another export" in result.stderr
 
 
 @pytest.mark.skipif(

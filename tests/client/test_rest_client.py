@@ -69,7 +69,7 @@ def http(status: str, body: str, *, length: int | None = None) -> bytes:
     ],
 )
 def test_an_answer_of_another_form_is_said_to_be(body):
-    with answering(http("200 OK", body)) as url, pytest.raises(InputError, match="otherwise than TensorFlow Serving"):
+    with answering(http("200 OK", body)) as url, pytest.raises(InputError, match="expected that of TensorFlow Serving"):
         connect(url, retries=0).predict([b"x"])
 
 

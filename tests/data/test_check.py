@@ -69,7 +69,7 @@ def test_all_problems_are_listed_at_once(folder):
         "000003.jpg: not a",
         "000005.jpg: Is a directory",
         "000006.jpg: No such file",
-        "000007.jpg: WEBP by its content",
+        "000007.jpg: a WEBP file",
         "000008.jpg: truncated",
         "000004.png",
         "scarf_GT.mat",
@@ -103,7 +103,7 @@ def test_what_one_should_know_is_a_warning(folder):
     assert report.duplicates == [["000001.jpg", "000002.jpg"]]
     warnings = "\n".join(report.warnings)
     for said in (
-        "000001.jpg, 000002.jpg: the same file",
+        "000001.jpg, 000002.jpg: identical files",
         "000003.jpg (1 in all): has an EXIF orientation",
         "000004.png: missing",
         "000005.png (1 in all): of another size",

@@ -81,7 +81,7 @@ def test_photos_of_other_endings_in_the_order_of_their_numbers(folder):
 
 def test_mistakes_in_labels_name_the_file(folder):
     mistakes = {
-        "three": (np.array([1.0, 2, 3, 1, 1]), "photo 3 has the label 3; allowed are 1 to 2 and NaN"),
+        "three": (np.array([1.0, 2, 3, 1, 1]), "photo 3 has the label 3; expected 1 to 2, or NaN"),
         "zero": (np.array([1.0, 0, 1, 1, 1]), "photo 2 has the label 0"),
         "half": (np.array([1.5, 1, 1, 1, 1]), "photo 1 has the label 1.5"),
         "infinite": (np.array([np.inf, 1, 1, 1, 1]), "photo 1 has the label inf"),
@@ -108,7 +108,7 @@ def test_files_that_are_broken_or_missing_are_named(folder):
         with pytest.raises(InputError, match=rf"scarf_GT\.mat: {message}"):
             load_dcsa(folder)
     scipy.io.savemat(file, {"labels": np.ones(5)})
-    with pytest.raises(InputError, match=r"scarf_GT\.mat: has no variable GT"):
+    with pytest.raises(InputError, match=r"scarf_GT\.mat: no variable GT"):
         load_dcsa(folder)
     file.write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM")
     with pytest.raises(InputError, match=r"scarf_GT\.mat: MATLAB 7\.3 format"):
@@ -121,7 +121,7 @@ def test_files_that_are_broken_or_missing_are_named(folder):
 def test_photos_that_are_missing_or_misnamed_are_named(folder):
     images = folder / "images"
     (images / "000003.jpg").rename(images / "third.jpg")
-    with pytest.raises(InputError, match=r"third\.jpg: not named by its number.*more"):
+    with pytest.raises(InputError, match=r"third\.jpg: the name must be a number.*more"):
         load_dcsa(folder)
     (images / "third.jpg").unlink()
     with pytest.raises(InputError, match=r"000003\.jpg: missing"):

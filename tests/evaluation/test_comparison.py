@@ -100,5 +100,5 @@ def test_runs_that_differ_in_their_seed_alone_are_one_system():
 
 
 def test_a_system_without_one_of_the_seeds_is_refused():
-    with pytest.raises(InputError, match=r"sister-0 ×2 seeds: of seeds \[0, 1\].*\[0, 1, 2\]"):
+    with pytest.raises(InputError, match=r"sister-0 ×2 seeds has seeds \[0, 1\].*\[0, 1, 2\]"):
         compare_runs(*seeds_of("baseline", 0.85, BASELINE), *seeds_of("sister", 0.88, SISTER)[:2])

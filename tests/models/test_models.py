@@ -99,7 +99,7 @@ def test_a_backbone_of_ones_own_in_both_towers():
 
 
 def test_towers_that_do_not_fit_are_refused():
-    with pytest.raises(InputError, match="128 channels and small 2048"):
+    with pytest.raises(InputError, match="128 channels and person_backbone 2048"):
         models.build("sister_b", DCSA, backbone="resnet_mini", person_backbone="resnet50", weights="none", size=64)
     with pytest.raises(InputError, match="system must be one of baseline"):
         models.build("sister_c", DCSA)

@@ -56,7 +56,7 @@ def test_mistakes(paths, tmp_path):
     with pytest.raises(ValueError, match="at least one photo"):
         Preprocessor(None, views=("photo",)).load([])
     (tmp_path / "text.jpg").write_text("hello")
-    with pytest.raises(InputError, match="text.jpg"):
+    with pytest.raises(InputError, match=r"text\.jpg"):
         Preprocessor(None, views=("photo",)).load([tmp_path / "text.jpg"])
     with pytest.raises(InputError, match="not a segmenter"):
         Preprocessor("nothing")

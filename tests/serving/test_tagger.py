@@ -78,7 +78,7 @@ def test_openvino_gives_the_same_tags(sister_export, photos, tmp_path, runtime):
 
 def test_openvino_takes_no_export_in_bfloat16(baseline, photos, tmp_path):
     export = export_run(baseline, tmp_path / "out", precision="bfloat16", photos=photos)
-    with pytest.raises(InputError, match="exports in float32"):
+    with pytest.raises(InputError, match="supports exports in float32"):
         Tagger(export.folder, runtime="openvino")
 
 

@@ -40,21 +40,21 @@ def test_what_is_wrong_is_named(tmp_path):
     write_cfpd(tmp_path, photos=2, size=40)
     file = tmp_path / "fashon_parsing_data.mat"
     (tmp_path / "image" / "2.jpg").unlink()
-    with pytest.raises(InputError, match=r"1 photos of fashon_parsing_data\.mat are not here, such as 2\.jpg"):
+    with pytest.raises(InputError, match=r"1 photos of fashon_parsing_data\.mat are missing, such as 2\.jpg"):
         load_cfpd(tmp_path)
     Image.new("RGB", (40, 50)).save(tmp_path / "image" / "2.jpg")
     dataset = load_cfpd(tmp_path)
     with h5py.File(file, "r+") as content:
         content["#refs#/cell0/category_label"][:] = 24
         content["#refs#/cell1/segmentation"][0, 0] = 9999
-    with pytest.raises(InputError, match=r"fashon_parsing_data\.mat, 1\.jpg: 23 is no class; there are 23"):
+    with pytest.raises(InputError, match=r"fashon_parsing_data\.mat, 1\.jpg: 23 is not a class; expected 0 to 22"):
         dataset.labels(0)
     with pytest.raises(InputError, match=r"2\.jpg: super-pixel 9999"):
         dataset.labels(1)
     with h5py.File(file, "w") as content:
         content["something"] = 1
-    with pytest.raises(InputError, match="not the data of CFPD"):
+    with pytest.raises(InputError, match="not the file of CFPD"):
         load_cfpd(tmp_path)
     file.write_bytes(b"MATLAB 5.0")
-    with pytest.raises(InputError, match="not the data of CFPD"):
+    with pytest.raises(InputError, match="not the file of CFPD"):
         load_cfpd(tmp_path)

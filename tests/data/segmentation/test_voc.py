@@ -61,10 +61,10 @@ def test_what_is_wrong_is_named(folder, tmp_path):
         with pytest.raises(InputError, match=fault):
             load_voc(folder).labels(1)
     Image.new("RGB", (9, 9)).save(mask)
-    with pytest.raises(InputError, match=r"000001\.png: a picture in RGB"):
+    with pytest.raises(InputError, match=r"000001\.png: an image of mode RGB"):
         load_voc(folder).labels(1)
     Image.new("L", (9, 9), 77).save(mask)
-    with pytest.raises(InputError, match=r"000001\.png: 77 is no class; there are 21"):
+    with pytest.raises(InputError, match=r"000001\.png: 77 is not a class; expected 0 to 20"):
         load_voc(folder).labels(1)
     (tmp_path / "cls").mkdir()
     with pytest.raises(InputError, match="cls: no masks"):

@@ -182,14 +182,14 @@ def test_files_that_are_none(imported, tmp_path):
     with pytest.raises(InputError, match=r"none\.mat: no such file"):
         voc_segmenter(import_fcn8s(tmp_path / "none.mat"), size=33)
     (tmp_path / "text.mat").write_text("no network")
-    with pytest.raises(InputError, match=r"text\.mat: not a network of MatConvNet"):
+    with pytest.raises(InputError, match=r"text\.mat: not a MatConvNet network"):
         voc_segmenter(import_fcn8s(tmp_path / "text.mat"), size=33)
     scipy.io.savemat(tmp_path / "labels.mat", {"GT": np.ones(3)})
-    with pytest.raises(InputError, match=r"labels\.mat: not a network of MatConvNet"):
+    with pytest.raises(InputError, match=r"labels\.mat: not a MatConvNet network"):
         voc_segmenter(import_fcn8s(tmp_path / "labels.mat"), size=33)
     whole = write(tmp_path / "half.mat", imported[0])
     whole.write_bytes(whole.read_bytes()[:4000])
-    with pytest.raises(InputError, match=r"half\.mat: not a network"):
+    with pytest.raises(InputError, match=r"half\.mat: not a MatConvNet network"):
         voc_segmenter(import_fcn8s(whole), size=33)
-    with pytest.raises(InputError, match="another layout: a border of 1 pixels"):
+    with pytest.raises(InputError, match="another layout: padding of 1 pixels"):
         voc_segmenter(import_fcn8s(write(tmp_path / "tvg.mat", imported[0], pad=1)), size=33)
