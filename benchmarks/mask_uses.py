@@ -12,17 +12,19 @@ from typing import Any
 import click
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_sister.backbones.resnet_mini import resnet_mini
 from keras_sister.data.dcsa import load_dcsa
 from keras_sister.data.folds import inner_split, stratified_folds
-from keras_sister.data.pipeline import evaluation_batches, training_batches
-from keras_sister.data.view_store import Views, ViewStore
+from keras_sister.data.pipeline import Images, evaluation_batches, training_batches
+from keras_sister.data.view_store import ViewPairs, ViewStore
 from keras_sister.evaluation.scores import accuracies, macc
 from keras_sister.layers import MaskedMaxPooling2D, PixelNormalization
 from keras_sister.losses import MaskedAttributeLoss
 from keras_sister.metrics import AttributeAccuracy
 from keras_sister.schema import DCSA
+from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmentation.segmenters.open import open_segmenter
 
 SIZE, FOLDS, EPOCHS, BATCH, LEARNING_RATE = 72, 4, 16, 16, 1e-3
@@ -86,17 +88,17 @@ USES: dict[str, Callable[[Any, Any], Vectors]] = {
 def main(photos: Path, segmenter: str, seeds: int, uses: str) -> None:
     dataset, opened = load_dcsa(photos), open_segmenter(segmenter)
     store = ViewStore(SIZE, opened.fingerprint)
-    views = store.open(store.fill(dataset.photos, opened))
+    pairs = store.open(store.fill(dataset.photos, Preprocessor(opened, size=SIZE, views=("photo", "mask"))))
     folds = stratified_folds(dataset.labels, DCSA, folds=FOLDS, seed=0)
     print(f"{len(dataset)} photos, MACC in %, mean ± spread over {FOLDS} folds")
     print("| use of the mask | seed | MACC |\n|---|---|---|")
     for seed in range(seeds):
         for use in uses.split(","):
-            maccs = [_test(USES[use], views, dataset.labels, test, seed=seed, fold=i) for i, test in enumerate(folds)]
+            maccs = [_test(USES[use], pairs, dataset.labels, test, seed=seed, fold=i) for i, test in enumerate(folds)]
             print(f"| {use} | {seed} | {100 * np.mean(maccs):.2f} ± {100 * np.std(maccs, ddof=1):.2f} |", flush=True)
 
 
-def _test(use: Callable, views: Views, labels: np.ndarray, test: np.ndarray, *, seed: int, fold: int) -> float:
+def _test(use: Callable, pairs: ViewPairs, labels: np.ndarray, test: np.ndarray, *, seed: int, fold: int) -> float:
     """MACC on `test` after the epoch that was best on an inner split."""
     of_fold = int(np.random.default_rng([seed, fold]).integers(2**31))
     rest = np.setdiff1d(np.arange(len(labels)), test)
@@ -107,19 +109,23 @@ def _test(use: Callable, views: Views, labels: np.ndarray, test: np.ndarray, *, 
     best = keras.callbacks.ModelCheckpoint(
         ".mask_uses.weights.h5", monitor="val_macc", mode="max", save_best_only=True, save_weights_only=True
     )
+
+    def labelled(images: Images, rows: tf.Tensor) -> tuple[Images, tf.Tensor]:
+        return images, tf.gather(labels, rows)
+
     plan = {"batch_size": BATCH, "seed": of_fold, "first_epoch": 0, "epochs": EPOCHS, "augmented": True}
     model.fit(
-        training_batches(views, labels, train, **plan),
+        training_batches(pairs, train, **plan).map(labelled),
         epochs=EPOCHS,
         steps_per_epoch=-(-len(train) // BATCH),
-        validation_data=evaluation_batches(views, labels, validation, batch_size=BATCH),
+        validation_data=evaluation_batches(pairs, validation, batch_size=BATCH).map(labelled),
         callbacks=[best],
         shuffle=False,
         verbose=0,
     )
     model.load_weights(best.filepath)
     Path(best.filepath).unlink()
-    logits = model.predict(evaluation_batches(views, labels, test, batch_size=BATCH).map(lambda x, y: x), verbose=0)
+    logits = model.predict(evaluation_batches(pairs, test, batch_size=BATCH).map(lambda x, y: x), verbose=0)
     keras.backend.clear_session()
     return macc(accuracies(DCSA, labels[test], DCSA.predict(logits)))
 

@@ -18,6 +18,7 @@ from benchmarks.side_by_side import report
 from keras_sister.data.view_store import ViewStore
 from keras_sister.segmentation.networks.deeplab import deeplab
 from keras_sister.segmentation.networks.fcn8s import fcn8s, published_fcn8s
+from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmentation.segmenters.network import NetworkSegmenter
 from keras_sister.segmentation.segmenters.open import open_segmenter
 from keras_sister.segmentation.segmenters.postprocessing import PostprocessedSegmenter
@@ -95,7 +96,9 @@ def _asked(segmenter: Segmenter, pixels: np.ndarray) -> Callable[[], object]:
 
 
 def _filling(segmenter: Segmenter, photos: list[Path], scratch: Path) -> Callable[[], object]:
-    return lambda: ViewStore(SIZE, segmenter.fingerprint, cache=scratch / uuid.uuid4().hex).fill(photos, segmenter)
+    return lambda: ViewStore(SIZE, segmenter.fingerprint, cache=scratch / uuid.uuid4().hex).fill(
+        photos, Preprocessor(segmenter, size=SIZE)
+    )
 
 
 if __name__ == "__main__":

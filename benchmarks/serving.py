@@ -22,15 +22,16 @@ import tensorflow as tf
 
 from benchmarks.side_by_side import report
 from keras_sister import models
+from keras_sister.catalogue.job import Job
 from keras_sister.catalogue.local_engine import LocalEngine
 from keras_sister.catalogue.resumable_table import Part
-from keras_sister.catalogue.tag_catalogue import Job
 from keras_sister.export.export_model import export_model
-from keras_sister.export.formats import FILES, convert
+from keras_sister.export.formats import convert
 from keras_sister.images import decode, resize
 from keras_sister.schema import DCSA
-from keras_sister.serving.tagger import RUNTIMES, Tagger
-from keras_sister.street import write
+from keras_sister.serving.choices import FORMATS, RUNTIMES
+from keras_sister.serving.tagger import Tagger
+from keras_sister.street import write_street
 
 PRECISIONS = {"export": "float32", "export, bfloat16": "bfloat16"}
 WAYS = ("model.export", *PRECISIONS, "ONNX Runtime", "OpenVINO", "OpenVINO, bfloat16")
@@ -73,7 +74,7 @@ def main() -> None:
 
 
 def _photos(folder: Path, size: int) -> list[Path]:
-    write(folder / "street", photos=8, seed=0)
+    write_street(folder / "street", photos=8, seed=0)
     return sorted((folder / "street" / "images").iterdir())
 
 
@@ -83,7 +84,7 @@ def _make(folder: Path, photos: list[Path], backbone: str, size: int) -> None:
     model = models.build("baseline", DCSA, backbone=backbone, weights="none", size=size)
     model.export(folder / "plain", verbose=False)
     for precision in ("float32", "bfloat16"):
-        export_model(model, DCSA, folder / precision, photos=photos, precision=precision)
+        export_model(model, folder / precision, schema=DCSA, photos=photos, precision=precision)
     for name in ("onnx", "openvino"):
         convert(folder / "float32" / "1", name, folder / name)
 
@@ -99,12 +100,12 @@ def _load(way: str, folder: Path) -> Ask:
     if way == "ONNX Runtime":
         import onnxruntime
 
-        session = onnxruntime.InferenceSession(folder / "onnx" / FILES["onnx"], providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(folder / "onnx" / FORMATS["onnx"], providers=["CPUExecutionProvider"])
         return lambda pixels: session.run(None, {"photo": pixels})
     import openvino
 
     hint = {"INFERENCE_PRECISION_HINT": "bf16" if "bfloat16" in way else "f32"}
-    network = openvino.Core().compile_model(folder / "openvino" / FILES["openvino"], "CPU", hint)
+    network = openvino.Core().compile_model(folder / "openvino" / FORMATS["openvino"], "CPU", hint)
     return lambda pixels: network({"photo": pixels})
 
 

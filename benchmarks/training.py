@@ -14,19 +14,20 @@ import tensorflow as tf
 from benchmarks.side_by_side import report
 from keras_sister import images, models
 from keras_sister.data.pipeline import evaluation_batches
-from keras_sister.data.view_store import Views, ViewStore
+from keras_sister.data.view_store import ViewPairs, ViewStore
 from keras_sister.losses import MaskedAttributeLoss
 from keras_sister.schema import DCSA
 from keras_sister.segmentation.networks.fcn8s import fcn8s
+from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmentation.segmenters.network import NetworkSegmenter
-from keras_sister.street import write
+from keras_sister.street import write_street
 
 PHOTOS, SIZE, BATCH = 96, 96, 16
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
-        write(Path(scratch) / "street", photos=PHOTOS, seed=0)
+        write_street(Path(scratch) / "street", photos=PHOTOS, seed=0)
         photos = sorted((Path(scratch) / "street" / "images").iterdir())
         report("decode and segment every epoch", PHOTOS, _reading(photos, Path(scratch)), title="into a batch")
         report("baseline", PHOTOS, _training(), title="through a training step")
@@ -35,8 +36,7 @@ def main() -> None:
 def _reading(photos: list[Path], scratch: Path) -> dict[str, Callable[[], object]]:
     segmenter = NetworkSegmenter(fcn8s(classes=2, width=0.125), size=SIZE)
     store = ViewStore(SIZE, segmenter.fingerprint, cache=scratch)
-    views: Views = store.open(store.fill(photos, segmenter))
-    labels = np.zeros((PHOTOS, len(DCSA)), np.int8)
+    pairs: ViewPairs = store.open(store.fill(photos, Preprocessor(segmenter, size=SIZE)))
 
     def decode(path: tf.Tensor) -> tf.Tensor:
         return images.resize(images.decode(tf.io.read_file(path)), SIZE)
@@ -44,7 +44,7 @@ def _reading(photos: list[Path], scratch: Path) -> dict[str, Callable[[], object
     decoded = tf.data.Dataset.from_tensor_slices([str(photo) for photo in photos])
     decoded = decoded.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(BATCH)
     segmented = decoded.map(lambda batch: (batch, segmenter(batch))).prefetch(2)
-    stored = evaluation_batches(views, labels, np.arange(PHOTOS), batch_size=BATCH)
+    stored = evaluation_batches(pairs, np.arange(PHOTOS), batch_size=BATCH)
     return {
         "decode and segment every epoch": lambda: list(segmented),
         "decode every epoch": lambda: list(decoded.prefetch(2)),

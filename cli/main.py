@@ -1,5 +1,6 @@
 """``sister-keras``: the commands, in the order one uses them."""
 
+import io
 import os
 import sys
 from typing import Any
@@ -9,6 +10,7 @@ import click
 from keras_sister import __version__
 from keras_sister.errors import InputError
 
+from .cache import cache
 from .compare import compare
 from .cv import cv
 from .data import data
@@ -22,18 +24,23 @@ from .train import train
 
 
 class _Commands(click.Group):
-    """Shows commands in the order they were added, and a user's mistakes without a traceback."""
+    """Shows commands in the order they were added, and user errors without a traceback."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # take what is needed, not the whole GPU
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # show a substitute for characters that the terminal lacks
+                stream.reconfigure(errors="replace")
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # allocate what is needed, not the whole GPU
         try:
             return super().invoke(ctx)
         except InputError as error:
             raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            ctx.exit(130)  # 128 + SIGINT, as shells have it; click would exit with 1
         except BrokenPipeError:
             sys.stderr.close()
             raise
@@ -46,7 +53,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="sister-keras")
 def main() -> None:
-    """Tag photos with binary and multi-class attributes by looking at them twice: whole, and with the person alone.
+    """Tag fashion photos with attributes, from the whole photo and the person without the background.
 
     \b
     sister-keras data street street --photos 400
@@ -56,5 +63,5 @@ def main() -> None:
     """
 
 
-for command in (data, segment, cv, evaluate, compare, reproduce, train, export, tag, query):
+for command in (data, segment, cv, evaluate, compare, reproduce, train, export, tag, query, cache):
     main.add_command(command)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from keras_sister.street import draw
+from keras_sister.street import draw_photo
 
 SEED, PHOTOS = 0, (3, 13, 7, 17, 12, 20, 18, 21)
 WIDTH, HEIGHT = 150, 212
@@ -18,7 +18,7 @@ WIDTH, HEIGHT = 150, 212
 def main(out: Path) -> None:
     sheet = Image.new("RGB", (len(PHOTOS) * (WIDTH + 4) - 4, 2 * HEIGHT + 4), "white")
     for column, index in enumerate(PHOTOS):
-        street = draw(SEED, index)
+        street = draw_photo(SEED, index)
         alone = np.where(street.mask[..., None] > 0, street.photo, 255).astype(np.uint8)
         for row, picture in enumerate((street.photo, alone)):
             sheet.paste(_cover(Image.fromarray(picture)), (column * (WIDTH + 4), row * (HEIGHT + 4)))

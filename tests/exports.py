@@ -84,7 +84,9 @@ def baseline(tmp_path_factory: pytest.TempPathFactory, photos: list[Path]) -> Ru
     """Trained in mixed precision."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KERAS_SISTER_CACHE", str(tmp_path_factory.mktemp("cache")))
-        return trained_run(tmp_path_factory.mktemp("runs") / "baseline", photos, precision="mixed_bfloat16")
+        return trained_run(
+            tmp_path_factory.mktemp("runs") / "baseline", photos, system="baseline", precision="mixed_bfloat16"
+        )
 
 
 @pytest.fixture(scope="session")

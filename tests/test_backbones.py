@@ -64,7 +64,7 @@ def test_a_network_of_ones_own_is_copied_with_its_weights():
 
 def test_a_network_that_gives_no_map_is_refused():
     pixels = keras.Input((64, 64, 3))
-    with pytest.raises(ValueError, match="one map"):
+    with pytest.raises(ValueError, match="one output map"):
         build_backbone(keras.Model(pixels, keras.layers.GlobalMaxPooling2D()(pixels)), size=64)
 
 
@@ -85,8 +85,8 @@ def test_mistakes_about_weights_say_what_to_do(tmp_path):
     mistakes = {
         ("resnet_mini", "imagenet"): "--weights none",
         ("resnet_mini", str(tmp_path / "none.h5")): "no such file",
-        ("resnet_mini", str(text)): "not the weights of a resnet_mini",
-        ("resnet50", str(other)): "not the weights of a resnet50",
+        ("resnet_mini", str(text)): "not the weights of resnet_mini",
+        ("resnet50", str(other)): "not the weights of resnet50",
         ("alexnet", "none"): "backbone must be one of",
     }
     for (network, weights), message in mistakes.items():

@@ -171,7 +171,8 @@ def test_every_kind_of_image_is_taken_for_the_rgb_that_pillow_sees(kind, tag_byt
     outputs = tag_bytes([contents, encoded(taken_for.convert("RGB"), "PNG")])
     assert outputs["decoded"].all()
     for name, values in outputs.items():
-        np.testing.assert_array_equal(values[0], values[1], err_msg=name)
+        # Rows of one batch may differ in the last bit, since vectorised kernels treat the end of a batch separately.
+        np.testing.assert_allclose(values[0], values[1], rtol=1e-6, err_msg=name)
 
 
 def test_the_signatures_for_tensors_answer_as_the_one_for_files(sister_export, photos, fcn, tmp_path, tag_bytes):
@@ -183,7 +184,7 @@ def test_the_signatures_for_tensors_answer_as_the_one_for_files(sister_export, p
 
     segmenter = load_segmenter(fcn)
     store = ViewStore(64, segmenter.fingerprint, cache=tmp_path)
-    pairs = store.open(store.fill([photos[2]], segmenter))
+    pairs = store.open(store.fill([photos[2]], Preprocessor(segmenter, size=64)))
     photo = pairs.photos([0, 0])
     outputs = signatures["views"](photo=photo, segmented=composite(photo, pairs.masks([0, 0]), "black"))
     del expected["person_share"]
@@ -260,5 +261,5 @@ def test_an_attribute_may_not_have_the_name_of_another_output(name):
 
 def test_model_and_segmenter_must_go_together(fcn):
     model = keras.Sequential([keras.Input((8, 8, 3), name="photo"), keras.layers.Flatten(), keras.layers.Dense(1)])
-    with pytest.raises(ValueError, match="segmenter"):
+    with pytest.raises(ValueError, match="Expected a preprocessor"):
         Signatures(model, Schema((Attribute("collar"),)), Preprocessor(load_segmenter(fcn), size=8, views=("photo",)))

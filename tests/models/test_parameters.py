@@ -5,7 +5,6 @@ import pytest
 
 from keras_sister import models
 from keras_sister.config import SYSTEMS
-from keras_sister.layers import GatedFusion
 from keras_sister.schema import DCSA
 
 
@@ -74,6 +73,5 @@ def test_masked_that_looks_at_everything_as_well(wide):
 
 
 def test_a_gate_on_pooled_vectors_leaves_the_hidden_layers_out(wide):
-    fusion = GatedFusion(gate="single", join="add")
-    model = models.gated(DCSA, fusion, pooled=True, backbone=wide, person_backbone=wide, weights="none", size=32)
+    model = models.gated(DCSA, gate="single", pooled=True, backbone=wide, person_backbone=wide, weights="none", size=32)
     assert model.count_params() == (2 * 2048 + 1) + 2048 * 36 + 36

@@ -87,7 +87,9 @@ def test_where_things_lie_is_no_departure():
     plan = make_plan("table3", FULL, settings=settings)
     assert plan.departures == []
     assert plan.rows[0][1].experiment.segmenter == "masks:m"
-    assert plan.rows[0][0].experiment == Experiment(batch_size=64, seed=3, weights={"resnet50": "r50.h5"})  # no masks
+    assert plan.rows[0][0].experiment == Experiment(
+        system="baseline", batch_size=64, seed=3, weights={"resnet50": "r50.h5"}
+    )  # no masks
 
 
 def test_one_segmenter_in_place_of_two_is_a_departure():

@@ -170,7 +170,7 @@ def without(params: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
         (lambda p: p | {"conv9f": np.ones((3, 3))}, "conv9f belongs to no layer"),
         (lambda p: p | {"conv2_1b": np.ones((1, 7))}, "conv2_1b is 7, not 3"),
         (lambda p: p | {"score_frf": p["score_frf"][..., :5]}, "score_frf is 1 × 1 × 4 × 5, not 1 × 1 × 4 × 21"),
-        (lambda p: p | {"fc7b": np.full((1, UNITS), np.nan)}, "fc7b holds values that are no numbers"),
+        (lambda p: p | {"fc7b": np.full((1, UNITS), np.nan)}, "fc7b has values that are not finite"),
     ],
 )
 def test_no_layer_is_left_silently_unset(imported, tmp_path, change, fault):

@@ -7,6 +7,7 @@ from PIL import Image
 
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError
+from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmentation.segmenters.mask_folder import MaskFolder
 from keras_sister.segmentation.segmenters.open import open_segmenter
 
@@ -83,7 +84,7 @@ def test_a_mask_is_that_of_its_photo_in_the_view_store(dataset_folder):
     photos = sorted((dataset_folder / "images").iterdir())[:6]
     segmenter = open_segmenter(f"masks:{dataset_folder / 'masks'}")
     store = ViewStore(40, segmenter.fingerprint)
-    views = store.open(store.fill(photos[::-1], segmenter))
+    views = store.open(store.fill(photos[::-1], Preprocessor(segmenter, size=40)))
     for row, photo in enumerate(photos[::-1]):
         with Image.open(dataset_folder / "masks" / f"{photo.stem}.png") as mask:
             expected = np.asarray(mask.resize((40, 40), Image.Resampling.BILINEAR), int)

@@ -88,15 +88,15 @@ def test_it_works_inside_another_saved_model(tmp_path):
 @pytest.mark.parametrize(
     ("network", "options", "fault"),
     [
-        (lambda x: {"a": x[..., :1], "b": x[..., :1]}, "", "which output.*a, b"),
-        (lambda x: {"a": x[..., :1], "b": x[..., :1]}, "#output=c", "which output.*a, b"),
-        (lambda x: {"m": logits(x, 5, 3)}, "", "of 5 classes, which is person"),
-        (lambda x: {"m": logits(x, 5, 3)}, "#person=5", "no class 5 among 5"),
+        (lambda x: {"a": x[..., :1], "b": x[..., :1]}, "", "several outputs.*a, b"),
+        (lambda x: {"a": x[..., :1], "b": x[..., :1]}, "#output=c", "several outputs.*a, b"),
+        (lambda x: {"m": logits(x, 5, 3)}, "", "5 classes; add #person=NUMBER"),
+        (lambda x: {"m": logits(x, 5, 3)}, "#person=5", "#person=5, but there are 5 classes"),
         (lambda x: {"m": logits(x, 5, 3)}, "#person=three", "person must be a whole number"),
         (lambda x: {"m": x[..., :1]}, "#values=8", "values must be one of 0..1"),
         (lambda x: {"m": x[..., :1]}, "#color=1", "'color' is not an option"),
         (lambda x: {"m": x[..., :1]}, "#signature=s", "no signature 's'; there are: serving_default"),
-        (lambda x: {"m": x[:, 0, 0]}, "", "no map"),
+        (lambda x: {"m": x[:, 0, 0]}, "", "not a map of pixels"),
     ],
 )
 def test_what_is_not_clear_is_asked_for(network, options, fault, tmp_path):
