@@ -220,8 +220,8 @@ def test_photos_are_found_by_folder_pattern_column_and_standard_input(photos, tm
         "": "'': no JPEG or PNG found",
         str(folder / "*.gif"): "no JPEG or PNG found",
         str(folder / "shoes"): "no such file or folder",
-        str(folder / "list.csv"): r"name the column .*list\.csv:COLUMN",
-        f"{folder / 'list.csv'}:path": "no column 'path'; there are id, photo, photo:2",
+        str(folder / "list.csv"): r"add the column .*list\.csv:COLUMN",
+        f"{folder / 'list.csv'}:path": "no column 'path'; found id, photo, photo:2",
         f"{folder / 'none.csv'}:path": r"none\.csv: not a readable CSV file",
     }.items():
         with pytest.raises(InputError, match=fault):

@@ -47,7 +47,7 @@ def test_a_figure_from_photos_to_page_and_back_without_training_again(dataset_fo
         ([], "table2 needs fcn8s-voc, which is FCN-8s trained on VOC 2012: give --segmenter"),
         (["--segmenter", "a", "--segmenter", "b"], "a and b are both to stand for all; name them, NAME=PLACE"),
         (["--config", "system.yaml"], "system.yaml: system is what table2 itself says"),
-        (["--segmenter", "nothing-there", *SMALL], "nothing-there: no segmenter"),
+        (["--segmenter", "nothing-there", *SMALL], "nothing-there: not a segmenter"),
     ],
 )
 def test_what_cannot_be_made_is_said_in_a_line(dataset_folder, tmp_path, monkeypatch, arguments, fault):

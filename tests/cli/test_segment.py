@@ -97,7 +97,7 @@ def test_mistakes_are_a_line(dataset_folder, tmp_path):
     for arguments, fault in {
         ("preview", tmp_path / "empty"): "empty: no JPEG or PNG",
         ("preview", dataset_folder / "images", "--weights", tmp_path / "x.tflite"): "x.tflite: no such file",
-        ("evaluate", dataset_folder, "--segmenter", "nobody"): "nobody: no segmenter; give selfie",
+        ("evaluate", dataset_folder, "--segmenter", "nobody"): "nobody: not a segmenter; give selfie",
         ("evaluate", dataset_folder, "--masks", Path("none"), "--segmenter", "x"): "none: no such folder",
     }.items():
         result = invoke(*arguments)
