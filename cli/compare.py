@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 
-@click.command()
+@click.command(short_help="Compare runs with each other.")
 @click.argument("runs", metavar="RUN…", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed of the bootstrap.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def compare(runs: tuple[Path, ...], seed: int, as_json: bool) -> None:
     """Show runs of `sister-keras cv` side by side and compare each with the first.
 
-    The runs must have the same photos, labels and folds; those that differ in their seed alone count as one system.
+    The runs must have the same photos, labels and folds; runs that differ only in their seed count as one system.
     Intervals are at 95 %.
 
     \b
@@ -47,7 +47,7 @@ def compare(runs: tuple[Path, ...], seed: int, as_json: bool) -> None:
 
 def _scores(columns: list, p_values: dict[str, dict[str, float]]) -> Table:
     table = Table(
-        title="Accuracy on photos the model has not seen, %",
+        title="Accuracy on held-out photos, %",
         caption="* differs from the first run (sign test by photo, Holm-corrected, p < 0.05)",
         title_justify="left",
         caption_justify="left",

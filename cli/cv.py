@@ -13,19 +13,17 @@ from .experiment import experiment_options, experiment_to_run, settings_given
 from .progress import RunProgress
 
 
-@click.command()
+@click.command(short_help="Cross-validate a system on a dataset.")
 @click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
 @experiment_options
-@click.option("--out", type=click.Path(path_type=Path), help="The run folder to make.  [default: runs/SYSTEM]")
-@click.option(
-    "--resume", is_flag=True, help="Go on with the run in --out where it stopped; settings not given are its own."
-)
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder to create.  [default: runs/SYSTEM]")
+@click.option("--resume", is_flag=True, help="Continue an interrupted run in --out, with its settings.")
 @click.pass_context
 def cv(context: click.Context, dataset: Path, out: Path | None, resume: bool, **settings: Any) -> None:
     """Cross-validate a system on the photos in DIR.
 
-    Every photo is tested once, by a model that has not seen it; the epoch is picked on a part of the training photos.
-    The defaults are the paper's where it has them.
+    Every photo is tested once, by a model that was not trained on it; a validation split of the training photos selects
+    the epoch. The defaults are the paper's where it has them.
 
     \b
     sister-keras cv DCSA --system sister_a --segmenter FCN --out runs/sister_a
@@ -41,11 +39,11 @@ def cv(context: click.Context, dataset: Path, out: Path | None, resume: bool, **
     with RunProgress(folds=experiment.folds) as progress:
         summary = cross_validate(photos, experiment, out, resume=resume, on_event=progress.show)
     Console().print(_table(summary))
-    click.echo(f"\nAll of it: {out}")
+    click.echo(f"\nRun folder: {out}")
 
 
 def _table(summary: dict[str, Any]) -> Table:
-    table = Table(title="Accuracy on photos the model has not seen, %", title_justify="left")
+    table = Table(title="Accuracy on held-out photos, %", title_justify="left")
     for heading in ("attribute", "known", "majority", "accuracy"):
         table.add_column(heading, justify="left" if heading == "attribute" else "right")
     for name, scores in summary["attributes"].items():

@@ -1,4 +1,4 @@
-"""``sister-keras data``: look a dataset over, or draw one."""
+"""``sister-keras data``: check a dataset, or make a synthetic one."""
 
 import json
 from pathlib import Path
@@ -11,9 +11,9 @@ from rich.table import Table
 from .progress import count
 
 
-@click.group()
+@click.group(short_help="Check a dataset, or make synthetic photos.")
 def data() -> None:
-    """Check a dataset, or draw one to try things on."""
+    """Check a dataset, or make a synthetic one."""
 
 
 @data.command()
@@ -21,10 +21,10 @@ def data() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def check(context: click.Context, folder: Path, as_json: bool) -> None:
-    """Show what the dataset in DIR holds and what is wrong with it.
+    """Show the contents and the problems of the dataset in DIR.
 
-    DIR is in DCSA's layout: images/000001.jpg … and labels/<attribute>_GT.mat, perhaps masks/000001.png. The exit
-    code is 1 if it cannot be trained on.
+    DIR is in DCSA's layout: images/000001.jpg … and labels/<attribute>_GT.mat, optionally masks/000001.png. The
+    exit code is 1 if the dataset cannot be used for training.
 
     \b
     sister-keras data check DCSA
@@ -44,10 +44,10 @@ def check(context: click.Context, folder: Path, as_json: bool) -> None:
 
 @data.command()
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--photos", type=click.IntRange(1, 999_999), default=400, show_default=True, help="How many to draw.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed, the same photos.")
+@click.option("--photos", type=click.IntRange(1, 999_999), default=400, show_default=True, help="Number of photos.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
 def street(out: Path, photos: int, seed: int) -> None:
-    """Draw people on cluttered streets into OUT, in DCSA's layout, with the mask of each person.
+    """Make synthetic photos of people on streets in OUT, in DCSA's layout, with person masks.
 
     \b
     sister-keras data street street --photos 400 --seed 0
@@ -78,4 +78,4 @@ def _show(report: Any, console: Console) -> None:
             console.print(f"[{style}]{heading}[/] ", end="")
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     if not report.problems:
-        console.print("[green]Nothing is wrong with it.[/]")
+        console.print("[green]No problems found.[/]")

@@ -13,15 +13,15 @@ from keras_sister.errors import InputError
 _COLUMNS = ("accuracy", "balanced_accuracy", "f1", "average_precision")
 
 
-@click.command()
+@click.command(short_help="Show all metrics of one run.")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
-@click.option("--confusion", metavar="ATTRIBUTE", help="Show what this attribute's classes are taken for.")
+@click.option("--confusion", metavar="ATTRIBUTE", help="Show the confusion matrix of this attribute.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document, with all confusion matrices.")
 def evaluate(run: Path, confusion: str | None, as_json: bool) -> None:
-    """Score a finished RUN of `sister-keras cv` in all the usual ways, on photos the model has not seen.
+    """Show the metrics of a finished RUN of `sister-keras cv`, on held-out photos.
 
     Balanced accuracy, F1 (macro, micro, by photo), average precision, Hamming loss and confusion matrices, beside the
-    accuracies that `cv` shows. Unknown labels count nowhere.
+    accuracies that `cv` shows. Unknown labels are ignored.
 
     \b
     sister-keras evaluate runs/sister_a
@@ -46,7 +46,7 @@ def evaluate(run: Path, confusion: str | None, as_json: bool) -> None:
 
 def _scores(scores: dict[str, Any]) -> Table:
     table = Table(
-        title="On photos the model has not seen, %",
+        title="Held-out photos, %",
         caption=f"Hamming loss {_percent(scores['hamming_loss'])}",
         title_justify="left",
         caption_justify="left",
@@ -64,7 +64,7 @@ def _scores(scores: dict[str, Any]) -> Table:
 
 
 def _confusion(attribute: str, classes: tuple[str, ...], counts: list[list[int]] | None) -> Table:
-    table = Table(title=f"{attribute}: photos of each class (rows), by what was answered", title_justify="left")
+    table = Table(title=f"{attribute}: photos by true class (rows) and predicted class", title_justify="left")
     table.add_column("")
     for name in classes:
         table.add_column(name, justify="right")

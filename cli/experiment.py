@@ -29,12 +29,12 @@ def _setting(kind: Any, text: str, **more: Any) -> dict[str, Any]:
 
 
 _SETTINGS = {
-    "system": _setting(click.Choice(list(SYSTEMS)), "What the model looks like."),
+    "system": _setting(click.Choice(list(SYSTEMS)), "System to build."),
     "backbone": _setting(click.Choice(BACKBONES), "Network of the whole-photo tower."),
-    "person_backbone": _setting(click.Choice(BACKBONES), "Network of the segmented-photo tower."),
+    "person_backbone": _setting(click.Choice(BACKBONES), "Network of the person tower."),
     "weights": _setting(
         str,
-        "What the towers start from; BACKBONE=FILE once for each backbone.",
+        "Initial weights of the towers; BACKBONE=FILE once for each backbone.",
         multiple=True,
         metavar="imagenet|none|FILE|BACKBONE=FILE",
         show_default="imagenet",
@@ -42,20 +42,20 @@ _SETTINGS = {
     "size": _setting(int, "Height and width of the model's input in pixels."),
     "segmenter": _setting(
         str,
-        "Who finds the person: selfie, a folder of 'segment train', masks:FOLDER, saved_model:PATH or hub:HANDLE.",
+        "Person segmenter: selfie, a folder of 'segment train', masks:FOLDER, saved_model:PATH or hub:HANDLE.",
     ),
-    "background": _setting(click.Choice(BACKGROUNDS), "What the background is painted over with."),
-    "edges": _setting(click.Choice(EDGES), "How the person's edge is cut."),
-    "keep_largest": _setting(bool, "Forget all but the largest connected part of a mask.", is_flag=True),
-    "margin": _setting(int, "Pixels by which masks grow, at the segmenter's size."),
-    "trainable": _setting(click.Choice(TRAINABLE), "Fine-tune everything, or the head alone."),
-    "augment": _setting(bool, "Flip, shift and light training photos at random.", is_flag=True),
-    "folds": _setting(int, "Folds of the cross-validation."),
-    "epochs": _setting(int, "Epochs to train at most."),
-    "batch_size": _setting(int, "Photos a step."),
-    "learning_rate": _setting(float, "Of Adam."),
+    "background": _setting(click.Choice(BACKGROUNDS), "Background of the person."),
+    "edges": _setting(click.Choice(EDGES), "Edges of the person."),
+    "keep_largest": _setting(bool, "Keep only the largest connected component of the mask.", is_flag=True),
+    "margin": _setting(int, "Dilate the mask by this many pixels, at the segmenter's size."),
+    "trainable": _setting(click.Choice(TRAINABLE), "Train all weights, or the head only."),
+    "augment": _setting(bool, "Random flip, shift, brightness and contrast of training photos.", is_flag=True),
+    "folds": _setting(int, "Number of folds."),
+    "epochs": _setting(int, "Maximum number of epochs."),
+    "batch_size": _setting(int, "Photos per step."),
+    "learning_rate": _setting(float, "Adam learning rate."),
     "precision": _setting(click.Choice(PRECISIONS), "Keras dtype policy."),
-    "seed": _setting(int, "Of folds, initial weights, order and augmentation."),
+    "seed": _setting(int, "Random seed."),
 }
 
 

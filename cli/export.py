@@ -10,10 +10,12 @@ from keras_sister.serving.choices import FORMATS, PRECISIONS
 from .quiet import import_tensorflow
 
 
-@click.command()
+@click.command(short_help="Export a final model as a SavedModel.")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder of all its versions.  [default: saved_models/NAME of RUN]"
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of all versions of the export.  [default: saved_models/NAME of RUN]",
 )
 @click.option("--segmenter", metavar="FCN", help="A folder made by 'segment train'.  [default: the run's own]")
 @click.option(
@@ -21,21 +23,21 @@ from .quiet import import_tensorflow
     "photos",
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A photo to prove the export on; may be repeated.  [default: some of the run's]",
+    help="Photo for the verification; may be repeated.  [default: some of the run's]",
 )
 @click.option(
     "--precision",
     type=click.Choice(PRECISIONS),
     default="float32",
     show_default=True,
-    help="In which the network computes; bfloat16 is faster on CPUs that have it.",
+    help="Compute precision of the network; bfloat16 is faster on CPUs that support it.",
 )
 @click.option(
     "--format",
     "formats",
     multiple=True,
     type=click.Choice(list(FORMATS)),
-    help="The network in another format too, from views to tags; may be repeated, each is an extra.",
+    help="Export the network in this format too; may be repeated. Each needs its extra.",
 )
 def export(
     run: Path,
@@ -47,8 +49,8 @@ def export(
 ) -> None:
     """Export the model of RUN, made by 'sister-keras train', for TensorFlow Serving and 'sister-keras tag'.
 
-    The segmenter goes inside: JPEG or PNG bytes in, a named output for each attribute out. The export is loaded again
-    without Keras and compared with the model; if they differ, nothing is written.
+    The export includes the segmenter: it takes JPEG or PNG bytes and returns one named output per attribute. It is
+    loaded without Keras and compared with the model; if they differ, nothing is written.
 
     \b
     sister-keras export runs/final --out saved_models/sister_a

@@ -10,7 +10,7 @@ from .quiet import import_tensorflow
 from .show_tags import show_tags
 
 
-@click.command()
+@click.command(short_help="Tag photos with a running TensorFlow Serving.")
 @click.argument("url")
 @click.argument("photos", metavar="PHOTO…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
@@ -18,21 +18,27 @@ from .show_tags import show_tags
     "export",
     required=True,
     type=click.Path(path_type=Path),
-    help="The export that is served, for the names of its classes; or its schema.json.",
+    help="The served export, or its schema.json, for the class names.",
 )
 @click.option(
     "--batch-size",
     type=click.IntRange(1),
     default=8,
     show_default=True,
-    help="Photos a request; a server that makes batches takes no more than its max_batch_size.",
+    help="Photos per request; a batching server accepts at most its max_batch_size.",
 )
-@click.option("--timeout", type=float, default=30, show_default=True, help="Seconds for a request.")
-@click.option("--retries", type=click.IntRange(0), default=3, show_default=True, help="If the server is away or busy.")
+@click.option("--timeout", type=float, default=30, show_default=True, help="Time limit of a request, in seconds.")
 @click.option(
-    "--rest-format", type=click.Choice(REST_FORMATS), default="row", show_default=True, help="Of REST requests."
+    "--retries",
+    type=click.IntRange(0),
+    default=3,
+    show_default=True,
+    help="Retries while the server is unavailable or overloaded.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each photo, with every attribute.")
+@click.option(
+    "--rest-format", type=click.Choice(REST_FORMATS), default="row", show_default=True, help="Format of REST requests."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per photo, with every attribute.")
 @click.pass_context
 def query(
     context: click.Context,
@@ -45,7 +51,7 @@ def query(
     rest_format: str,
     as_json: bool,
 ) -> None:
-    """Ask the TensorFlow Serving at URL about PHOTOs.
+    """Tag PHOTOs with the TensorFlow Serving at URL.
 
     The URL is http://HOST:8501/v1/models/NAME for REST, or grpc://HOST:8500/NAME for gRPC, which needs pip install
     'keras-sister[serving]'. A photo that cannot be read is reported in its place; the exit code is then 1.

@@ -17,7 +17,7 @@ from .experiment import override_options, settings_given
 from .progress import RunProgress
 
 
-@click.command()
+@click.command(short_help="Make a table or figure of the paper.")
 @click.argument("table", type=click.Choice(TABLES))
 @click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(

@@ -1,4 +1,4 @@
-"""``sister-keras segment``: train segmenters, use them, and look at what they find."""
+"""``sister-keras segment``: train, evaluate and apply person segmenters."""
 
 import json
 from collections.abc import Callable
@@ -18,48 +18,50 @@ if TYPE_CHECKING:
     from keras_sister.segmenter import Segmenter
 
 
-@click.group()
+@click.group(short_help="Train, evaluate and apply person segmenters.")
 def segment() -> None:
-    """Find the person in photos."""
+    """Train, evaluate and apply person segmenters."""
 
 
 _DATASET = click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
 _MASKS = click.option(
     "--masks",
     type=click.Path(path_type=Path),
-    help="Folder of masks: DIR/masks, or with VOC further ones, such as SBD's.",
+    help="Folder of masks: by default DIR/masks; for VOC further masks, such as SBD's.",
 )
 
 
 @segment.command()
 @_DATASET
 @_MASKS
-@click.option("--network", type=click.Choice(NETWORKS), default="fcn8s", show_default=True, help="What is trained.")
-@click.option("--width", type=float, default=0.125, show_default=True, help="Of FCN-8s: share of its filters.")
+@click.option("--network", type=click.Choice(NETWORKS), default="fcn8s", show_default=True, help="Network to train.")
 @click.option(
-    "--backbone", type=click.Choice(BACKBONES), default="resnet50", show_default=True, help="Of DeepLab: its encoder."
+    "--width", type=float, default=0.125, show_default=True, help="FCN-8s: filters relative to the published network."
+)
+@click.option(
+    "--backbone", type=click.Choice(BACKBONES), default="resnet50", show_default=True, help="DeepLab: encoder."
 )
 @click.option(
     "--weights",
     default="none",
     show_default=True,
     metavar="imagenet|none|FILE",
-    help="What VGG16 (with --width 1) or the backbone starts from; for DeepLab also a preset of KerasHub.",
+    help="Initial weights of VGG16 (with --width 1) or of the backbone; for DeepLab also a KerasHub preset.",
 )
 @click.option("--staged", is_flag=True, help="Train FCN-32s, then FCN-16s and FCN-8s from it, each for --epochs.")
 @click.option("--size", type=int, default=128, show_default=True, help="Height and width in pixels.")
 @click.option("--epochs", type=int, default=12, show_default=True, help="Epochs to train.")
-@click.option("--batch-size", type=int, default=8, show_default=True, help="Photos a step.")
-@click.option("--learning-rate", type=float, default=2e-3, show_default=True, help="Of Adam.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The segmenter's folder to make.")
-@click.option("--resume", is_flag=True, help="Go on with the training in --out where it stopped.")
+@click.option("--batch-size", type=int, default=8, show_default=True, help="Photos per step.")
+@click.option("--learning-rate", type=float, default=2e-3, show_default=True, help="Adam learning rate.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the segmenter to create.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted training in --out.")
 def train(dataset: Path, masks: Path | None, out: Path, resume: bool, **settings: Any) -> None:
     """Train an FCN-8s or a DeepLab V3+ on the photos in DIR and their masks.
 
     DIR is a folder of PASCAL VOC 2012, of CFPD, or in DCSA's layout with a mask for each photo. VOC's validation
-    photos, or else one photo in five, are held out and tell how good it is. The defaults make a network that learns
-    from scratch on a CPU; the published ones are --width 1 --weights imagenet and --network deeplab --weights imagenet.
+    photos, or else one photo in five, are held out for the scores. The defaults train a small network from scratch on a
+    CPU; the published networks are --width 1 --weights imagenet and --network deeplab --weights imagenet.
 
     \b
     sister-keras segment train street --out fcn
@@ -92,11 +94,11 @@ def _show(scores: dict[str, Any], name: str) -> None:
 @click.option(
     "--size", type=click.IntRange(32, 1024), default=384, show_default=True, help="Height and width in pixels."
 )
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The segmenter's folder to make.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the segmenter to create.")
 def import_(file: Path, size: int, out: Path) -> None:
-    """Make a segmenter of FILE, the published FCN-8s of PASCAL VOC: MatConvNet's pascal-fcn8s-dag.mat.
+    """Import FILE, the published FCN-8s of PASCAL VOC, as a segmenter: MatConvNet's pascal-fcn8s-dag.mat.
 
-    It is published at https://www.vlfeat.org/matconvnet/models/pascal-fcn8s-dag.mat, about 500 MB.
+    Download it from https://www.vlfeat.org/matconvnet/models/pascal-fcn8s-dag.mat, about 500 MB.
 
     \b
     sister-keras segment import pascal-fcn8s-dag.mat --out fcn8s-voc
@@ -117,18 +119,22 @@ _FINDER = (
         "--segmenter",
         default="selfie",
         show_default=True,
-        help="Who finds the person: selfie, a folder of 'segment train', masks:FOLDER, saved_model:PATH or hub:HANDLE.",
+        help="Person segmenter: selfie, a folder of 'segment train', masks:FOLDER, saved_model:PATH or hub:HANDLE.",
     ),
     click.option("--weights", type=click.Path(path_type=Path), help="File of the segmenter's weights."),
-    click.option("--keep-largest", is_flag=True, help="Forget all but the largest connected part of a mask."),
+    click.option("--keep-largest", is_flag=True, help="Keep only the largest connected component of the mask."),
     click.option(
-        "--margin", type=click.IntRange(0, 100), default=0, show_default=True, help="Pixels by which masks grow."
+        "--margin",
+        type=click.IntRange(0, 100),
+        default=0,
+        show_default=True,
+        help="Dilate the mask by this many pixels.",
     ),
 )
 
 
 def _finder_options(command: Callable) -> Callable:
-    """Let a command choose who finds the person, for `_open`."""
+    """Add the options that select a segmenter, for `_open`."""
     for option in reversed(_FINDER):
         command = option(command)
     return command
@@ -144,17 +150,17 @@ def _open(segmenter: str, weights: Path | None, keep_largest: bool, margin: int)
 @segment.command()
 @_PHOTOS
 @_finder_options
-@click.option("--background", type=click.Choice(BACKGROUNDS), default="white", show_default=True, help="Behind them.")
-@click.option("--edges", type=click.Choice(EDGES), default="hard", show_default=True, help="How edges are cut.")
+@click.option("--background", type=click.Choice(BACKGROUNDS), default="white", show_default=True, help="Background.")
+@click.option("--edges", type=click.Choice(EDGES), default="hard", show_default=True, help="Edges of the person.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for cutouts/ and masks/.")
 @click.pass_context
 def apply(
     context: click.Context, photos: tuple[Path, ...], background: str, edges: str, out: Path, **finder: Any
 ) -> None:
-    """Cut the person out of PHOTOs, files or folders of them.
+    """Remove the background of PHOTOs, files or folders.
 
-    A photo in which nobody is found stays whole. One that cannot be read is passed over and reported; the exit code is
-    then 1.
+    A photo without a person stays unchanged. A photo that cannot be read is skipped and reported; the exit code is then
+    1.
 
     \b
     sister-keras segment apply me.jpg holiday --out cut
@@ -183,7 +189,7 @@ def apply(
 @_finder_options
 @click.option("--out", type=click.Path(path_type=Path), default="sheet.png", show_default=True, help="The picture.")
 def preview(photos: tuple[Path, ...], out: Path, **finder: Any) -> None:
-    """Draw a contact sheet of PHOTOs, files or folders: photo, mask, and the person on white and on black.
+    """Make a contact sheet of PHOTOs, files or folders: photo, mask, person on white and on black.
 
     \b
     sister-keras segment preview me.jpg you.jpg --out sheet.png
@@ -203,7 +209,7 @@ def preview(photos: tuple[Path, ...], out: Path, **finder: Any) -> None:
             found.append(segment_photo(preprocessor, file))
             advance()
     contact_sheet(found).save(out)
-    click.echo(f"{out}: {len(found)} photos, nobody found in {sum(not photo.person.any() for photo in found)}")
+    click.echo(f"{out}: {len(found)} photos, no person found in {sum(not photo.person.any() for photo in found)}")
 
 
 @segment.command()
@@ -212,11 +218,11 @@ def preview(photos: tuple[Path, ...], out: Path, **finder: Any) -> None:
 @_MASKS
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def evaluate(dataset: Path, masks: Path | None, as_json: bool, **finder: Any) -> None:
-    """Compare what a segmenter finds in the photos in DIR with their true masks.
+    """Compare a segmenter with the ground-truth masks in DIR.
 
-    DIR is a folder of PASCAL VOC 2012, whose validation photos are looked at; of CFPD, every fifth photo; or in DCSA's
-    layout, all photos. Where the segmenter tells the same classes apart as the masks, mean IoU is over them, else over
-    person and background. Void pixels do not count.
+    DIR is a folder of PASCAL VOC 2012 (its validation photos), of CFPD (every fifth photo), or in DCSA's layout (all
+    photos). If the segmenter has the classes of the masks, mean IoU is over them, else over person and background.
+    Void pixels are ignored.
 
     \b
     sister-keras segment evaluate street

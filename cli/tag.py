@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from keras_sister.catalogue.job import Job
 
 
-@click.command()
+@click.command(short_help="Tag photos with an export.")
 @click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
 @click.argument("sources", metavar="SOURCE…", nargs=-1, required=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Write a table: a name in .parquet, .csv or .jsonl.")
@@ -27,27 +27,27 @@ if TYPE_CHECKING:
     type=click.FloatRange(0, 1),
     default=0.5,
     show_default=True,
-    help="With --out: how probable a tag is at least.",
+    help="With --out: minimum probability of a tag.",
 )
-@click.option("--resume", is_flag=True, help="Go on with the table in --out where it stopped.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted job in --out.")
 @click.option(
     "--runtime",
     type=click.Choice(RUNTIMES),
     default="tensorflow",
     show_default=True,
-    help="What the network runs in; OpenVINO needs an export in float32.",
+    help="Runtime of the network; OpenVINO needs an export in float32.",
 )
 @click.option(
-    "--batch-size", type=click.IntRange(min=1), default=8, show_default=True, help="Photos in the network at once."
+    "--batch-size", type=click.IntRange(min=1), default=8, show_default=True, help="Photos per call of the network."
 )
 @click.option(
     "--engine",
     type=click.Choice(ENGINES),
     default="local",
     show_default=True,
-    help="With --out: this machine, or a Ray cluster, that of RAY_ADDRESS.",
+    help="With --out: this machine, or the Ray cluster of RAY_ADDRESS.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each photo, with every attribute.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per photo, with every attribute.")
 @click.pass_context
 def tag(
     context: click.Context,

@@ -9,23 +9,21 @@ from .experiment import experiment_options, experiment_to_run
 from .progress import RunProgress
 
 
-@click.command()
+@click.command(short_help="Train the final model on all photos.")
 @click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     "--like",
     type=click.Path(path_type=Path),
-    help="A finished cv run: take its settings, and the epochs its folds did best with.",
+    help="A finished cv run: use its settings, and the median of its folds' best epochs.",
 )
 @experiment_options
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The run folder to make.")
-@click.option(
-    "--resume", is_flag=True, help="Go on with the run in --out where it stopped; settings not given are its own."
-)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder to create.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted run in --out, with its settings.")
 @click.pass_context
 def train(context: click.Context, dataset: Path, like: Path | None, out: Path, resume: bool, **settings: Any) -> None:
     """Train on all photos in DIR, for `sister-keras export`.
 
-    Nothing is held out, so all --epochs are trained; --like takes their number from a cross-validation.
+    No photos are held out, so all --epochs are trained; --like takes their number from a cross-validation.
 
     \b
     sister-keras train DCSA --like runs/sister_a --out runs/final

@@ -82,7 +82,7 @@ def test_the_contact_sheet_shows_every_photo_four_times(dataset_folder, masks, t
     files = sorted((dataset_folder / "images").iterdir())[:photos]
     result = invoke("preview", *files, "--segmenter", masks, "--out", tmp_path / "sheet.png")
     assert result.exit_code == 0, result.output
-    assert f"{photos} photos, nobody found in 0" in result.stdout
+    assert f"{photos} photos, no person found in 0" in result.stdout
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
     assert sheet.shape[1] == (760 if photos < 5 else 2 * 760)
     left, top, box, gap = 8, 28, 180, 8

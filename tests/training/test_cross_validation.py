@@ -27,6 +27,7 @@ from keras_sister.training.tasks import fill_view_store
 from ..conftest import COLORS
 
 EXPERIMENT = Experiment(
+    system="baseline",
     backbone="resnet_mini",
     weights="none",
     size=32,
@@ -67,7 +68,7 @@ def run_until(dataset_folder: Path, out: Path, enough: Callable[[dict[str, Any]]
 import json, sys
 from pathlib import Path
 from keras_sister.config import Experiment
-from keras_sister.data import dcsa
+from keras_sister.data.dcsa import load_dcsa
 from keras_sister.training.cross_validation import cross_validate
 
 experiment = Experiment(**json.loads({json.dumps(asdict(EXPERIMENT))!r}))

@@ -14,7 +14,14 @@ from keras_sister.schema import DCSA
 from keras_sister.training.final import final_settings, train_final
 
 EXPERIMENT = Experiment(
-    backbone="resnet_mini", weights="none", size=32, epochs=12, batch_size=8, learning_rate=2e-3, folds=3
+    system="baseline",
+    backbone="resnet_mini",
+    weights="none",
+    size=32,
+    epochs=12,
+    batch_size=8,
+    learning_rate=2e-3,
+    folds=3,
 )
 
 
