@@ -208,4 +208,4 @@ def test_photos_without_a_person_are_counted_and_named(dataset_folder, dataset, 
     told: list[dict[str, Any]] = []
     fill_view_store(run, told.append)
     assert run.read("views.json")["without_person"] == ["000003.jpg", "000010.jpg"]
-    assert told[-1] == {"event": "nobody", "photos": 2, "of": 48}
+    assert told[-1] == {"event": "without_person", "photos": 2, "of": 48}
