@@ -1,7 +1,7 @@
-"""Every setting of an experiment, as one frozen and validated record.
+"""The settings of an experiment, validated.
 
-The command line's options and the keys of a YAML file are the fields of `Experiment`, one to one. This module loads
-neither TensorFlow nor Keras, so that help texts and mistakes in settings show at once.
+The command-line options and the keys of a YAML file are the fields of `Experiment`. This module imports neither
+TensorFlow nor Keras, so that help texts and errors in settings appear at once.
 """
 
 import difflib
@@ -25,7 +25,7 @@ SYSTEMS = {
     "gate_concat": ("photo", "segmented"),
     "masked": ("photo", "mask"),
 }
-"""The systems that `keras_sister.models.build` knows, each with the views of a photo that it looks at."""
+"""The systems that `keras_sister.models.build` knows, each with the views that it takes."""
 
 BACKBONES = (
     "resnet50",
@@ -43,50 +43,50 @@ BACKBONES = (
     "convnext_base",
     "resnet_mini",
 )
-"""The backbones that `keras_sister.backbones.build` knows: those of ``keras.applications`` by its own names, and a
-small one of ours that learns from scratch."""
+"""The backbones of `keras_sister.backbones.build_backbone`: those of ``keras.applications`` by their own names, and a
+small one that trains from random weights."""
 
 SEGMENTERS = ("selfie", "masks", "saved_model", "hub", "deeplab")
-"""The kinds of segmenters, as in ``masks:FOLDER``; what is none of them is a folder made by ``segment train``."""
+"""Kinds of segmenters, as in ``masks:FOLDER``; anything else is a folder made by ``segment train``."""
 
 BACKGROUNDS = ("white", "black", "mean", "blur")
-"""What the background of a segmented photo is painted over with; the paper has the first two."""
+"""Backgrounds of the segmented photo; the paper has the first two."""
 
 EDGES = ("hard", "soft")
-"""How the person's edge is cut."""
+"""Edges of the person."""
 
 TRAINABLE = ("all", "head")
-"""``all`` fine-tunes every weight; ``head`` keeps the towers frozen and trains what comes after them."""
+"""``all`` trains every weight; ``head`` keeps the towers frozen."""
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-"""The Keras dtype policies an experiment can run under."""
+"""Keras dtype policies for training."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """What is trained, on which views, and how. The defaults are the paper's base setting where it has one.
+    """What is trained, on which views, and how. The defaults are the paper's base setting, where it has one.
 
     Attributes:
         system: a key of `SYSTEMS`.
-        backbone: the network of the whole-photo tower (of the only tower, where there is one).
+        backbone: network of the whole-photo tower, or of the only tower.
         person_backbone: network of the person tower.
-        weights: what the towers start from: ``imagenet``, ``none``, a file of weights for every tower, or a file for
-            each backbone by name, ``{"resnet101": FILE, "resnet50": FILE}``.
+        weights: initial weights of the towers: ``imagenet``, ``none``, a weight file for every tower, or one for each
+            backbone by name, ``{"resnet101": FILE, "resnet50": FILE}``.
         size: height and width of the model's input, in pixels.
-        segmenter: where person masks come from, if the system needs them: as
-            `keras_sister.segmentation.open_segmenter` takes it. The paper has FCN-8s.
-        background: what the segmented photo's background is painted over with.
-        edges: ``hard``: a pixel is person or not; ``soft``: mixed by how surely it is.
-        keep_largest: forget all but the largest connected part of a mask.
-        margin: pixels by which masks grow, at the size at which the segmenter works.
+        segmenter: source of the person masks, if the system needs them, as
+            `keras_sister.segmentation.segmenters.open.open_segmenter` takes it. The paper has FCN-8s.
+        background: background of the segmented photo.
+        edges: ``hard``: a pixel is person or not; ``soft``: photo and background are mixed.
+        keep_largest: keep only the largest connected component of the mask.
+        margin: dilate the mask by this many pixels, at the segmenter's size.
         trainable: ``all`` or ``head``.
-        augment: flip, shift and light the training photos at random.
-        folds: of the cross-validation. The paper has 16.
-        epochs: at most; the epoch that is kept is picked on an inner split. The paper does not say; 20 is our choice.
+        augment: random flip, shift, brightness and contrast of training photos.
+        folds: number of folds. The paper has 16.
+        epochs: maximum number; a validation split selects the best. Not in the paper; 20 is our choice.
         batch_size: photos per step. The paper has 64 or 32 for the baseline, 32 or 16 for the sisters.
-        learning_rate: of Adam. The paper has 1e-5.
+        learning_rate: Adam learning rate. The paper has 1e-5.
         precision: a Keras dtype policy.
-        seed: of folds, initial weights, order and augmentation.
+        seed: random seed of folds, initial weights, order and augmentation.
 
     Raises:
         InputError: for a value out of range, naming the setting.
@@ -143,16 +143,16 @@ class Experiment:
 
     @property
     def views(self) -> tuple[str, ...]:
-        """The views of a photo that the system looks at."""
+        """The views that the system takes."""
         return SYSTEMS[self.system]
 
     @property
     def needs_masks(self) -> bool:
-        """Whether one of the views takes to know where the person is."""
+        """Whether a view depends on the person mask."""
         return self.views != ("photo",)
 
     def absolute(self) -> "Experiment":
-        """The same experiment with absolute paths, to be understood from any working directory."""
+        """The same experiment with absolute paths, valid in any working directory."""
         weights = self.weights
         if isinstance(weights, dict):
             weights = {backbone: str(Path(file).absolute()) for backbone, file in weights.items()}
@@ -169,18 +169,18 @@ class Experiment:
         return replace(self, weights=weights, segmenter=segmenter)
 
     def to_yaml(self) -> str:
-        """The text of ``config.yaml``, every setting included, in the order above."""
+        """The text of ``config.yaml``, with every setting, in the order above."""
         return yaml.safe_dump(asdict(self), sort_keys=False)
 
 
 def load_settings(path: str | Path) -> dict[str, Any]:
-    """Read settings of an `Experiment` from a YAML file; those it leaves out are not in the answer.
+    """Read settings of an `Experiment` from a YAML file; settings that it omits are not in the result.
 
     Args:
         path: a file of ``name: value`` lines.
 
     Raises:
-        InputError: if the file cannot be read or a key is no setting, naming file and key.
+        InputError: if the file cannot be read or a key is not a setting, naming file and key.
     """
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
@@ -194,7 +194,7 @@ def load_settings(path: str | Path) -> dict[str, Any]:
             near = difflib.get_close_matches(str(key), known, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"known settings: {', '.join(known)}."
             raise InputError(f"{path}: '{key}' is not a setting; {hint}")
-    # YAML 1.1 reads 1e-5 as text; a user means the number.
+    # YAML 1.1 reads 1e-5 as text.
     if isinstance(content.get("learning_rate"), str | int):
         with suppress(ValueError):  # Experiment names the setting
             content["learning_rate"] = float(content["learning_rate"])
@@ -202,10 +202,10 @@ def load_settings(path: str | Path) -> dict[str, Any]:
 
 
 def load_experiment(path: str | Path) -> Experiment:
-    """Read a whole experiment, such as a run's ``config.yaml``; settings that are left out take their defaults.
+    """Read a whole experiment, such as a run's ``config.yaml``; omitted settings have their defaults.
 
     Raises:
-        InputError: naming the file, for what `load_settings` or `Experiment` refuse.
+        InputError: naming the file, for errors of `load_settings` and `Experiment`.
     """
     try:
         return Experiment(**load_settings(path))

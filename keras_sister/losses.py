@@ -1,4 +1,4 @@
-"""The loss of a model with binary and multi-class attributes, some of whose labels nobody knows."""
+"""The loss for binary and multi-class attributes with unknown labels."""
 
 from typing import Any
 
@@ -11,16 +11,16 @@ from keras_sister.schema import UNKNOWN, Schema
 class MaskedAttributeLoss(keras.losses.Loss):
     """Cross-entropy of every known label: binary from one logit, categorical from k.
 
-    The loss of a photo is the sum over its known labels, divided by the number of attributes in the schema, known or
-    not. A known label therefore weighs the same in whichever photo it stands, and a photo of which little is known
-    pulls little. A photo of which nothing is known has loss and gradient 0. The paper is silent about the loss.
+    The loss of a photo is the sum over its known labels, divided by the number of attributes in the schema. Every known
+    label therefore has the same weight, and a photo with few known labels has a small loss. A photo without known
+    labels has loss and gradient 0. The paper does not specify its loss.
 
     Args:
-        schema: of labels and logits.
-        reduction: how photos come together; the default is their mean.
+        schema: attributes and classes of labels and logits.
+        reduction: how the photos' losses are reduced; the mean by default.
 
     Call arguments:
-        y_true: int, shape (batch, attributes): an index into the attribute's classes, or −1 = unknown.
+        y_true: int, shape (batch, attributes): class indices, −1 = unknown.
         y_pred: float, shape (batch, schema.n_logits): logits.
 
     Returns:
@@ -49,9 +49,9 @@ class MaskedAttributeLoss(keras.losses.Loss):
         logits = keras.ops.cast(y_pred, "float32")
         total = keras.ops.zeros_like(logits[:, 0])
         if self._binary:
-            answers = keras.ops.take(labels, self._binary, axis=1)
+            targets = keras.ops.take(labels, self._binary, axis=1)
             scores = keras.ops.take(logits, self._binary_logits, axis=1)
-            total += keras.ops.sum(_where_known(answers, _binary_cross_entropy(answers, scores)), axis=1)
+            total += keras.ops.sum(_where_known(targets, _binary_cross_entropy(targets, scores)), axis=1)
         for i, where in self._multi:
             total += _where_known(labels[:, i], _cross_entropy(labels[:, i], logits[:, where]))
         return total / len(self.schema)

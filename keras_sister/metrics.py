@@ -1,4 +1,4 @@
-"""MACC while a model trains; `keras_sister.evaluation.scores` computes it from saved predictions."""
+"""MACC as a Keras metric; `keras_sister.evaluation.scores` computes it from saved predictions."""
 
 from typing import Any
 
@@ -9,23 +9,23 @@ from keras_sister.schema import UNKNOWN, Schema
 
 @keras.saving.register_keras_serializable(package="keras_sister")
 class AttributeAccuracy(keras.metrics.Metric):
-    """MACC: the unweighted mean of the attributes' accuracies over all photos seen.
+    """MACC: the unweighted mean of the attributes' accuracies over all photos so far.
 
-    Only known labels count, and an attribute without any known label is left out of the mean. A logit of at least 0
-    answers the positive class of a binary attribute, the highest of k logits that of a multi-class one.
+    Unknown labels are ignored, and attributes without a known label are left out of the mean. A logit of at least 0
+    predicts the positive class of a binary attribute, the highest of k logits the class of a multi-class one.
 
     Source: Lim, Han and Lee, SisterNetwork (2018), which reports it as MACC.
 
     Args:
-        schema: of labels and logits.
+        schema: attributes and classes of labels and logits.
 
     Call arguments:
-        y_true: int, shape (batch, attributes): an index into the attribute's classes, or −1 = unknown.
+        y_true: int, shape (batch, attributes): class indices, −1 = unknown.
         y_pred: float, shape (batch, schema.n_logits): logits.
-        sample_weight: float, shape (batch,): what each photo counts; 1 if left out.
+        sample_weight: float, shape (batch,): weight of each photo, 1 by default.
 
     Returns:
-        ``result()`` is a scalar in [0, 1]; 0 before any known label was seen.
+        ``result()`` is a scalar in [0, 1]; 0 before the first known label.
 
     Example:
         >>> metric = AttributeAccuracy(DCSA)

@@ -10,15 +10,15 @@ JOINS = ("add", "concat")
 
 @keras.saving.register_keras_serializable(package="keras_sister")
 class GatedFusion(keras.layers.Layer):
-    """Let the photo decide how much of each of two vectors goes on.
+    """Weigh two vectors by a gate that depends on both.
 
-    With ``σ`` the sigmoid, ``⊙`` the product element by element, and ``[a; b]`` the two vectors end to end::
+    With ``σ`` the sigmoid, ``⊙`` the element-wise product, and ``[a; b]`` the concatenation::
 
         g = σ([a; b] · kernel + bias)
         add:     g ⊙ a + (1 − g) ⊙ b       (batch, channels)
         concat:  [g ⊙ a; (1 − g) ⊙ b]      (batch, 2 × channels)
 
-    A *single* gate is one number for a photo, kernel (2 × channels, 1); a gate by *element* is a vector, kernel
+    A *single* gate is one number per photo, kernel (2 × channels, 1); an *element* gate is a vector, kernel
     (2 × channels, channels).
 
     Source: Lim, Han and Lee, SisterNetwork (2018), Table 3 and Figure 3. The figure draws the gates and the text does
@@ -32,7 +32,7 @@ class GatedFusion(keras.layers.Layer):
         inputs: two tensors a and b, both (batch, channels).
 
     Raises:
-        ValueError: for another `gate` or `join`, or for vectors of unequal size.
+        ValueError: for another `gate` or `join`, or vectors of different sizes.
 
     Example:
         >>> GatedFusion(gate="element", join="concat")([a, b]).shape  # a, b: (8, 1024)

@@ -1,4 +1,4 @@
-"""The maximum over the person's part of a feature map."""
+"""Max pooling over the person's part of a feature map."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ import keras
 
 @keras.saving.register_keras_serializable(package="keras_sister")
 class MaskedMaxPooling2D(keras.layers.Layer):
-    """Global max pooling over those cells of a map that show the person.
+    """Global max pooling over the cells of a feature map that show the person.
 
-    The mask is brought to the map's resolution, bilinear and antialiased; a cell counts from one half on. A photo of
-    which no cell counts is pooled as a whole: nobody was found, or nobody large enough.
+    The mask is resized to the map, bilinear and antialiased; a cell shows the person from one half on. If no cell does,
+    because no person was found or the person is too small, the whole map is pooled.
 
     Call arguments:
         inputs: a map (batch, height, width, channels), and a mask (batch, rows, columns, 1) of any size, uint8 or
-            float, 0–255, 255 = surely person.
+            float, 0–255, 255 = person.
 
     Returns:
         Tensor (batch, channels), of the map's dtype.

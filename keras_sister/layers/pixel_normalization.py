@@ -1,4 +1,4 @@
-"""Pixels as a pretrained network wants them."""
+"""Normalisation of pixels for pretrained networks."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ import keras
 class PixelNormalization(keras.layers.Layer):
     """Subtract a mean and divide by a standard deviation, channel by channel: ``(x − mean) / std``.
 
-    The layer computes in float32 under every dtype policy: the layers behind it round its answer, never the pixels.
+    The layer computes in float32 under every dtype policy, so that pixels are never rounded.
 
     Args:
-        mean: of red, green and blue, in pixel values (0–255).
-        std: of red, green and blue, in pixel values.
-        bgr: put the channels in the order blue, green, red afterwards, as networks from Caffe want them.
+        mean: mean of red, green and blue, in pixel values (0–255).
+        std: standard deviation of red, green and blue, in pixel values.
+        bgr: reorder the channels to blue, green, red, as networks from Caffe expect.
 
     Call arguments:
         images: shape (batch, height, width, 3), RGB, 0–255, uint8 or float.

@@ -1,4 +1,4 @@
-"""Logits as named probabilities, inside a graph; `Schema.probabilities` is the same in NumPy."""
+"""Named probabilities from logits, as a layer; `Schema.probabilities` does the same in NumPy."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from keras_sister.schema import Schema
 
 @keras.saving.register_keras_serializable(package="keras_sister")
 class AttributeProbabilities(keras.layers.Layer):
-    """Turn a model's logits into one named output for each attribute.
+    """Convert logits to one named output per attribute.
 
     The layer computes in float32 under every dtype policy.
 
     Args:
-        schema: of the logits.
+        schema: attributes and classes, in the order of the logits.
 
     Call arguments:
         logits: float, shape (batch, schema.n_logits).

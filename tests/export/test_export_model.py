@@ -24,6 +24,7 @@ from keras_sister.segmentation.segmenters.network import NetworkSegmenter, load_
 from keras_sister.training.trainer import build_model
 
 from ..exports import SCHEMA
+from ..harness import dtype_policy
 
 TINY = Schema((Attribute("collar"),))
 
@@ -64,8 +65,10 @@ def test_schema_settings_and_history_travel_with_it(sister, sister_export):
     assert sister_export.difference < 1e-5
 
 
-def test_exporting_leaves_the_dtype_policy_alone(baseline_export):
-    assert keras.config.dtype_policy().name == "float32"
+def test_exporting_leaves_the_dtype_policy_alone(photos, baseline, tmp_path):
+    with dtype_policy("mixed_bfloat16"):
+        export_run(baseline, tmp_path / "out", photos=photos[:1])
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
 
 
 def test_versions_are_numbered_on_and_never_overwritten(photos, tmp_path):
