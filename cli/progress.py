@@ -1,14 +1,55 @@
-"""How a run gets on: bars on a terminal, a line now and then where the output is a file or a pipe."""
+"""Progress on standard error: bars on a terminal; in a file or pipe a line every 30 seconds."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+_INTERVAL = 30.0  # seconds between two lines where the output is no terminal
+
+
+class _Lines:
+    """Lines of progress for output that is no terminal: count, rate and remaining time."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.started = self.last = time.monotonic()
+        self.counted_from: dict[str, tuple[float, int]] = {}
+
+    def update(self, what: str, done: int, total: int | None) -> None:
+        """Take a count; print it if the last line is long enough ago."""
+        now = time.monotonic()
+        since, first = self.counted_from.get(what, (now, done))
+        if done < first:  # counting starts again, for example in the next epoch
+            since, first = now, done
+        self.counted_from[what] = (since, first)
+        if now - self.last < _INTERVAL:
+            return
+        self.last = now
+        rate = (done - first) / (now - since) if now > since else 0.0
+        text = f"{done:,} {what}" if total is None else f"{done:,} of {total:,} {what}"
+        if rate:
+            text += f", {rate:.3g} per second"
+            if total is not None:
+                text += f", about {_duration((total - done) / rate)} left"
+        self.print(text)
+
+    def print(self, text: str) -> None:
+        """Print a line with the time since the start."""
+        elapsed = time.monotonic() - self.started
+        self.console.print(f"[{elapsed:6.0f} s] {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 class RunProgress:
@@ -19,20 +60,21 @@ class RunProgress:
         ...     cross_validate(dataset, experiment, out, on_event=progress.show)
     """
 
-    def __init__(self, *, folds: int | None = None, go_on: str = "with --resume") -> None:
+    def __init__(self, *, folds: int | None = None, how_to_resume: str = "with --resume") -> None:
         self.console = Console(stderr=True)
+        self.lines = None if self.console.is_terminal else _Lines(self.console)
         self.folds = folds
-        self.go_on = go_on
+        self.how_to_resume = how_to_resume
         self.bars = Progress(
             TextColumn("{task.description:<9}"),
-            BarColumn(bar_width=30),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
             console=self.console,
             disable=not self.console.is_terminal,
         )
-        self.started = time.monotonic()
         self.ids = {
             name: self.bars.add_task(name, visible=False, note="")
             for name in ("photos", "masks", "folds", "epochs", "steps", "scored")
@@ -47,7 +89,7 @@ class RunProgress:
     ) -> None:
         self.bars.stop()
         if kind is KeyboardInterrupt:
-            _say_how_to_go_on(self.console, self.go_on)
+            _say_how_to_resume(self.console, self.how_to_resume)
 
     def show(self, event: dict[str, Any]) -> None:
         """Take one event."""
@@ -73,7 +115,7 @@ class RunProgress:
         self._update("steps", event["step"], event["steps"], f"loss {event['loss']:.4f}")
 
     def _epoch(self, event: dict[str, Any]) -> None:
-        scores = {"macc": "MACC", "val_macc": "on the inner split", "pixel_accuracy": "pixel accuracy"}
+        scores = {"macc": "MACC", "val_macc": "validation", "pixel_accuracy": "pixel accuracy"}
         note = ", ".join(f"{text} {100 * event[name]:.2f}" for name, text in scores.items() if name in event)
         self._update("epochs", event["epoch"] + 1, event["epochs"], note)
         self._line(
@@ -87,41 +129,75 @@ class RunProgress:
 
     def _update(self, name: str, completed: int, total: int, note: str) -> None:
         self.bars.update(self.ids[name], completed=completed, total=total, note=note, visible=True)
+        if self.lines:
+            self.lines.update(name, completed, total)
 
     def _line(self, text: str) -> None:
-        if not self.console.is_terminal:
-            self.console.print(f"[{time.monotonic() - self.started:6.0f} s] {text}", markup=False, highlight=False)
+        if self.lines:
+            self.lines.print(text)
 
 
 @contextmanager
 def count(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar for so many equal steps; yields what to call after each."""
+    """Show the progress of a known number of items; yields a function to call after each."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description:<9}"), BarColumn(bar_width=30), MofNCompleteColumn(), TimeElapsedColumn())
+    lines = None if console.is_terminal else _Lines(console)
+    columns = (
+        TextColumn("{task.description:<9}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    done = 0
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)
+
+        def advance() -> None:
+            nonlocal done
+            done += 1
+            bar.advance(task)
+            if lines:
+                lines.update(what, done, total)
+
+        yield advance
 
 
 @contextmanager
-def going_through(what: str) -> Iterator[Callable[[int], None]]:
-    """How many of a number that nobody knows, and how many a second; yields what to tell of so many more.
+def count_unknown(what: str) -> Iterator[Callable[[int], None]]:
+    """Show the progress of an unknown number of items, for commands with ``--resume``.
 
-    For what goes on with ``--resume``.
+    Yields a function to call with the number of further items.
     """
     console = Console(stderr=True)
+    lines = None if console.is_terminal else _Lines(console)
     columns = (
         TextColumn("{task.completed:,.0f} {task.description}"),
         TaskProgressColumn(show_speed=True),
         TimeElapsedColumn(),
     )
+    done = 0
     try:
         with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-            yield partial(bar.advance, bar.add_task(what, total=None))
+            task = bar.add_task(what, total=None)
+
+            def advance(items: int) -> None:
+                nonlocal done
+                done += items
+                bar.advance(task, items)
+                if lines:
+                    lines.update(what, done, None)
+
+            yield advance
     except KeyboardInterrupt:
-        _say_how_to_go_on(console, "with --resume")
+        _say_how_to_resume(console, "with --resume")
         raise
 
 
-def _say_how_to_go_on(console: Console, go_on: str) -> None:
-    console.print(f"Interrupted. What was finished is kept; go on {go_on}.")
+def _duration(seconds: float) -> str:
+    minutes, hours = seconds / 60, seconds / 3600
+    return f"{seconds:.0f} s" if seconds < 90 else f"{minutes:.0f} min" if minutes < 90 else f"{hours:.1f} h"
+
+
+def _say_how_to_resume(console: Console, how: str) -> None:
+    console.print(f"Interrupted. What was finished is kept; continue {how}.")

@@ -71,7 +71,7 @@ def reproduce(
     @contextmanager
     def shown(number: int, folder: Path) -> Iterator[OnEvent]:
         console.print(f"{number + 1} of {len(plan.cells)}: {folder}", highlight=False)
-        with RunProgress(folds=plan.cells[number].experiment.folds, go_on="by the same command") as progress:
+        with RunProgress(folds=plan.cells[number].experiment.folds, how_to_resume="with the same command") as progress:
             yield progress.show
 
     reproduce_table(plan, photos, out, on_run=shown)

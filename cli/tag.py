@@ -10,7 +10,7 @@ import click
 
 from keras_sister.serving.choices import ENGINES, RUNTIMES
 
-from .progress import going_through
+from .progress import count_unknown
 from .quiet import import_tensorflow
 from .show_tags import show_tags
 
@@ -103,6 +103,6 @@ def _write_table(job: "Job", photos: Iterator[str], out: Path, *, engine: str, r
         from keras_sister.catalogue.local_engine import LocalEngine
 
         chosen = LocalEngine(job)
-    with going_through("photos") as show:
+    with count_unknown("photos") as show:
         done = tag_catalogue(chosen, photos, out, resume=resume, on_photos=show)
     click.echo(f"{out}: {done.photos} photos, {done.errors} of them could not be read")

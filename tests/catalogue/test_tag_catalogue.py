@@ -243,4 +243,4 @@ def test_an_interrupted_job_says_how_to_go_on(sister_export, photos, tmp_path, m
     arguments = ["tag", str(sister_export.folder), str(photos[0]), "--out", str(tmp_path / "t.csv")]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 130
-    assert "go on with --resume" in result.stderr
+    assert "continue with --resume" in result.stderr
