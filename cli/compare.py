@@ -41,38 +41,51 @@ def compare(runs: tuple[Path, ...], seed: int, as_json: bool) -> None:
 
     console = Console()
     p_values = {c.second: {a.name: a.p for a in c.attributes} for c in comparisons[1:]}
-    console.print(_scores([groups[0].majority(), *groups], p_values))
-    console.print(_differences(comparisons))
+    columns = [groups[0].majority(), *groups]
+    labels = _labels([column.name for column in columns], console.width)
+    for name, label in labels.items():
+        if label != name:
+            console.print(f"{label}: {name}", markup=False, highlight=False, soft_wrap=True)
+    console.print(_scores(columns, labels, p_values))
+    console.print(_differences(comparisons, labels))
 
 
-def _scores(columns: list, p_values: dict[str, dict[str, float]]) -> Table:
+def _labels(names: list[str], width: int) -> dict[str, str]:
+    """Headings of the columns: the names, or numbers where the names would not fit beside each other."""
+    attributes = 24
+    if attributes + sum(max(len(name), 14) + 3 for name in names) <= width:
+        return {name: name for name in names}
+    return {names[0]: names[0]} | {name: f"run {i}" for i, name in enumerate(names[1:], start=1)}
+
+
+def _scores(columns: list, labels: dict[str, str], p_values: dict[str, dict[str, float]]) -> Table:
     table = Table(
         title="Accuracy on held-out photos, %",
         caption="* differs from the first run (sign test by photo, Holm-corrected, p < 0.05)",
         title_justify="left",
         caption_justify="left",
     )
-    table.add_column("attribute")
+    table.add_column("attribute", no_wrap=True)
     for column in columns:
-        table.add_column(column.name, justify="right")
+        table.add_column(labels[column.name], justify="right", overflow="fold")
     accuracies = [column.accuracies() for column in columns]
     for name in accuracies[0]:
         stars = ["*" if p_values.get(column.name, {}).get(name, 1) < 0.05 else "" for column in columns]
         table.add_row(name, *(f"{100 * a[name]:.2f}{star}" for a, star in zip(accuracies, stars, strict=True)))
     table.add_section()
     spreads = [f"{100 * m.mean():.2f} ± {100 * m.std(ddof=1):.2f}" for m in (c.fold_maccs() for c in columns)]
-    table.add_row("MACC, mean ± spread over folds", *spreads, style="bold")
+    table.add_row("MACC ± std", *spreads, style="bold")
     return table
 
 
-def _differences(comparisons: list) -> Table:
+def _differences(comparisons: list, labels: dict[str, str]) -> Table:
     table = Table(title="Difference of MACC, percentage points", title_justify="left")
     for heading in ("", "over folds (corrected t-test)", "p", "over photos (bootstrap)"):
         table.add_column(heading)
     for comparison in comparisons:
         folds, photos = comparison.folds, comparison.photos
         table.add_row(
-            f"{comparison.second} − {comparison.first}",
+            f"{labels[comparison.second]} − {labels[comparison.first]}",
             *(f"{100 * d.estimate:+.2f}  [{100 * d.low:+.2f}, {100 * d.high:+.2f}]" for d in (folds,)),
             f"{folds.p:.3f}",
             *(f"{100 * d.estimate:+.2f}  [{100 * d.low:+.2f}, {100 * d.high:+.2f}]" for d in (photos,)),
