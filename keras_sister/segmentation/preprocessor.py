@@ -182,8 +182,9 @@ class Preprocessor:
         Raises:
             InputError: if the file cannot be read or segmented, naming it.
         """
+        resized = self.resized_photo(path)
         self.check([path.stem])
-        return self.view_pair(self.resized_photo(path), tf.constant([os.fsencode(path.stem)]))
+        return self.view_pair(resized, tf.constant([os.fsencode(path.stem)]))
 
     def resized_photo(self, path: Path) -> dict[str, tf.Tensor]:
         """Read one file and `resize` it, with a batch axis of 1.
