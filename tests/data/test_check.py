@@ -106,7 +106,7 @@ def test_what_one_should_know_is_a_warning(folder):
         "000001.jpg, 000002.jpg: identical files",
         "000003.jpg (1 in all): has an EXIF orientation",
         "000004.png: missing",
-        "000005.png (1 in all): of another size",
+        "000005.png (1 in all): differs in size",
         "1 photos have no known label",
         "scarf: no photo is labelled yes",
     ):
