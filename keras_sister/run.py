@@ -62,7 +62,7 @@ class Fold:
         Raises:
             InputError: if the fold has not ended.
         """
-        return int(read_json(self.folder / "history.json")["best_epoch"])
+        return int(_read(self.folder / "history.json", self.folder.parent)["best_epoch"])
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,7 @@ class Run:
         Raises:
             InputError: if it is missing or damaged, naming it.
         """
-        if not (self.folder / name).exists():
-            raise InputError(
-                f"{self.folder / name}: missing; {self.folder} is not a run folder, or has not reached this stage."
-            )
-        return read_json(self.folder / name)
+        return _read(self.folder / name, self.folder)
 
     def write(self, name: str, content: Any) -> None:
         """Write one of the run's files, atomically: text as it is, anything else as JSON."""
@@ -141,3 +137,9 @@ class Run:
             return [photo[key] for photo in self.read("dataset.json")["photos"]]
         except (KeyError, TypeError) as error:
             raise InputError(f"{self.folder / 'dataset.json'}: not the file of a run; it has been changed.") from error
+
+
+def _read(file: Path, run: Path) -> Any:
+    if not file.exists():
+        raise InputError(f"{file}: missing; {run} is not a run folder, or has not reached this stage.")
+    return read_json(file)
