@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 from keras_sister.catalogue.table_formats import Row, table_format
 from keras_sister.errors import InputError
 from keras_sister.storage.atomic import write_atomically
+from keras_sister.storage.json_files import write_text
 
 
 @dataclass(frozen=True)
@@ -184,8 +185,7 @@ class ResumableTable:
 
 
 def _write_json(file: Path, content: dict[str, object]) -> None:
-    text = json.dumps(content)
-    write_atomically(file, partial(Path.write_text, data=text, encoding="utf-8"))
+    write_text(file, json.dumps(content))
 
 
 def _hash(paths: Sequence[str]) -> str:

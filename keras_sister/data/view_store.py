@@ -144,7 +144,7 @@ class ViewStore:
 
         Args:
             photos: files of any image size.
-            preprocessor: of the store's size and fingerprint.
+            preprocessor: must have the store's size and fingerprint.
             on_event: receives ``{"event": "photos", "photos": number stored, "of": number of photos}``.
 
         Returns:

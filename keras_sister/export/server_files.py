@@ -1,9 +1,8 @@
 """Configuration files of TensorFlow Serving beside the versions of an export: batching, models, docker compose."""
 
-from functools import partial
 from pathlib import Path
 
-from keras_sister.storage.atomic import write_atomically
+from keras_sister.storage.json_files import write_text
 
 IMAGE = "tensorflow/serving:2.20.0"
 """The newest image when this was written. Exports load in the C++ runtimes of 2.16 to 2.21."""
@@ -26,7 +25,7 @@ def write_server_files(folder: Path) -> None:
     texts = {BATCHING: _BATCHING, MODELS: _MODELS.format(name=name), COMPOSE: _COMPOSE.format(name=name, image=IMAGE)}
     for file, text in texts.items():
         if not (folder / file).exists():
-            write_atomically(folder / file, partial(Path.write_text, data=text, encoding="utf-8"))
+            write_text(folder / file, text)
 
 
 _BATCHING = f"""\

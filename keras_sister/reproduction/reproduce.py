@@ -13,6 +13,7 @@ from keras_sister.reproduction.plan import Plan
 from keras_sister.reproduction.results import Results, to_csv
 from keras_sister.run import OnEvent
 from keras_sister.storage.atomic import write_atomically
+from keras_sister.storage.json_files import write_text
 from keras_sister.training.cross_validation import cross_validate
 
 
@@ -47,7 +48,7 @@ def reproduce_table(
             cross_validate(dataset, cell.experiment, folder, resume=True, on_event=on_event)
         predictions[cell.name] = replace(read_out_of_fold(folder), name=cell.name)
     results = Results(plan, predictions)
-    write_atomically(out / f"{plan.table}.csv", lambda path: path.write_text(to_csv(results), encoding="utf-8"))
+    write_text(out / f"{plan.table}.csv", to_csv(results))
     write_atomically(out / f"{plan.table}.png", lambda path: draw_table(results, path))
-    write_atomically(out / f"{plan.table}.md", lambda path: path.write_text(to_markdown(results), encoding="utf-8"))
+    write_text(out / f"{plan.table}.md", to_markdown(results))
     return results

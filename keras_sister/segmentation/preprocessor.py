@@ -148,7 +148,7 @@ class Preprocessor:
             By view uint8 tensors, (batch, height, width, 3), or (batch, height, width, 1) for ``mask``.
 
         Raises:
-            ValueError: if a view needs the mask and there is none.
+            ValueError: if a view needs the mask and `pair` has no mask.
         """
         if self.needs_masks and "mask" not in pair:
             raise ValueError(f"Expected a segmenter for views={self.view_names}. Received: segmenter=None")
