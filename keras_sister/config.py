@@ -5,14 +5,12 @@ TensorFlow nor Keras, so that help texts and errors in settings appear at once.
 """
 
 import difflib
-from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from keras_sister.errors import InputError, check_choice
+from keras_sister.errors import InputError, check_choice, quoted
+from keras_sister.storage.yaml_files import read_yaml, to_yaml
 
 SYSTEMS = {
     "baseline": ("photo",),
@@ -60,6 +58,16 @@ TRAINABLE = ("all", "head")
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 """Keras dtype policies for training."""
+
+RANGES = {
+    "margin": (0, 100),
+    "size": (32, 1024),
+    "folds": (2, 1000),
+    "epochs": (1, 100_000),
+    "batch_size": (1, 65_536),
+    "seed": (0, 2**31 - 1),
+}
+"""The lowest and highest value of each setting that is a whole number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,18 +130,14 @@ class Experiment:
         check_choice("background", self.background, BACKGROUNDS)
         check_choice("edges", self.edges, EDGES)
         _typed("keep_largest", self.keep_largest, bool)
-        _integer("margin", self.margin, 0, 100)
         check_choice("trainable", self.trainable, TRAINABLE)
         check_choice("precision", self.precision, PRECISIONS)
-        _integer("size", self.size, 32, 1024)
-        _integer("folds", self.folds, 2, 1000)
-        _integer("epochs", self.epochs, 1, 100_000)
-        _integer("batch_size", self.batch_size, 1, 65_536)
-        _integer("seed", self.seed, 0, 2**31 - 1)
+        for name, (low, high) in RANGES.items():
+            _integer(name, getattr(self, name), low, high)
         _typed("augment", self.augment, bool)
         _typed("segmenter", self.segmenter, str)
         if not isinstance(self.learning_rate, float) or not 0 < self.learning_rate < 1:
-            raise InputError(f"learning_rate must be a number between 0 and 1. Received: {self.learning_rate!r}")
+            raise InputError(f"learning_rate must be a number between 0 and 1. Received: {quoted(self.learning_rate)}")
         if isinstance(self.weights, dict):
             for backbone, file in self.weights.items():
                 check_choice("weights", backbone, BACKBONES)
@@ -155,22 +159,31 @@ class Experiment:
         """The same experiment with absolute paths, valid in any working directory."""
         weights = self.weights
         if isinstance(weights, dict):
-            weights = {backbone: str(Path(file).absolute()) for backbone, file in weights.items()}
+            weights = {backbone: str(absolute_path(file)) for backbone, file in weights.items()}
         elif weights not in ("imagenet", "none"):
-            weights = str(Path(weights).absolute())
+            weights = str(absolute_path(weights))
         kind, colon, place = self.segmenter.partition(":")
         is_handle = kind == "hub" or (kind == "deeplab" and not Path(place).is_dir())
         if is_handle or self.segmenter == "selfie":
             segmenter = self.segmenter
         elif colon and kind in SEGMENTERS:
-            segmenter = f"{kind}:{Path(place).absolute()}"
+            segmenter = f"{kind}:{absolute_path(place)}"
         else:
-            segmenter = str(Path(self.segmenter).absolute())
+            segmenter = str(absolute_path(self.segmenter))
         return replace(self, weights=weights, segmenter=segmenter)
 
     def to_yaml(self) -> str:
         """The text of ``config.yaml``, with every setting, in the order above."""
-        return yaml.safe_dump(asdict(self), sort_keys=False)
+        return to_yaml(asdict(self))
+
+
+def absolute_path(path: str | Path) -> Path:
+    """The same path from any working directory: absolute, its folder without ``..`` and symbolic links.
+
+    The last part stays as it is named, even if it is a symbolic link.
+    """
+    path = Path(path)
+    return path.parent.resolve() / path.name if path.name not in ("", "..") else path.resolve()
 
 
 def load_settings(path: str | Path) -> dict[str, Any]:
@@ -180,24 +193,20 @@ def load_settings(path: str | Path) -> dict[str, Any]:
         path: a file of ``name: value`` lines.
 
     Raises:
-        InputError: if the file cannot be read or a key is not a setting, naming file and key.
+        InputError: if the file cannot be read (see `keras_sister.storage.yaml_files.read_yaml`) or a key is not a
+            setting, naming file and key.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: not a readable YAML file: {' '.join(str(error).split())}") from error
+    content = read_yaml(path)
+    if content is None:
+        return {}
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected lines of 'setting: value'.")
     known = [field.name for field in fields(Experiment)]
     for key in content:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
+            near = difflib.get_close_matches(str(key)[:80], known, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"known settings: {', '.join(known)}."
-            raise InputError(f"{path}: '{key}' is not a setting; {hint}")
-    # YAML 1.1 reads 1e-5 as text.
-    if isinstance(content.get("learning_rate"), str | int):
-        with suppress(ValueError):  # Experiment names the setting
-            content["learning_rate"] = float(content["learning_rate"])
+            raise InputError(f"{path}: {quoted(key)} is not a setting; {hint}")
     return content
 
 
@@ -216,9 +225,10 @@ def load_experiment(path: str | Path) -> Experiment:
 
 def _integer(name: str, value: object, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InputError(f"{name} must be a whole number from {low} to {high}. Received: {value!r}")
+        raise InputError(f"{name} must be a whole number from {low} to {high}. Received: {quoted(value)}")
 
 
-def _typed(name: str, value: object, kind: Any) -> None:
+def _typed(name: str, value: object, kind: type) -> None:
     if not isinstance(value, kind):
-        raise InputError(f"{name} must be {getattr(kind, '__name__', kind)}. Received: {value!r}")
+        expected = {str: "text", bool: "true or false"}[kind]
+        raise InputError(f"{name} must be {expected}. Received: {quoted(value)}")

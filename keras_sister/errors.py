@@ -2,12 +2,33 @@
 
 from collections.abc import Iterable
 
+_QUOTED = 80
+"""The most characters of a wrong value that a message shows."""
+
 
 class InputError(ValueError):
     """A mistake in files, settings or arguments. The message names it and the way out in one or two lines.
 
     The command line prints the message without a traceback.
     """
+
+
+def quoted(value: object) -> str:
+    """A wrong value for a message: its ``repr`` on one line, at most 80 characters.
+
+    Example:
+        >>> quoted("x" * 1000)
+        "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…"
+    """
+    if isinstance(value, str):
+        value = value[: _QUOTED + 1]  # a long text is not copied to be cut
+    return shortened(repr(value))
+
+
+def shortened(text: object) -> str:
+    """A text of unknown origin for a message, such as another library's error: on one line, at most 80 characters."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= _QUOTED else f"{line[: _QUOTED - 1]}…"
 
 
 def check_choice(name: str, value: object, allowed: Iterable[str]) -> None:
@@ -21,4 +42,4 @@ def check_choice(name: str, value: object, allowed: Iterable[str]) -> None:
         InputError: precision must be one of float32, bfloat16. Received: 'float64'
     """
     if value not in (allowed := tuple(allowed)):
-        raise InputError(f"{name} must be one of {', '.join(allowed)}. Received: {value!r}")
+        raise InputError(f"{name} must be one of {', '.join(allowed)}. Received: {quoted(value)}")

@@ -1,36 +1,69 @@
-"""JSON files: written atomically, read with an error that names the file."""
+"""JSON files: written atomically, read with an error that names the file.
+
+No file holds NaN or an infinity, which JSON does not have: a number that is none is written as ``null``, and a file
+with one is refused.
+"""
 
 import json
+import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, shortened
 from keras_sister.storage.atomic import write_atomically
+from keras_sister.storage.text_files import read_text
+
+_MAX_BYTES = 100_000_000
 
 
 def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        InputError: if the file is missing or is not valid JSON, naming it.
+        InputError: if the file is missing, too large or not valid JSON, naming it.
 
     Example:
         >>> read_json(Path("runs/sister_a/summary.json"))["macc"]["mean"]
         0.784
     """
+    text = read_text(path, max_bytes=_MAX_BYTES)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file.") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not a readable JSON file: {error}") from error
+        return json.loads(text, parse_constant=_refuse)
+    except RecursionError as error:
+        raise InputError(f"{path}: not a readable JSON file: nested too deeply.") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not a readable JSON file: {shortened(error)}") from error
+
+
+def to_json(content: Any) -> str:
+    """The text of `content` as JSON, with ``null`` for numbers that are not finite.
+
+    Example:
+        >>> print(to_json({"std": float("nan")}))
+        {
+         "std": null
+        }
+    """
+    return json.dumps(_with_nulls(content), indent=1, allow_nan=False)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` as JSON, atomically."""
-    write_text(path, json.dumps(content, indent=1) + "\n")
+    """Write `content` as JSON, atomically; see `to_json`."""
+    write_text(path, to_json(content) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file atomically."""
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a number")
+
+
+def _with_nulls(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _with_nulls(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_with_nulls(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

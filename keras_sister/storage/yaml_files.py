@@ -1,0 +1,101 @@
+"""YAML files of users: settings and datasets. What is written is what is read.
+
+The values are those of YAML 1.2's core schema: only ``true`` and ``false`` are booleans, whole numbers are decimal. In
+YAML 1.1, which PyYAML reads by itself, ``no`` is false, ``0100`` is 64, ``1:30`` is 90, and ``2024-01-01`` is a date;
+here they are text. Aliases are refused, because a few hundred bytes of them unfold to gigabytes.
+"""
+
+import re
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+
+from keras_sister.errors import InputError, quoted, shortened
+from keras_sister.storage.text_files import read_text
+
+_MAX_BYTES = 200_000
+_MAX_DEPTH = 20
+
+
+def read_yaml(path: str | Path) -> Any:
+    """Read a YAML file of at most 200 kB.
+
+    Returns:
+        Dicts, lists, text, bool, int, finite float and None; None for an empty file.
+
+    Raises:
+        InputError: naming the file: if it is missing, too large, or not valid YAML; for aliases, tags, several
+            documents, deep nesting, or a key that is there twice.
+
+    Example:
+        >>> read_yaml("settings.yaml")
+        {'system': 'sister_a', 'learning_rate': 1e-05}
+    """
+    text = read_text(Path(path), max_bytes=_MAX_BYTES)
+    try:
+        _check(text)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise InputError(f"{path}: not a readable YAML file: {line}{shortened(error.problem)}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"{path}: not a readable YAML file: {shortened(error)}") from error
+
+
+def to_yaml(content: Any) -> str:
+    """The text of `content`, which `read_yaml` and readers of YAML 1.1 read as the same values."""
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def _check(text: str) -> None:
+    """Refuse what can blow up, from the parser's events, before anything is made of them."""
+    depth = documents = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        documents += isinstance(event, yaml.DocumentStartEvent)
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise _wrong("aliases (& and *) are not allowed; write the value out", event)
+        if getattr(event, "tag", None):
+            raise _wrong(f"tags (!) are not allowed: {shortened(event.tag)}", event)
+        if depth > _MAX_DEPTH:
+            raise _wrong(f"nested more than {_MAX_DEPTH} deep", event)
+        if documents > 1:
+            raise _wrong("more than one document (---)", event)
+
+
+def _wrong(problem: str, place: Any) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=place.start_mark)
+
+
+class _Loader(yaml.SafeLoader):
+    """A SafeLoader with the scalars of YAML 1.2, and without repeated keys."""
+
+    yaml_implicit_resolvers: ClassVar[dict] = {}
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, str | int | float | None):
+                raise _wrong(f"a key must be text. Received: {quoted(key)}", key_node)
+            if key in seen:
+                raise _wrong(f"{quoted(key)} is there twice", key_node)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that either version of YAML would read as something else."""
+
+
+_SCALARS = {
+    "null": r"(?:~|null|Null|NULL|)",
+    "bool": r"(?:true|True|TRUE|false|False|FALSE)",
+    "int": r"[-+]?(?:0|[1-9][0-9]{0,17})",
+    "float": r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]{0,17})(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,2})?",
+}
+for _name, _pattern in _SCALARS.items():
+    for _class in (_Loader, _Dumper):
+        _class.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(rf"^{_pattern}\Z"), None)
