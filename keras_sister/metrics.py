@@ -4,7 +4,8 @@ from typing import Any
 
 import keras
 
-from keras_sister.schema import UNKNOWN, Schema
+from keras_sister.labels import read_batch, read_weights
+from keras_sister.schema import Schema
 
 
 @keras.saving.register_keras_serializable(package="keras_sister")
@@ -20,12 +21,18 @@ class AttributeAccuracy(keras.metrics.Metric):
         schema: attributes and classes of labels and logits.
 
     Call arguments:
-        y_true: int, shape (batch, attributes): class indices, −1 = unknown.
+        y_true: numbers, shape (batch, attributes): class indices; NaN or any negative number is unknown. ``(batch,)``
+            as well for a schema of one attribute.
         y_pred: float, shape (batch, schema.n_logits): logits.
-        sample_weight: float, shape (batch,): weight of each photo, 1 by default.
+        sample_weight: None, or numbers ≥ 0: a weight per photo, shape (batch,), or per label, (batch, attributes).
 
     Returns:
-        ``result()`` is a scalar in [0, 1]; 0 before the first known label.
+        ``result()`` is a scalar in [0, 1]; 0 before the first known label; NaN after a logit that is not finite, and
+        after an invalid label where the backend cannot raise (see `keras_sister.labels`).
+
+    Raises:
+        InputError: for labels, logits or weights of another shape; for labels that are no class index, such as
+            fractions or indices past the last class.
 
     Example:
         >>> metric = AttributeAccuracy(DCSA)
@@ -41,13 +48,12 @@ class AttributeAccuracy(keras.metrics.Metric):
         self.known = self.add_variable(shape=(len(schema),), initializer="zeros", name="known")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        labels = keras.ops.cast(y_true, "int32")
-        known = keras.ops.cast(labels != UNKNOWN, self.dtype)
-        if sample_weight is not None:
-            known *= keras.ops.reshape(keras.ops.cast(sample_weight, self.dtype), (-1, 1))
-        right = keras.ops.cast(labels == self._predict(keras.ops.convert_to_tensor(y_pred)), self.dtype)
-        self.known.assign_add(keras.ops.sum(known, axis=0))
-        self.right.assign_add(keras.ops.sum(known * right, axis=0))
+        batch = read_batch(self.schema, y_true, y_pred)
+        weights = batch.known if sample_weight is None else batch.known * read_weights(self.schema, sample_weight)
+        right = keras.ops.cast(batch.labels == self._predict(batch.logits), "float32")
+        hits = keras.ops.sum(weights * right + batch.fault[:, None], axis=0)
+        self.known.assign_add(keras.ops.cast(keras.ops.sum(weights, axis=0), self.dtype))
+        self.right.assign_add(keras.ops.cast(hits, self.dtype))
 
     def result(self) -> Any:
         seen = keras.ops.cast(self.known > 0, self.dtype)

@@ -37,7 +37,7 @@ def test_predictions_are_the_most_probable_classes():
     logits = np.random.default_rng(1).normal(0, 3, (50, SMALL.n_logits))
     probabilities = SMALL.probabilities(logits)
     predicted = SMALL.predict(logits)
-    assert predicted.dtype == np.int8
+    assert predicted.dtype == np.int32
     np.testing.assert_array_equal(predicted[:, 0], probabilities["scarf"] >= 0.5)
     np.testing.assert_array_equal(predicted[:, 1], probabilities["sleeves"].argmax(axis=1))
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_sister.errors import InputError
 from keras_sister.schema import Schema
 
 
@@ -15,10 +16,11 @@ class Dataset:
     Attributes:
         schema: attributes and classes, in the order of the columns of `labels`.
         photos: paths of the JPEG or PNG files.
-        labels: int8 array, shape (len(photos), len(schema)): a class index, or −1 = unknown.
+        labels: int32 array, shape (len(photos), len(schema)): a class index, or −1 = unknown. Given as any array of
+            numbers, with NaN or any negative number for unknown; ``(len(photos),)`` as well for one attribute.
 
     Raises:
-        ValueError: if `labels` has another shape.
+        InputError: if `labels` has another shape, or a label is not a class index, naming photo and attribute.
     """
 
     schema: Schema
@@ -26,9 +28,12 @@ class Dataset:
     labels: np.ndarray
 
     def __post_init__(self) -> None:
-        expected = (len(self.photos), len(self.schema))
-        if self.labels.shape != expected:
-            raise ValueError(f"Expected labels of shape {expected}. Received: shape={self.labels.shape}")
+        labels = self.schema.check_labels(self.labels, rows=[Path(photo).name for photo in self.photos])
+        if len(labels) != len(self.photos):
+            raise InputError(
+                f"Expected labels of shape {(len(self.photos), len(self.schema))}. Received: {labels.shape}"
+            )
+        object.__setattr__(self, "labels", labels)
 
     def __len__(self) -> int:
         return len(self.photos)

@@ -93,10 +93,10 @@ def read_labels(folder: Path, schema: Schema, photos: list[Path]) -> tuple[np.nd
         photos: what `find_photos` found.
 
     Returns:
-        int8 array, shape (len(photos), attributes), −1 = unknown, and one line per problem. The column of an attribute
+        int32 array, shape (len(photos), attributes), −1 = unknown, and one line per problem. The column of an attribute
         with a problem is unknown.
     """
-    labels = np.full((len(photos), len(schema)), UNKNOWN, np.int8)
+    labels = np.full((len(photos), len(schema)), UNKNOWN, np.int32)
     if not photos:
         return labels, []
     rows = [int(photo.stem) - 1 for photo in photos]
@@ -116,7 +116,7 @@ def read_labels(folder: Path, schema: Schema, photos: list[Path]) -> tuple[np.nd
 
 
 def _read_vector(file: Path, attribute: Attribute, photos: int) -> np.ndarray:
-    """One attribute's labels, int8 (photos,)."""
+    """One attribute's labels, int32 (photos,)."""
     try:
         content = scipy.io.loadmat(file, variable_names=["GT"])
     except NotImplementedError as error:
@@ -139,7 +139,7 @@ def _read_vector(file: Path, attribute: Attribute, photos: int) -> np.ndarray:
         raise InputError(
             f"{file}: photo {row + 1} has the label {values[row]:g}; expected 1 to {len(attribute.classes)}, or NaN."
         )
-    return np.where(known, np.nan_to_num(values) - 1, UNKNOWN).astype(np.int8)
+    return np.where(known, np.nan_to_num(values) - 1, UNKNOWN).astype(np.int32)
 
 
 def write_labels(folder: Path, schema: Schema, labels: np.ndarray) -> None:
@@ -148,8 +148,9 @@ def write_labels(folder: Path, schema: Schema, labels: np.ndarray) -> None:
     Args:
         folder: the dataset's folder.
         schema: attributes and classes.
-        labels: int8 array, shape (photos, attributes), −1 = unknown.
+        labels: array of numbers, shape (photos, attributes), see `Schema.check_labels`.
     """
+    labels = schema.check_labels(labels)
     (folder / "labels").mkdir(parents=True, exist_ok=True)
     for attribute, column in zip(schema, labels.T, strict=True):
         file = folder / "labels" / f"{attribute.name}_GT.mat"

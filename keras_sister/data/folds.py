@@ -18,7 +18,7 @@ def stratified_folds(labels: np.ndarray, schema: Schema, *, folds: int, seed: in
     were made.
 
     Args:
-        labels: int8 array, shape (photos, attributes), −1 = unknown.
+        labels: array of numbers, shape (photos, attributes), see `Schema.check_labels`.
         schema: attributes and classes.
         folds: number of folds, from 2 to the number of photos. Their sizes differ slightly.
         seed: random seed; the same seed gives the same folds.
@@ -36,6 +36,7 @@ def stratified_folds(labels: np.ndarray, schema: Schema, *, folds: int, seed: in
     """
     if len(labels) < folds:
         raise InputError(f"{folds} folds need at least {folds} photos; there are {len(labels)}. Give fewer --folds.")
+    labels = schema.check_labels(labels)
     known = [labels[:, [i]] == np.arange(len(a.classes)) for i, a in enumerate(schema)]
     splitter = MultilabelStratifiedKFold(n_splits=folds, shuffle=True, random_state=seed)
     # The column of ones also spreads photos without known labels evenly.
@@ -50,7 +51,7 @@ def inner_split(labels: np.ndarray, schema: Schema, rows: np.ndarray, *, seed: i
     """Split a fold's training photos into training and validation; the validation split selects the best epoch.
 
     Args:
-        labels: int8 array, shape (photos, attributes), of all photos.
+        labels: the same for all photos.
         schema: attributes and classes.
         rows: the fold's training photos, indices into `labels`; at least 2.
         seed: random seed; the same seed gives the same split.

@@ -22,7 +22,7 @@ class OutOfFold:
         experiment: its settings.
         schema: attributes and classes.
         photos: file name and SHA-256 of every photo.
-        labels: int8 array, shape (photos, attributes), −1 = unknown.
+        labels: int32 array, shape (photos, attributes), −1 = unknown.
         logits: float32 array, shape (photos, schema.n_logits).
         folds: the photos of every fold, index arrays.
     """
@@ -37,7 +37,7 @@ class OutOfFold:
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        """Predicted classes: int8 array of the shape of `labels`."""
+        """Predicted classes: int32 array of the shape of `labels`."""
         return self.schema.predict(self.logits)
 
     @property

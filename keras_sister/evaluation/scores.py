@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_sister.errors import InputError
 from keras_sister.schema import UNKNOWN, Schema
 
 
@@ -10,16 +11,25 @@ def accuracies(schema: Schema, labels: np.ndarray, predicted: np.ndarray) -> dic
 
     Args:
         schema: attributes and classes.
-        labels: int array, shape (photos, attributes), −1 = unknown.
+        labels: array of numbers, shape (photos, attributes): class indices; NaN or any negative number is unknown.
         predicted: int array of the same shape, see `Schema.predict`.
 
     Returns:
         By attribute name, in [0, 1]. Attributes without a known label are left out.
 
+    Raises:
+        InputError: for a label or a prediction that is not a class index, or another shape.
+
     Example:
         >>> accuracies(schema, np.array([[0], [1], [-1]]), np.array([[0], [0], [0]]))
         {'scarf': 0.5}
     """
+    labels, predicted = schema.check_labels(labels), schema.check_labels(predicted)
+    if len(labels) != len(predicted) or (predicted == UNKNOWN).any():
+        raise InputError(
+            f"Expected a predicted class for each of the labels, of shape {labels.shape}."
+            f" Received: shape={predicted.shape}, {int((predicted == UNKNOWN).sum())} of them negative or NaN."
+        )
     known = labels != UNKNOWN
     correct = known & (labels == predicted)
     counts = zip(schema.names, correct.sum(axis=0), known.sum(axis=0), strict=True)
@@ -27,7 +37,13 @@ def accuracies(schema: Schema, labels: np.ndarray, predicted: np.ndarray) -> dic
 
 
 def macc(accuracies: dict[str, float]) -> float:
-    """MACC, the paper's score: the unweighted mean of the attributes' accuracies."""
+    """MACC, the paper's score: the unweighted mean of the attributes' accuracies.
+
+    Raises:
+        InputError: if there are none, because no label is known.
+    """
+    if not accuracies:
+        raise InputError("No label is known, so there is no accuracy.")
     return float(np.mean(list(accuracies.values())))
 
 
@@ -36,11 +52,12 @@ def majority_classes(schema: Schema, labels: np.ndarray) -> np.ndarray:
 
     Args:
         schema: attributes and classes.
-        labels: int array, shape (photos, attributes), −1 = unknown.
+        labels: as for `accuracies`.
 
     Returns:
-        int8 array, shape (attributes,). Of equally frequent classes the first; class 0 if no label is known.
+        int32 array, shape (attributes,). Of equally frequent classes the first; class 0 if no label is known.
     """
+    labels = schema.check_labels(labels)
     return np.array(
-        [np.argmax((labels[:, [i]] == np.arange(len(a.classes))).sum(axis=0)) for i, a in enumerate(schema)], np.int8
+        [np.argmax((labels[:, [i]] == np.arange(len(a.classes))).sum(axis=0)) for i, a in enumerate(schema)], np.int32
     )

@@ -37,7 +37,7 @@ def write(folder: Path, name: str, values: object) -> Path:
 def test_what_is_written_is_read(folder, labels):
     dataset = load_dcsa(folder)
     np.testing.assert_array_equal(dataset.labels, labels)
-    assert dataset.labels.dtype == np.int8
+    assert dataset.labels.dtype == np.int32
     assert [photo.name for photo in dataset.photos] == [f"{number:06d}.jpg" for number in range(1, 6)]
     assert dataset.schema == DCSA
 
