@@ -57,8 +57,8 @@ def _check(text: str) -> None:
         documents += isinstance(event, yaml.DocumentStartEvent)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise _wrong("aliases (& and *) are not allowed; write the value out", event)
-        if getattr(event, "tag", None):
-            raise _wrong(f"tags (!) are not allowed: {shortened(event.tag)}", event)
+        if tag := getattr(event, "tag", None):
+            raise _wrong(f"tags (!) are not allowed: {shortened(tag)}", event)
         if depth > _MAX_DEPTH:
             raise _wrong(f"nested more than {_MAX_DEPTH} deep", event)
         if documents > 1:
@@ -72,7 +72,7 @@ def _wrong(problem: str, place: Any) -> yaml.MarkedYAMLError:
 class _Loader(yaml.SafeLoader):
     """A SafeLoader with the scalars of YAML 1.2, and without repeated keys."""
 
-    yaml_implicit_resolvers: ClassVar[dict] = {}
+    yaml_implicit_resolvers: ClassVar[dict] = {}  # type: ignore[misc]  # a class variable in PyYAML, too
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
