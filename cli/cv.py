@@ -42,6 +42,9 @@ def cv(context: click.Context, dataset: Path, out: Path | None, resume: bool, **
     with RunProgress(folds=experiment.folds) as progress:
         summary = cross_validate(photos, experiment, out, resume=resume, on_event=progress.show)
     Console().print(_table(summary))
+    unknown = [str(number) for number, fold in enumerate(summary["folds"]) if fold["macc"] is None]
+    if unknown:
+        click.echo(f"\nLeft out of mean and spread, because no label of theirs is known: folds {', '.join(unknown)}")
     click.echo(f"\nRun folder: {out}")
 
 

@@ -53,6 +53,9 @@ BACKGROUNDS = ("white", "black", "mean", "blur")
 EDGES = ("hard", "soft")
 """Edges of the person."""
 
+NAMED_WEIGHTS = ("imagenet", "none")
+"""Initial weights that are not a file."""
+
 TRAINABLE = ("all", "head")
 """``all`` trains every weight; ``head`` keeps the towers frozen."""
 
@@ -160,7 +163,7 @@ class Experiment:
         weights = self.weights
         if isinstance(weights, dict):
             weights = {backbone: str(absolute_path(file)) for backbone, file in weights.items()}
-        elif weights not in ("imagenet", "none"):
+        elif weights not in NAMED_WEIGHTS:
             weights = str(absolute_path(weights))
         kind, colon, place = self.segmenter.partition(":")
         is_handle = kind == "hub" or (kind == "deeplab" and not Path(place).is_dir())

@@ -1,5 +1,6 @@
 """Photo files on disk: which files are photos, and their bytes. No TensorFlow."""
 
+import hashlib
 import io
 import os
 import stat
@@ -58,6 +59,15 @@ def read_photo(path: Path) -> bytes:
         reason = error.strerror or "not a readable JPEG or PNG"
         raise InputError(f"{path}: {reason}. 'sister-keras data check' lists every unreadable photo.") from error
     return contents
+
+
+def content_hash(photo: Path) -> str:
+    """The SHA-256 of a photo's bytes, as hexadecimal digits.
+
+    Raises:
+        InputError: as `read_photo` does.
+    """
+    return hashlib.sha256(read_photo(photo)).hexdigest()
 
 
 def try_read(path: Path) -> tuple[bytes, str | None]:

@@ -3,12 +3,14 @@
     config.yaml    all settings                        schema.json    attributes and classes
     dataset.json   photo paths and labels              folds.json     the photos of every fold, by row
     views.json     the view store that was used        summary.json   the scores
+    weights.json   SHA-256 of the initial weights' files
     fold-00/ …     one folder per fold: history.json, model.weights.h5, predictions.npz
     logs/          standard error of the worker processes
 
 Every number in it can be recomputed from the folder alone. All files are written atomically.
 """
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,11 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from keras_sister.config import Experiment, load_experiment
-from keras_sister.errors import InputError
+from keras_sister.config import NAMED_WEIGHTS, Experiment, load_experiment
+from keras_sister.errors import InputError, quoted
 from keras_sister.schema import Schema
 from keras_sister.storage.json_files import read_json, write_json, write_text
 from keras_sister.storage.lock import locked
+
+_HASH = re.compile("[0-9a-f]{64}")
 
 OnEvent = Callable[[dict[str, Any]], None]
 """Receives the progress of a task: a dict with the key ``event``, one of
@@ -60,9 +64,32 @@ class Fold:
         """The epoch whose weights were kept, counted from 0.
 
         Raises:
-            InputError: if the fold has not ended.
+            InputError: if the fold has not ended, or its history is not that of a training.
         """
-        return int(_read(self.folder / "history.json", self.folder.parent)["best_epoch"])
+        file = self.folder / "history.json"
+        history = _read(file, self.folder.parent)
+        try:
+            best, found = history["best_epoch"], best_epoch(history["epochs"])
+        except (KeyError, IndexError, TypeError) as error:
+            raise changed(file) from error
+        if isinstance(best, bool) or best != found:
+            raise InputError(f"{file}: best_epoch is {quoted(best)}, but epoch {found} is the best of its epochs.")
+        return found
+
+
+def best_epoch(history: list[dict[str, float]]) -> int:
+    """The epoch whose weights are kept: highest ``val_macc``, then lowest ``val_loss``, then earliest.
+
+    Without validation the last. Counted from 0.
+    """
+    if "val_macc" not in history[0]:
+        return len(history) - 1
+    return min(range(len(history)), key=lambda epoch: (-history[epoch]["val_macc"], history[epoch]["val_loss"], epoch))
+
+
+def changed(file: Path) -> InputError:
+    """The error for a file that is readable but not what a run writes."""
+    return InputError(f"{file}: not the file of a run; it has been changed or damaged.")
 
 
 @dataclass(frozen=True)
@@ -93,17 +120,65 @@ class Run:
     @property
     def photos(self) -> list[Path]:
         """Paths of the photos, row by row."""
-        return [Path(path) for path in self._photo_column("path")]
+        try:
+            return [Path(path) for path in self._photo_column("path")]
+        except TypeError as error:
+            raise changed(self.folder / "dataset.json") from error
 
     @property
     def labels(self) -> np.ndarray:
-        """Labels: int8 array, shape (photos, attributes), −1 = unknown."""
-        return np.array(self._photo_column("labels"), np.int8)
+        """Labels: int32 array, shape (photos, attributes), −1 = unknown."""
+        try:
+            return self.schema.check_labels(self._photo_column("labels"), rows=[path.name for path in self.photos])
+        except InputError as error:
+            raise InputError(f"{self.folder / 'dataset.json'}: {error}") from error
+
+    @property
+    def photo_keys(self) -> list[str]:
+        """The SHA-256 of every photo, row by row."""
+        keys, photos = self.views["keys"], len(self._photo_column("path"))
+        if not isinstance(keys, list) or not all(isinstance(k, str) and _HASH.fullmatch(k) for k in keys):
+            raise changed(self.folder / "views.json")
+        if len(keys) != photos:
+            raise InputError(f"{self.folder / 'views.json'}: {len(keys)} photos, but dataset.json has {photos}.")
+        return keys
+
+    @property
+    def views(self) -> dict[str, Any]:
+        """The content of ``views.json``: ``fingerprint`` of the segmenter, ``keys`` and others."""
+        views = self.read("views.json")
+        if not isinstance(views, dict) or not {"fingerprint", "keys"} <= views.keys():
+            raise changed(self.folder / "views.json")
+        return views
 
     @property
     def folds(self) -> list[np.ndarray]:
-        """The photos of every fold: index arrays."""
-        return [np.array(rows, np.int64) for rows in self.read("folds.json")]
+        """The photos of every fold: index arrays that together contain each photo once."""
+        file = self.folder / "folds.json"
+        folds, photos = self.read("folds.json"), len(self._photo_column("path"))
+        if not isinstance(folds, list) or not all(isinstance(rows, list) and rows for rows in folds):
+            raise changed(file)
+        rows = [row for fold in folds for row in fold]
+        if not all(type(row) is int for row in rows):
+            raise changed(file)
+        if sorted(rows) != list(range(photos)):
+            raise InputError(f"{file}: the folds do not contain each of the {photos} photos once.")
+        if len(folds) != self.experiment.folds:
+            raise InputError(f"{file}: {len(folds)} folds, but config.yaml has {self.experiment.folds}.")
+        return [np.array(fold, np.int64) for fold in folds]
+
+    @property
+    def weight_hashes(self) -> dict[str, str]:
+        """The SHA-256 of each file of initial weights, by backbone, or of the one file as ``weights``."""
+        file = self.folder / "weights.json"
+        hashes = self.read("weights.json") if file.exists() else {}
+        weights = self.experiment.weights
+        expected = set(weights) if isinstance(weights, dict) else set() if weights in NAMED_WEIGHTS else {"weights"}
+        if not isinstance(hashes, dict) or set(hashes) not in (expected, set()):
+            raise changed(file)
+        if not all(isinstance(value, str) and _HASH.fullmatch(value) for value in hashes.values()):
+            raise changed(file)
+        return hashes
 
     def fold(self, number: int) -> Fold:
         """The folder of a fold, counted from 0."""
@@ -136,7 +211,7 @@ class Run:
         try:
             return [photo[key] for photo in self.read("dataset.json")["photos"]]
         except (KeyError, TypeError) as error:
-            raise InputError(f"{self.folder / 'dataset.json'}: not the file of a run; it has been changed.") from error
+            raise changed(self.folder / "dataset.json") from error
 
 
 def _read(file: Path, run: Path) -> Any:

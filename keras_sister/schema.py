@@ -213,7 +213,10 @@ class Schema:
             array([[ 0,  2],
                    [-1, -1]], dtype=int32)
         """
-        values = np.asarray(labels)
+        try:
+            values = np.asarray(labels)
+        except ValueError as error:  # rows of different lengths
+            raise InputError(f"Expected labels of shape (batch, {len(self)}). Received: {quoted(labels)}") from error
         if values.ndim == 1 and len(self) == 1:
             values = values[:, None]
         if values.ndim != 2 or values.shape[1] != len(self):

@@ -102,7 +102,13 @@ def check_dataset(folder: str | Path, *, on_photo: Callable[[], None] = lambda: 
         attributes=_count(DCSA, labels),
         masks=masks,
         duplicates=duplicates,
-        problems=[*problems, *more, *(photo.problem for photo in photos if photo.problem), *unreadable],
+        problems=[
+            *problems,
+            *more,
+            *_without_labels(folder, labels),
+            *(photo.problem for photo in photos if photo.problem),
+            *unreadable,
+        ],
         warnings=[*_warnings(photos, labels, duplicates), *odd] if photos else [],
     )
 
@@ -156,6 +162,12 @@ def _duplicates(photos: list[_Photo]) -> list[list[str]]:
     return [names for names in groups.values() if len(names) > 1]
 
 
+def _without_labels(folder: Path, labels: np.ndarray) -> list[str]:
+    if len(labels) and (labels < 0).all():
+        return [f"{folder / 'labels'}: no label of any photo is known; there is nothing to train on."]
+    return []
+
+
 def _count(schema: Schema, labels: np.ndarray) -> dict[str, dict[str, Any]]:
     return {
         attribute.name: {
@@ -176,7 +188,7 @@ def _warnings(photos: list[_Photo], labels: np.ndarray, duplicates: list[list[st
             f"{turned[0]} ({len(turned)} in all): has an EXIF orientation, which is ignored; rotate its pixels."
         )
     blank = int((labels < 0).all(axis=1).sum())
-    if blank:
+    if 0 < blank < len(photos):
         found.append(f"{blank} photos have no known label at all.")
     for attribute, column in zip(DCSA, labels.T, strict=True):
         absent = [name for i, name in enumerate(attribute.classes) if not (column == i).any()]

@@ -59,5 +59,6 @@ def inner_split(labels: np.ndarray, schema: Schema, rows: np.ndarray, *, seed: i
     Returns:
         Training rows and validation rows: disjoint, together `rows`.
     """
-    parts = stratified_folds(labels[rows], schema, folds=min(INNER_FOLDS, len(rows)), seed=seed)
+    # With fewer photos than two for each part, a part could stay empty.
+    parts = stratified_folds(labels[rows], schema, folds=min(INNER_FOLDS, max(2, len(rows) // 2)), seed=seed)
     return np.setdiff1d(rows, rows[parts[0]]), rows[parts[0]]

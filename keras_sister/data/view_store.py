@@ -26,22 +26,13 @@ import tensorflow as tf
 
 from keras_sister import images
 from keras_sister.errors import InputError
-from keras_sister.photo_files import read_photo
+from keras_sister.photo_files import content_hash
 from keras_sister.storage.cache import cache_folder
 
 BLOCK = 64
 """Photos per block, and the most that a killed process loses."""
 
 _STALE = 24 * 3600  # seconds after which an unfinished block must belong to a killed process
-
-
-def content_hash(photo: Path) -> str:
-    """The SHA-256 of a photo's bytes.
-
-    Raises:
-        InputError: as `keras_sister.photo_files.read_photo` does.
-    """
-    return hashlib.sha256(read_photo(photo)).hexdigest()
 
 
 class PairMaker(Protocol):

@@ -51,7 +51,7 @@ class Group:
         return {name: float(np.mean([accuracies[name] for accuracies in each])) for name in each[0]}
 
     def fold_maccs(self) -> np.ndarray:
-        """MACC of every fold of every run: float array, shape (runs · folds,)."""
+        """MACC of every fold with a known label, of every run: float array, shape (at most runs · folds,)."""
         return np.concatenate([run.fold_maccs() for run in self.runs])
 
     def majority(self) -> "Group":

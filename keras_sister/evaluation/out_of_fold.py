@@ -19,7 +19,8 @@ class OutOfFold:
 
     Attributes:
         name: name of the run, for display.
-        experiment: its settings.
+        experiment: its settings; of a run that was read, with the contents' hashes for the paths of files, so that two
+            runs of one experiment have equal settings wherever they were made.
         schema: attributes and classes.
         photos: file name and SHA-256 of every photo.
         labels: int32 array, shape (photos, attributes), −1 = unknown.
@@ -54,16 +55,23 @@ class OutOfFold:
         """Accuracy of every attribute over all photos with a known label."""
         return accuracies(self.schema, self.labels, self.predicted)
 
+    def macc_of(self, rows: np.ndarray) -> float | None:
+        """MACC of some photos; None if none of their labels is known."""
+        scores = accuracies(self.schema, self.labels[rows], self.predicted[rows])
+        return macc(scores) if scores else None
+
     def fold_maccs(self) -> np.ndarray:
-        """MACC of every fold: float array, shape (folds,)."""
-        return np.array([macc(accuracies(self.schema, self.labels[f], self.predicted[f])) for f in self.folds])
+        """MACC of every fold with a known label: float array, shape (at most the number of folds,)."""
+        scores = [self.macc_of(rows) for rows in self.folds]
+        return np.array([score for score in scores if score is not None])
 
 
 def read_out_of_fold(folder: Path) -> OutOfFold:
     """Read the out-of-fold predictions of a finished cross-validation.
 
     Raises:
-        InputError: if `folder` is not a run, or its cross-validation has not ended.
+        InputError: if `folder` is not a run, or its cross-validation has not ended; if a file is damaged or does not
+            match the others, naming it.
 
     Example:
         >>> read_out_of_fold(Path("runs/sister_a")).fold_maccs().mean()
@@ -71,16 +79,45 @@ def read_out_of_fold(folder: Path) -> OutOfFold:
     """
     run = Run(folder)
     schema, labels, folds = run.schema, run.labels, run.folds
+    names = [photo.name for photo in run.photos]
     logits = np.zeros((len(labels), schema.n_logits), np.float32)
     for number, rows in enumerate(folds):
         file = run.fold(number).predictions
         if not file.exists():
             raise InputError(f"{folder}: fold {number} of {len(folds)} is missing; finish the run with 'cv --resume'.")
+        try:
+            logits[rows] = _checked_logits(file, schema, rows, labels[rows], [names[row] for row in rows])
+        except InputError as error:
+            raise InputError(f"{file}: {error} Remove the file and run the command again with --resume.") from error
+    photos = list(zip(names, run.photo_keys, strict=True))
+    return OutOfFold(folder.name or str(folder), _by_content(run), schema, photos, labels, logits, folds)
+
+
+def _checked_logits(file: Path, schema: Schema, rows: np.ndarray, labels: np.ndarray, names: list[str]) -> np.ndarray:
+    """The logits in a fold's file: finite, of these photos and labels."""
+    try:
         with np.load(file, allow_pickle=False) as saved:
-            logits[rows] = saved["logits"]
-    names = [photo.name for photo in run.photos]
-    photos = list(zip(names, run.read("views.json")["keys"], strict=True))
-    return OutOfFold(folder.name or str(folder), run.experiment, schema, photos, labels, logits, folds)
+            content = {name: saved[name] for name in ("rows", "labels", "photos", "logits")}
+    except Exception as error:  # NumPy and zipfile raise many kinds for a damaged file
+        raise InputError("not readable; it is damaged.") from error
+    for name, expected in {"rows": rows, "labels": labels, "photos": np.array(names)}.items():
+        if not np.array_equal(content[name], expected):
+            raise InputError(f"its {name} are not those of this fold in dataset.json and folds.json.")
+    logits = schema.check_logits(content["logits"])
+    if len(logits) != len(rows):
+        raise InputError(f"Expected logits of {len(rows)} photos. Received: {len(logits)}.")
+    return logits
+
+
+def _by_content(run: Run) -> Experiment:
+    """The settings, with the segmenter's fingerprint and the hashes of initial weights in place of paths."""
+    experiment, fingerprint = run.experiment, run.views["fingerprint"]
+    if isinstance(fingerprint, str) and experiment.needs_masks:
+        experiment = replace(experiment, segmenter=fingerprint)
+    hashes = run.weight_hashes
+    if hashes:
+        experiment = replace(experiment, weights=hashes if isinstance(experiment.weights, dict) else hashes["weights"])
+    return experiment
 
 
 def majority_predictions(run: OutOfFold) -> OutOfFold:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from keras_sister.errors import InputError
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -32,8 +34,13 @@ def corrected_t_test(differences: np.ndarray, *, test_share: float) -> Differenc
 
     Returns:
         The mean difference; if all differences are equal, the interval is that value and p is 1 for 0, else 0.
+
+    Raises:
+        InputError: for fewer than two folds.
     """
     k = len(differences)
+    if k < 2:
+        raise InputError("Only one fold has known labels; two systems cannot be compared over folds.")
     mean = float(np.mean(differences))
     error = float(np.sqrt((1 / k + test_share) * np.var(differences, ddof=1)))
     if error == 0:

@@ -12,7 +12,7 @@ def accuracies(schema: Schema, labels: np.ndarray, predicted: np.ndarray) -> dic
     Args:
         schema: attributes and classes.
         labels: array of numbers, shape (photos, attributes): class indices; NaN or any negative number is unknown.
-        predicted: int array of the same shape, see `Schema.predict`.
+        predicted: int array of the same shape, see `Schema.predict`; not read where the label is unknown.
 
     Returns:
         By attribute name, in [0, 1]. Attributes without a known label are left out.
@@ -25,12 +25,12 @@ def accuracies(schema: Schema, labels: np.ndarray, predicted: np.ndarray) -> dic
         {'scarf': 0.5}
     """
     labels, predicted = schema.check_labels(labels), schema.check_labels(predicted)
-    if len(labels) != len(predicted) or (predicted == UNKNOWN).any():
+    known = labels != UNKNOWN
+    if len(labels) != len(predicted) or (known & (predicted == UNKNOWN)).any():
         raise InputError(
-            f"Expected a predicted class for each of the labels, of shape {labels.shape}."
+            f"Expected a predicted class for every known label, in an array of shape {labels.shape}."
             f" Received: shape={predicted.shape}, {int((predicted == UNKNOWN).sum())} of them negative or NaN."
         )
-    known = labels != UNKNOWN
     correct = known & (labels == predicted)
     counts = zip(schema.names, correct.sum(axis=0), known.sum(axis=0), strict=True)
     return {name: float(hits / total) for name, hits, total in counts if total}

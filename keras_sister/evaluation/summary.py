@@ -1,12 +1,15 @@
 """The scores of a cross-validation, from its out-of-fold predictions."""
 
+import json
 from typing import Any
 
 import numpy as np
 
+from keras_sister.errors import InputError
 from keras_sister.evaluation.out_of_fold import OutOfFold, majority_predictions, read_out_of_fold
 from keras_sister.evaluation.scores import macc
 from keras_sister.run import Run
+from keras_sister.storage.json_files import to_json
 
 
 def summarize(run: Run) -> dict[str, Any]:
@@ -16,11 +19,16 @@ def summarize(run: Run) -> dict[str, Any]:
         The content of ``summary.json``, accuracies in [0, 1]:
 
         - ``macc``: ``mean`` and sample standard deviation (``std``) of the folds' MACC, and ``pooled``, the unweighted
-          mean of the attributes' accuracies below;
+          mean of the attributes' accuracies below; folds without a known label are left out of mean and spread, and the
+          spread of a single fold is null;
         - ``majority``: the same for predicting the most frequent class among a fold's training photos;
         - ``attributes``: by name ``accuracy`` over all photos whose label is known, ``majority`` likewise, and
           ``known``, the number of those photos; both are null for an attribute without a known label;
-        - ``folds``: for each fold ``macc``, ``majority``, ``photos`` and ``best_epoch``, counted from 0.
+        - ``folds``: for each fold ``macc``, ``majority``, ``photos`` and ``best_epoch``, counted from 0; ``macc`` and
+          ``majority`` are null for a fold without a known label.
+
+    Raises:
+        InputError: as `keras_sister.evaluation.out_of_fold.read_out_of_fold` does.
     """
     ours = read_out_of_fold(run.folder)
     majority = majority_predictions(ours)
@@ -34,22 +42,40 @@ def summarize(run: Run) -> dict[str, Any]:
         },
         "folds": [
             {
-                "macc": float(score),
-                "majority": float(baseline),
+                "macc": ours.macc_of(rows),
+                "majority": majority.macc_of(rows),
                 "photos": len(rows),
                 "best_epoch": run.fold(number).best_epoch,
             }
-            for number, (rows, score, baseline) in enumerate(
-                zip(ours.folds, ours.fold_maccs(), majority.fold_maccs(), strict=True)
-            )
+            for number, rows in enumerate(ours.folds)
         ],
     }
 
 
-def _macc(predictions: OutOfFold) -> dict[str, float]:
+def _macc(predictions: OutOfFold) -> dict[str, float | None]:
     folds = predictions.fold_maccs()
     return {
         "mean": float(np.mean(folds)),
-        "std": float(np.std(folds, ddof=1)),
+        "std": float(np.std(folds, ddof=1)) if len(folds) > 1 else None,
         "pooled": macc(predictions.accuracies()),
     }
+
+
+def read_summary(run: Run) -> dict[str, Any]:
+    """Read the ``summary.json`` of a finished run.
+
+    Raises:
+        InputError: if it does not follow from the run's predictions, and as `summarize` does.
+    """
+    stored, found = run.read("summary.json"), summarize(run)
+    if _rounded(stored) != _rounded(found):
+        raise InputError(
+            f"{run.folder / 'summary.json'}: does not follow from the run's predictions; remove it and run the command"
+            " again with --resume."
+        )
+    return found
+
+
+def _rounded(content: Any) -> Any:
+    """Numbers without the last digits, in which processors differ."""
+    return json.loads(to_json(content), parse_float=lambda digits: round(float(digits), 9))

@@ -73,7 +73,7 @@ def export_run(
 def _preprocessor(run: Run, segmenter: str | None) -> Preprocessor:
     experiment = run.experiment
     preprocessor = preprocessor_of(replace(experiment, segmenter=segmenter or experiment.segmenter))
-    if not segmenter and preprocessor.fingerprint != run.read("views.json")["fingerprint"] and experiment.needs_masks:
+    if not segmenter and preprocessor.fingerprint != run.views["fingerprint"] and experiment.needs_masks:
         raise InputError(
             f"{experiment.segmenter}: changed since {run.folder} was trained; restore it, or name one by --segmenter."
         )

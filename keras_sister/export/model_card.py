@@ -59,7 +59,7 @@ def _scores(cross_validation: str | None) -> str:
         return "## Scores\nNot evaluated: the model was not trained with `--like`, the settings of a cross-validation."
     try:
         return _table(json.loads(cross_validation))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             "cross_validation.json: not the scores of a cross-validation; remove it to export without scores."
         ) from error

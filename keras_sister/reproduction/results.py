@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from keras_sister.errors import InputError
 from keras_sister.evaluation.comparison import Comparison, Group, compare_with_first
 from keras_sister.evaluation.out_of_fold import OutOfFold, majority_predictions
 from keras_sister.evaluation.paired import holm
@@ -27,8 +28,14 @@ class Results:
     predictions: Mapping[str, OutOfFold]
 
     def macc(self, cell: Cell) -> tuple[float, float]:
-        """MACC of a cell in %: mean and spread (of the sample) over the folds."""
+        """MACC of a cell in %: mean and spread (of the sample) over the folds.
+
+        Raises:
+            InputError: if fewer than two folds have known labels.
+        """
         maccs = 100 * self.predictions[cell.name].fold_maccs()
+        if len(maccs) < 2:
+            raise InputError(f"{cell.name}: only one fold has known labels; a table shows the spread over two or more.")
         return float(np.mean(maccs)), float(np.std(maccs, ddof=1))
 
     def accuracies(self, cell: Cell) -> dict[str, float]:

@@ -6,9 +6,10 @@ from typing import Any
 from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.data.folds import stratified_folds
-from keras_sister.evaluation.summary import summarize
+from keras_sister.errors import InputError
+from keras_sister.evaluation.summary import read_summary, summarize
 from keras_sister.run import OnEvent, Run
-from keras_sister.training.start import start_run
+from keras_sister.training.start import is_moved, start_run
 from keras_sister.training.worker import perform_in_child
 
 
@@ -22,7 +23,8 @@ def cross_validate(
 ) -> dict[str, Any]:
     """Cross-validate an experiment: each photo is predicted once, by a model that was not trained on it.
 
-    An interrupted run continues with `resume` and, on a CPU, ends with the same scores as an uninterrupted one.
+    An interrupted run continues with `resume` and, on a CPU, ends with the same scores as an uninterrupted one. The
+    dataset, the segmenter and the initial weights may lie elsewhere then, if their contents are the same.
 
     Args:
         dataset: photos and labels.
@@ -36,7 +38,8 @@ def cross_validate(
 
     Raises:
         InputError: if `out` holds a run already, or one with other settings or photos; if a photo, the segmenter or
-            the initial weights cannot be read.
+            the initial weights cannot be read; if there are too few photos or no known label; if a loss or a logit is
+            not a finite number; if a file of the run is damaged.
 
     Example:
         >>> experiment = Experiment(system="baseline", backbone="resnet_mini", weights="none", size=112, folds=4)
@@ -45,13 +48,21 @@ def cross_validate(
         0.85
     """
     run = Run(Path(out))
+    folds = stratified_folds(dataset.labels, dataset.schema, folds=experiment.folds, seed=experiment.seed)
+    if len(dataset) - max(map(len, folds)) < 2:
+        raise InputError(
+            f"{len(dataset)} photos are too few for {len(folds)} folds: each fold needs 2 photos to train on."
+        )
     with run.locked():
         start_run(run, dataset, experiment.absolute(), resume=resume)
-        if (run.folder / "summary.json").exists():
-            return run.read("summary.json")
-        folds = stratified_folds(dataset.labels, dataset.schema, folds=experiment.folds, seed=experiment.seed)
-        run.write("folds.json", [fold.tolist() for fold in folds])
+        finished = (run.folder / "summary.json").exists()
+        if finished and not is_moved(run):
+            return read_summary(run)
+        if not finished:
+            run.write("folds.json", [fold.tolist() for fold in folds])
         perform_in_child(run, "views", on_event)
+        if finished:
+            return read_summary(run)
         for number in range(experiment.folds):
             fold = run.fold(number)
             if not fold.predictions.exists():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
+from keras_sister.evaluation.summary import read_summary
 from keras_sister.run import OnEvent, Run
 from keras_sister.training.start import start_run
 from keras_sister.training.worker import perform_in_child
@@ -50,7 +51,7 @@ def train_final(
     with run.locked():
         start_run(run, dataset, experiment.absolute(), resume=resume)
         if like is not None:
-            run.write("cross_validation.json", like.read("summary.json"))
+            run.write("cross_validation.json", read_summary(like))
         perform_in_child(run, "views", on_event)
         if not model.exists():
             perform_in_child(run, "train", on_event)

@@ -1,6 +1,7 @@
 """Fit one model, epoch by epoch, so that interrupted training resumes to the same result."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_sister.run import OnEvent
+from keras_sister.errors import InputError
+from keras_sister.run import OnEvent, best_epoch
 from keras_sister.storage.atomic import write_atomically
 
 WEIGHTS = "model.weights.h5"
@@ -42,6 +44,10 @@ def fit_model(
 
     Returns:
         A dict per epoch: ``loss``, ``macc`` and, with `validation`, ``val_loss``, ``val_macc``.
+
+    Raises:
+        InputError: if a loss or score is not a finite number, naming folder, epoch and step; if the checkpoint or the
+            weights in `folder` are damaged, naming the file.
     """
     model.optimizer.build(model.trainable_variables)
     history = _restore(model, folder / CHECKPOINT)
@@ -53,18 +59,42 @@ def fit_model(
             steps_per_epoch=steps,
             validation_data=validation,
             shuffle=False,  # the batches are shuffled already
-            callbacks=[_Keep(history, folder), _Report(on_event, steps, epochs)],
+            callbacks=[_Finite(folder.name), _Keep(history, folder), _Report(on_event, steps, epochs)],
             verbose=0,
         )
-    model.load_weights(folder / WEIGHTS)
+    try:
+        model.load_weights(folder / WEIGHTS)
+    except Exception as error:  # h5py raises OSError, KeyError, ValueError, RuntimeError and others
+        raise InputError(f"{folder / WEIGHTS}: damaged; remove {folder} and continue with --resume.") from error
     return history
 
 
-def best_epoch(history: list[dict[str, float]]) -> int:
-    """The epoch whose weights are kept, counted from 0."""
-    if "val_macc" not in history[0]:
-        return len(history) - 1
-    return min(range(len(history)), key=lambda epoch: (-history[epoch]["val_macc"], history[epoch]["val_loss"], epoch))
+class _Finite(keras.callbacks.Callback):
+    """End the training at the first loss or score that is not finite: no later number would be one."""
+
+    def __init__(self, task: str) -> None:
+        super().__init__()
+        self.task = task
+        self.epoch = self.step = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.step = batch + 1
+        self._check(logs)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._check(logs)
+
+    def _check(self, logs: dict[str, float] | None) -> None:
+        for name, value in (logs or {}).items():
+            if not math.isfinite(value):
+                raise InputError(
+                    f"{self.task}: {name} is {value} in epoch {self.epoch + 1}, step {self.step}; lower"
+                    f" --learning-rate (now {float(self.model.optimizer.learning_rate):g}) or choose another"
+                    f" --precision (now {keras.config.dtype_policy().name}), with another --out."
+                )
 
 
 class _Keep(keras.callbacks.Callback):
@@ -114,7 +144,10 @@ def _save(model: keras.Model, history: list[dict[str, float]], path: Path) -> No
 def _restore(model: keras.Model, path: Path) -> list[dict[str, float]]:
     if not path.exists():
         return []
-    with np.load(path, allow_pickle=False) as saved:
-        for i, variable in enumerate(_state(model)):
-            variable.assign(saved[f"v{i}"])
-        return json.loads(str(saved["history"]))
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            for i, variable in enumerate(_state(model)):
+                variable.assign(saved[f"v{i}"])
+            return json.loads(str(saved["history"]))
+    except Exception as error:  # NumPy, zipfile and Keras raise many kinds for a damaged file
+        raise InputError(f"{path}: damaged; remove it to train from the first epoch again.") from error

@@ -1,45 +1,109 @@
 """Start a run folder, or check that an existing one can be resumed."""
 
-from dataclasses import asdict
+import hashlib
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
 
-from keras_sister.config import Experiment
+from keras_sister.config import NAMED_WEIGHTS, Experiment, absolute_path
 from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
+from keras_sister.photo_files import content_hash
 from keras_sister.run import Run
 
 
 def start_run(run: Run, dataset: Dataset, experiment: Experiment, *, resume: bool) -> None:
     """Write what goes into a run, or check that it equals what the run was started with.
 
+    Data are the same if the photos' names and contents, the labels and the contents of initial weights are, wherever
+    the files lie now; the run then gets their new paths. The segmenter's contents are checked by the task ``views``.
     A run in which nothing has been trained yet, for example because a photo could not be read, is started again.
 
     Raises:
-        InputError: if the run exists and `resume` is not set; if it was started with other settings, photos or labels;
-            if the folder holds something else.
+        InputError: if no label is known; if the run exists and `resume` is not set; if it was started with other
+            settings, photos, labels or weights; if the folder holds something else.
     """
+    if (dataset.labels < 0).all():
+        raise InputError(f"No label of the {len(dataset)} photos is known; there is nothing to train on.")
     if not (run.folder / "config.yaml").exists() and any(run.folder.glob("[!.]*")):
         raise InputError(f"{run.folder}: not empty, and not a run folder; choose another --out.")
     photos = [
-        {"path": str(photo.absolute()), "labels": row.tolist()}
+        {"path": str(absolute_path(photo)), "labels": row.tolist()}
         for photo, row in zip(dataset.photos, dataset.labels, strict=True)
     ]
+    hashes = _weight_hashes(experiment)
     if not any(run.folder.rglob("*.npz")) and not (run.folder / "model.keras").exists():
         (run.folder / "views.json").unlink(missing_ok=True)
         run.write("config.yaml", experiment.to_yaml())
         run.write("schema.json", dataset.schema.to_json())
         run.write("dataset.json", {"photos": photos})
+        run.write("weights.json", hashes)
         return
     if not resume:
         raise InputError(
             f"{run.folder}: this run already exists; add --resume to continue it, or choose another --out."
         )
-    differences = differing_settings(experiment, run.experiment)
+    _check_settings(run, experiment, hashes)
+    _check_data(run, dataset)
+    if run.read("dataset.json") != {"photos": photos}:
+        run.write("dataset.json", {"photos": photos})
+    if run.experiment != experiment:
+        run.write("config.yaml", experiment.to_yaml())
+
+
+def is_moved(run: Run) -> bool:
+    """Whether the segmenter lies elsewhere than when its contents were last checked."""
+    return run.experiment.needs_masks and run.views.get("segmenter") != run.experiment.segmenter
+
+
+def _check_settings(run: Run, experiment: Experiment, hashes: dict[str, str]) -> None:
+    before = run.experiment
+    if _kind(before.segmenter) == _kind(experiment.segmenter):
+        before = replace(before, segmenter=experiment.segmenter)
+    if hashes and hashes == run.weight_hashes:
+        before = replace(before, weights=experiment.weights)
+    elif before.weights == experiment.weights and run.weight_hashes and hashes != run.weight_hashes:
+        raise InputError(f"{run.folder}: the initial weights have changed since it was started. Choose another --out.")
+    differences = differing_settings(experiment, before)
     if differences:
         raise InputError(
             f"{run.folder}: was started with other settings ({'; '.join(differences)}). Choose another --out."
         )
-    if run.schema != dataset.schema or run.read("dataset.json")["photos"] != photos:
-        raise InputError(f"{run.folder}: was started with other photos or labels. Choose another --out.")
+
+
+def _check_data(run: Run, dataset: Dataset) -> None:
+    other = InputError(f"{run.folder}: was started with other photos or labels. Choose another --out.")
+    if run.schema != dataset.schema or [p.name for p in run.photos] != [p.name for p in dataset.photos]:
+        raise other
+    if (run.labels != dataset.labels).any():
+        raise other
+    if not (run.folder / "views.json").exists():
+        return
+    for photo, key in zip(dataset.photos, run.photo_keys, strict=True):
+        if content_hash(photo) != key:
+            raise InputError(f"{photo}: changed since {run.folder} was started; start another run with --out.")
+
+
+def _kind(segmenter: str) -> str:
+    """What must stay the same when a segmenter moves: all but the folders above it."""
+    kind, colon, place = segmenter.rpartition(":")
+    return f"{kind}{colon}{Path(place).name}"
+
+
+def _weight_hashes(experiment: Experiment) -> dict[str, str]:
+    """See `keras_sister.run.Run.weight_hashes`."""
+    weights = experiment.weights
+    files: dict[str, Any] = weights if isinstance(weights, dict) else {"weights": weights}
+    if not isinstance(weights, dict) and weights in NAMED_WEIGHTS:
+        return {}
+    hashes = {}
+    for name, file in files.items():
+        try:
+            with Path(file).open("rb") as contents:
+                hashes[name] = hashlib.file_digest(contents, "sha256").hexdigest()
+        except OSError as error:
+            raise InputError(f"{file}: initial weights are not readable: {error.strerror}.") from error
+    return hashes
 
 
 def differing_settings(ours: Experiment, theirs: Experiment) -> list[str]:

@@ -51,18 +51,25 @@ def fill_view_store(run: Run, on_event: OnEvent) -> None:
     if (run.folder / "views.json").exists():
         _check_unchanged(run, photos, keys, store.fingerprint)
     nobody = [photos[row].name for row in store.open(keys).without_person()]
-    run.write("views.json", {"fingerprint": store.fingerprint, "keys": keys, "without_person": nobody})
+    run.write(
+        "views.json",
+        {
+            "fingerprint": store.fingerprint,
+            "segmenter": experiment.segmenter,
+            "keys": keys,
+            "without_person": nobody,
+        },
+    )
     if experiment.needs_masks:
         on_event({"event": "without_person", "photos": len(nobody), "of": len(photos)})
 
 
 def _check_unchanged(run: Run, photos: list[Path], keys: list[str], fingerprint: str | None) -> None:
-    before = run.read("views.json")
-    if before["fingerprint"] != fingerprint:
+    if run.views["fingerprint"] != fingerprint:
         raise InputError(
             f"{run.experiment.segmenter}: changed since {run.folder} was started; start another run with --out."
         )
-    for photo, then, now in zip(photos, before["keys"], keys, strict=True):
+    for photo, then, now in zip(photos, run.photo_keys, keys, strict=True):
         if then != now:
             raise InputError(f"{photo}: changed since {run.folder} was started; start another run with --out.")
 
@@ -70,7 +77,11 @@ def _check_unchanged(run: Run, photos: list[Path], keys: list[str], fingerprint:
 def train_fold(run: Run, number: int, on_event: OnEvent) -> None:
     """Train on the other folds, select the epoch on a validation split of them, and predict this fold's photos.
 
-    Writes ``history.json``, ``model.weights.h5`` and ``predictions.npz`` into the fold's folder.
+    Writes ``history.json``, ``model.weights.h5`` and ``predictions.npz`` into the fold's folder. The last epoch is kept
+    if no label of the validation split is known.
+
+    Raises:
+        InputError: if no label of the training photos is known; if a loss or a logit is not a finite number.
     """
     labels, test = run.labels, run.folds[number]
     rest = np.setdiff1d(np.arange(len(labels)), test)
@@ -78,25 +89,45 @@ def train_fold(run: Run, number: int, on_event: OnEvent) -> None:
     seed = int(np.random.default_rng([run.experiment.seed, number]).integers(2**31))
     train, validation = inner_split(labels, run.schema, rest, seed=seed)
     fold = run.fold(number)
+    if (labels[train] < 0).all():
+        raise InputError(
+            f"{fold.name}: no label of its training photos is known; too few known labels for these folds."
+        )
     fold.folder.mkdir(exist_ok=True)
 
     trainer = Trainer(run, seed=seed)
-    trainer.fit(train, validation, folder=fold.folder, on_event=on_event)
+    selects = (labels[validation] >= 0).any()
+    trainer.fit(train, validation if selects else None, folder=fold.folder, on_event=on_event)
+    logits = trainer.predict(test)
+    if not np.isfinite(logits).all():
+        raise InputError(
+            f"{fold.name}: the model of epoch {fold.best_epoch + 1} predicts a logit that is not finite; lower"
+            " --learning-rate or choose another --precision, with another --out."
+        )
     predictions = {
         "photos": np.array([run.photos[row].name for row in test]),
         "rows": test,
         "labels": labels[test],
-        "logits": trainer.predict(test),
+        "logits": logits,
     }
     write_atomically(fold.predictions, lambda path: np.savez(path, **predictions))
     (fold.folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def train_on_all_photos(run: Run, on_event: OnEvent) -> None:
-    """Train on all photos for all epochs; writes ``history.json`` and ``model.keras`` into the run folder."""
+    """Train on all photos for all epochs; writes ``history.json`` and ``model.keras`` into the run folder.
+
+    Raises:
+        InputError: if a loss or a trained weight is not a finite number.
+    """
     trainer = Trainer(run, seed=run.experiment.seed)
     trainer.fit(np.arange(len(run.labels)), None, folder=run.folder, on_event=on_event)
     model = trainer.model
+    if not all(np.isfinite(keras.ops.convert_to_numpy(keras.ops.cast(w, "float32"))).all() for w in model.weights):
+        raise InputError(
+            f"{run.folder.name}: weights are not finite after epoch {run.experiment.epochs}; lower --learning-rate or"
+            " choose another --precision, with another --out."
+        )
     network = keras.Model(model.input, model.output, name=model.name)  # without the optimizer, twice the weights' size
     write_atomically(run.folder / "model.keras", network.save)
     for temporary in (CHECKPOINT, WEIGHTS):

@@ -13,12 +13,12 @@ from keras_sister.data.pipeline import Images, evaluation_batches, training_batc
 from keras_sister.data.view_store import ViewStore
 from keras_sister.losses import MaskedAttributeLoss
 from keras_sister.metrics import AttributeAccuracy
-from keras_sister.run import OnEvent, Run
+from keras_sister.run import OnEvent, Run, best_epoch
 from keras_sister.schema import Schema
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmentation.segmenters.open import open_segmenter
 from keras_sister.storage.json_files import write_json
-from keras_sister.training.fit import best_epoch, fit_model
+from keras_sister.training.fit import fit_model
 
 
 class Trainer:
@@ -32,8 +32,7 @@ class Trainer:
     def __init__(self, run: Run, *, seed: int) -> None:
         self.experiment = run.experiment
         self.labels = run.labels
-        stored = run.read("views.json")
-        self.pairs = ViewStore(self.experiment.size, stored["fingerprint"]).open(stored["keys"])
+        self.pairs = ViewStore(self.experiment.size, run.views["fingerprint"]).open(run.photo_keys)
         self.preprocessor = preprocessor_of(self.experiment, with_segmenter=False)
         self.seed = seed
         keras.utils.set_random_seed(seed)

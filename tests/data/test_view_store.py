@@ -9,8 +9,9 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_sister import images
-from keras_sister.data.view_store import BLOCK, ViewStore, content_hash
+from keras_sister.data.view_store import BLOCK, ViewStore
 from keras_sister.errors import InputError
+from keras_sister.photo_files import content_hash
 from keras_sister.segmentation.preprocessor import Preprocessor
 
 
