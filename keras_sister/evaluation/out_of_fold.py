@@ -96,7 +96,7 @@ def read_out_of_fold(folder: Path) -> OutOfFold:
 def _checked_logits(file: Path, schema: Schema, rows: np.ndarray, labels: np.ndarray, names: list[str]) -> np.ndarray:
     """The logits in a fold's file: finite, of these photos and labels."""
     try:
-        with np.load(file, allow_pickle=False) as saved:
+        with file.open("rb") as contents, np.load(contents, allow_pickle=False) as saved:
             content = {name: saved[name] for name in ("rows", "labels", "photos", "logits")}
     except Exception as error:  # NumPy and zipfile raise many kinds for a damaged file
         raise InputError("not readable; it is damaged.") from error

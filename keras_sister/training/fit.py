@@ -145,7 +145,7 @@ def _restore(model: keras.Model, path: Path) -> list[dict[str, float]]:
     if not path.exists():
         return []
     try:
-        with np.load(path, allow_pickle=False) as saved:
+        with path.open("rb") as contents, np.load(contents, allow_pickle=False) as saved:
             for i, variable in enumerate(_state(model)):
                 variable.assign(saved[f"v{i}"])
             return json.loads(str(saved["history"]))

@@ -1,0 +1,167 @@
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from keras_sister.errors import InputError
+from keras_sister.evaluation.out_of_fold import read_out_of_fold
+from keras_sister.evaluation.summary import read_summary, summarize
+from keras_sister.run import Run
+from keras_sister.training.final import final_settings
+
+from .run_folder import SCHEMA, write_run
+
+LABELS = np.stack([np.random.default_rng(1).integers(-1, len(a.classes), 12) for a in SCHEMA], axis=1)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return write_run(tmp_path_factory.mktemp("runs") / "whole", LABELS)
+
+
+@pytest.fixture
+def run(whole: Run, tmp_path: Path) -> Run:
+    return Run(shutil.copytree(whole.folder, tmp_path / "run"))
+
+
+def read_all(run: Run) -> dict[str, Any]:
+    """Everything that `evaluate`, `compare`, `train --like` and ``cv --resume`` read of a finished run."""
+    read = read_out_of_fold(run.folder)
+    folds = [rows.tolist() for rows in read.folds]
+    return {
+        "summary": read_summary(run),
+        "settings": final_settings(run),
+        "logits": read.logits.tobytes(),
+        "read": (read.experiment, read.schema, read.photos, read.labels.tobytes(), folds),
+    }
+
+
+def edit_json(file: Path, edit: Callable[[Any], Any]) -> None:
+    content = json.loads(file.read_text())
+    result = edit(content)
+    file.write_text(json.dumps(content if result is None else result))
+
+
+def edit_npz(file: Path, **arrays: np.ndarray) -> None:
+    with np.load(file) as saved:
+        content = dict(saved)
+    np.savez(file, **{**content, **arrays})
+
+
+EDITS = [
+    ("folds.json", lambda folds: folds[0].append(folds[1][0]), "each of the 12 photos once"),
+    ("folds.json", lambda folds: folds[0].__delitem__(0), "each of the 12 photos once"),
+    ("folds.json", lambda folds: folds.reverse(), "not those of this fold"),
+    ("folds.json", lambda folds: folds[0].__setitem__(0, 0.0), "changed or damaged"),
+    ("folds.json", lambda folds: {"folds": folds}, "changed or damaged"),
+    ("folds.json", lambda folds: [[*folds[0], *folds[1]], folds[2]], "2 folds, but config.yaml has 3"),
+    ("dataset.json", lambda content: content["photos"][3]["labels"].__setitem__(1, 3), "000004.jpg.*'sleeves' is 3"),
+    ("dataset.json", lambda content: content["photos"][3]["labels"].__delitem__(0), "Expected labels of shape"),
+    ("dataset.json", lambda content: content["photos"][3]["labels"].__setitem__(1, None), "class indices"),
+    ("dataset.json", lambda content: content["photos"][3].__setitem__("path", 7), "changed or damaged"),
+    ("dataset.json", lambda content: content["photos"].__delitem__(0), "each of the 11 photos once"),
+    ("views.json", lambda content: content["keys"].__delitem__(0), "11 photos, but dataset.json has 12"),
+    ("views.json", lambda content: content["keys"].__setitem__(0, "?"), "changed or damaged"),
+    ("views.json", lambda content: ["keys"], "changed or damaged"),
+    ("schema.json", lambda content: content["attributes"].reverse(), "expected a class index"),
+    ("summary.json", lambda content: content["macc"].__setitem__("mean", 0.9), "does not follow"),
+    ("fold-01/history.json", lambda content: content.__setitem__("best_epoch", 0), "epoch 2 is the best"),
+    ("fold-01/history.json", lambda content: content["epochs"].clear(), "changed or damaged"),
+]
+
+
+@pytest.mark.parametrize(("name", "edit", "message"), EDITS)
+def test_a_changed_file_is_named(run, name, edit, message):
+    edit_json(run.folder / name, edit)
+    with pytest.raises(InputError, match=message) as refused:
+        read_all(run)
+    # Where two files contradict each other, either may be named.
+    assert "\n" not in str(refused.value)
+    assert str(run.folder) in str(refused.value)
+
+
+def test_changed_predictions_are_named(run):
+    file, other = run.fold(0).predictions, run.fold(1).predictions
+    with np.load(file) as saved:
+        logits, labels = saved["logits"], saved["labels"]
+    broken = logits.copy()
+    broken[2, 3] = np.nan
+    for change, message in [
+        ({"logits": broken}, "'sleeves' in row 2 is not a finite number: nan"),
+        ({"logits": logits[:, :2]}, r"shape \(batch, 4\)"),
+        ({"logits": logits[:2]}, "4 photos. Received: 2"),
+        ({"logits": logits.astype(str)}, r"shape \(batch, 4\)"),
+        ({"labels": 1 - labels}, "its labels are not"),
+        ({"photos": np.array(["x.jpg"] * 4)}, "its photos are not"),
+    ]:
+        kept = file.read_bytes()
+        edit_npz(file, **change)
+        with pytest.raises(InputError, match=f"fold-00.*{message}"):
+            read_all(run)
+        file.write_bytes(kept)
+    first, second = file.read_bytes(), other.read_bytes()
+    file.write_bytes(second)
+    other.write_bytes(first)
+    with pytest.raises(InputError, match=r"fold-00.predictions\.npz: its rows are not those of this fold"):
+        read_all(run)
+
+
+def test_damaged_bytes_are_named_or_change_nothing(run):
+    """No traceback, and no number that differs; a letter of a name that nothing else repeats may change."""
+    rng, expected = np.random.default_rng(0), read_all(run)
+    messages = []
+    for file in sorted(file for file in run.folder.rglob("*") if file.suffix in (".json", ".yaml", ".npz")):
+        kept = file.read_bytes()
+        damages = [kept[: len(kept) // 2], b"", b"\xff" + kept, b"[" * 100_000, b"null", b"NaN", b"[1, {}]"]
+        for position in rng.integers(0, len(kept), 12):
+            damages.append(kept[:position] + bytes([kept[position] ^ 1 << rng.integers(8)]) + kept[position + 1 :])
+        for damaged in damages:
+            file.write_bytes(damaged)
+            try:
+                found = read_all(run)
+            except InputError as error:
+                messages.append(str(error))
+            else:
+                assert found["logits"] == expected["logits"]
+                assert found["summary"]["macc"] == expected["summary"]["macc"]
+        file.write_bytes(kept)
+    assert len(messages) > 100
+    for message in messages:
+        assert str(run.folder) in message
+        assert "\n" not in message
+        assert len(message) < 400 + len(str(run.folder))
+
+
+def test_a_fold_without_a_known_label_is_left_out(tmp_path):
+    labels = np.abs(LABELS)
+    labels[1::3] = -1
+    run = write_run(tmp_path / "run", labels)
+    summary = summarize(run)
+    scores = [fold["macc"] for fold in summary["folds"]]
+    assert scores[1] is None
+    assert summary["macc"]["mean"] == pytest.approx((scores[0] + scores[2]) / 2)
+    assert summary["macc"]["std"] == pytest.approx(abs(scores[0] - scores[2]) / 2**0.5)
+    labels[2::3] = -1
+    single = summarize(write_run(tmp_path / "single", labels))
+    assert single["macc"]["std"] is None
+    assert single["macc"]["mean"] == single["folds"][0]["macc"]
+
+
+def test_a_dataset_without_a_known_label_starts_no_run(tmp_path):
+    with pytest.raises(InputError, match="No label of the 12 photos is known"):
+        write_run(tmp_path / "run", np.full(LABELS.shape, np.nan))
+
+
+def test_more_classes_than_a_byte_holds(tmp_path):
+    brand = replace(SCHEMA.attributes[1], name="brand", classes=tuple(f"class_{i}" for i in range(300)))
+    schema = type(SCHEMA)((SCHEMA.attributes[0], brand))
+    labels = np.stack([np.arange(12) % 2, np.arange(288, 300)], axis=1)
+    run = write_run(tmp_path / "run", labels, schema=schema)
+    np.testing.assert_array_equal(run.labels, labels)
+    predicted = read_out_of_fold(run.folder).predicted
+    assert predicted[:, 1].max() > 127
