@@ -42,7 +42,11 @@ def read_apart(reader: Reader, file: Path, *arguments: int | str) -> dict[str, n
         >>> read_apart(read_vector, Path("DCSA/labels/scarf_GT.mat"))["GT"].shape
         (1856, 1)
     """
-    request = {"reader": f"{reader.__module__}:{reader.__qualname__}", "arguments": [str(file), *arguments]}
+    request = {
+        "reader": f"{reader.__module__}:{reader.__qualname__}",
+        "arguments": [str(file), *arguments],
+        "folder": os.getcwd(),  # which may have changed since the reader process was started
+    }
     with _LOCK:
         answer, content = _ask(request, file)
     if "error" in answer:
@@ -138,6 +142,7 @@ def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     module, _, name = request["reader"].partition(":")
     file, *arguments = request["arguments"]
     try:
+        os.chdir(request["folder"])
         arrays = getattr(importlib.import_module(module), name)(Path(file), *arguments)
     except InputError as error:
         return {"error": str(error)}, b""

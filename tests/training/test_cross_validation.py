@@ -18,10 +18,12 @@ from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.data.dcsa import load_dcsa
 from keras_sister.errors import InputError
+from keras_sister.evaluation.comparison import Group, compare_with_first
+from keras_sister.evaluation.out_of_fold import read_out_of_fold
 from keras_sister.run import Run
 from keras_sister.schema import DCSA
 from keras_sister.training.cross_validation import cross_validate
-from keras_sister.training.start import start_run
+from keras_sister.training.start import is_moved, start_run
 from keras_sister.training.tasks import fill_view_store
 
 from ..conftest import COLORS
@@ -185,6 +187,69 @@ def test_a_run_is_not_mixed_with_another(dataset, finished, tmp_path):
         cross_validate(dataset, EXPERIMENT, tmp_path)
     with run.locked(), pytest.raises(InputError, match="another process"):
         cross_validate(dataset, EXPERIMENT, run.folder, resume=True)
+
+
+def test_a_moved_dataset_resumes(dataset_folder, finished, tmp_path, monkeypatch):
+    """Names, contents and labels are compared, not paths; `compare` pairs the runs."""
+    run = Run(shutil.copytree(finished[0].folder, tmp_path / "run"))
+    before = run.read("summary.json")
+    moved = shutil.copytree(dataset_folder, tmp_path / "moved")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert cross_validate(load_dcsa("../moved"), EXPERIMENT, run.folder, resume=True) == before
+    assert run.photos[0] == moved.resolve() / "images" / "000001.jpg"
+    both = [read_out_of_fold(folder) for folder in (finished[0].folder, run.folder)]
+    assert compare_with_first([Group((one,)) for one in both])[0].folds.estimate == 0
+
+    photo = moved / "images" / "000002.jpg"
+    Image.open(photo).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(photo)
+    with pytest.raises(InputError, match=r"000002\.jpg: changed since"):
+        cross_validate(load_dcsa("../moved"), EXPERIMENT, run.folder, resume=True)
+
+
+def test_moved_masks_and_weights_resume_if_they_are_the_same(dataset_folder, dataset, tmp_path):
+    masks, weights = shutil.copytree(dataset_folder / "masks", tmp_path / "a" / "masks"), tmp_path / "a.weights.h5"
+    weights.write_bytes(b"any bytes")
+    experiment = replace(EXPERIMENT, system="segmented", segmenter=f"masks:{masks}", weights=str(weights))
+    run = Run(tmp_path / "run")
+    run.folder.mkdir()
+    start_run(run, dataset, experiment, resume=False)
+    fill_view_store(run, lambda event: None)
+    assert not is_moved(run)
+    (run.folder / "checkpoint.npz").touch()
+    moved = replace(
+        experiment,
+        segmenter=f"masks:{shutil.move(masks, tmp_path / 'masks')}",
+        weights=str(weights.rename(tmp_path / "b.weights.h5")),
+    )
+    start_run(run, dataset, moved, resume=True)
+    assert run.experiment == moved
+    assert is_moved(run)
+    fill_view_store(run, lambda event: None)
+    assert not is_moved(run)
+
+    Path(moved.weights).write_bytes(b"other bytes")
+    with pytest.raises(InputError, match="initial weights have changed"):
+        start_run(run, dataset, moved, resume=True)
+    (tmp_path / "masks" / "000003.png").write_bytes((tmp_path / "masks" / "000004.png").read_bytes())
+    with pytest.raises(InputError, match="masks: changed since"):
+        fill_view_store(run, lambda event: None)
+
+
+def test_a_loss_that_is_not_finite_ends_the_fold(dataset, tmp_path):
+    broken = replace(EXPERIMENT, learning_rate=0.999, precision="mixed_float16", epochs=60)
+    message = r"fold-00: \w+ is (nan|inf) in epoch \d+, step \d+; lower --learning-rate \(now 0\.999\)"
+    with pytest.raises(InputError, match=message):
+        cross_validate(dataset, broken, tmp_path / "run")
+    assert not (tmp_path / "run" / "summary.json").exists()
+
+
+def test_folds_of_too_few_photos_are_refused(dataset, tmp_path):
+    for photos in (2, 3):
+        few = replace(dataset, photos=dataset.photos[:photos], labels=dataset.labels[:photos])
+        with pytest.raises(InputError, match=r"too few|at least"):
+            cross_validate(few, replace(EXPERIMENT, folds=photos - 1 if photos == 3 else 2), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_broken_photo_is_named_by_the_worker(dataset, tmp_path):
