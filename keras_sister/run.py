@@ -35,6 +35,15 @@ OnEvent = Callable[[dict[str, Any]], None]
 """
 
 
+def report_bytes(on_event: OnEvent) -> Callable[[int, int], None]:
+    """A function that turns the bytes of a download, those that have arrived and all, into events."""
+
+    def report(done: int, of: int) -> None:
+        on_event({"event": "counted", "what": "megabytes", "done": done // 1_000_000, "of": of // 1_000_000})
+
+    return report
+
+
 @dataclass(frozen=True)
 class Fold:
     """The folder of one fold in a run.

@@ -7,9 +7,11 @@ from typing import Any
 import keras
 
 from keras_sister.backbones.applications import APPLICATIONS, last_feature_map
+from keras_sister.backbones.efficientnet_lite import IMAGENET, LITE, efficientnet_lite, find_imagenet, load_pth
 from keras_sister.backbones.resnet_mini import resnet_mini
 from keras_sister.config import BACKBONES
 from keras_sister.errors import InputError
+from keras_sister.storage.weight_files import OnBytes, WeightFile
 
 
 def build_backbone(
@@ -22,9 +24,9 @@ def build_backbone(
             (batch, height, width, 3), to one feature map (batch, height, width, channels). Your model is copied with
             its weights, so that two towers built from it do not share weights; `weights` is then ignored.
         size: height and width of the input, in pixels, at least 32.
-        weights: ``imagenet`` (``keras.applications`` downloads and caches them); ``none`` for random initialisation; a
-            file, either ``….weights.h5`` or one of ``keras.applications`` without top; or a dict of backbone names and
-            files.
+        weights: ``imagenet`` (downloaded and cached); ``none`` for random initialisation; a file, either
+            ``….weights.h5``, one of ``keras.applications`` without top, or a ``.pth`` of EfficientNet-Lite; or a dict
+            of backbone names and files.
         name: name of the returned model.
 
     Returns:
@@ -45,14 +47,44 @@ def build_backbone(
         raise InputError(f"backbone must be one of {', '.join(BACKBONES)}, or a keras.Model. Received: {network!r}")
     source = _weights_of(network, weights)
     backbone = keras.Model(pixels, _feature_map(network, pixels, pretrained=source == "imagenet"), name=name)
-    if source not in ("imagenet", "none"):
+    if source == "imagenet" and network in LITE:
+        load_pth(backbone, find_imagenet(network), network)
+    elif source not in ("imagenet", "none"):
         _load_weights(backbone, source, network)
     return backbone
+
+
+def weight_file(network: str, weights: str | dict[str, str]) -> WeightFile | None:
+    """The pinned file of a backbone's ImageNet weights, or None if ``keras.applications`` or a file has them.
+
+    Args:
+        network, weights: see `build_backbone`.
+
+    Raises:
+        InputError: if `weights` names files for other backbones only.
+    """
+    return IMAGENET.get(network) if _weights_of(network, weights) == "imagenet" else None
+
+
+def fetch_weights(network: str, weights: str | dict[str, str], on_bytes: OnBytes) -> None:
+    """Download a backbone's pinned weight file, so that `build_backbone` finds it in the cache.
+
+    Args:
+        network, weights: see `build_backbone`.
+        on_bytes: receives the progress.
+
+    Raises:
+        InputError: if the file is not available.
+    """
+    if weight_file(network, weights):
+        find_imagenet(network, on_bytes)
 
 
 def _feature_map(network: str, pixels: Any, *, pretrained: bool) -> Any:
     if network in APPLICATIONS:
         return last_feature_map(network, pixels, pretrained=pretrained)
+    if network in LITE:
+        return efficientnet_lite(network, pixels)
     if pretrained:
         raise InputError("resnet_mini has no ImageNet weights; use --weights none, or --weights FILE.")
     return resnet_mini(pixels)
@@ -69,6 +101,11 @@ def _weights_of(network: str, weights: str | Path | dict[str, str]) -> str | Pat
 def _load_weights(backbone: keras.Model, file: str | Path, network: str) -> None:
     if not Path(file).is_file():
         raise InputError(f"weights: no such file: {file}. Expected imagenet, none, or a weight file of {network}.")
+    if Path(file).suffix == ".pth":
+        if network not in LITE:
+            raise InputError(f"{file}: {network} takes weights of Keras (.h5); .pth files are for {', '.join(LITE)}.")
+        load_pth(backbone, Path(file), network)
+        return
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # Keras only warns of a layer that is missing in the file

