@@ -9,11 +9,13 @@ from rich.table import Table
 
 from keras_sister.config import Experiment
 
-from .experiment import experiment_options, experiment_to_run, settings_given
+from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run, settings_given
 from .progress import RunProgress
+from .quiet import say_loading
+from .sections import SectionedCommand
 
 
-@click.command(short_help="Cross-validate a system on a dataset.")
+@click.command(cls=SectionedCommand, sections=SECTIONS, notes=NOTES, short_help="Cross-validate a system on a dataset.")
 @click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
 @experiment_options
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder to create.  [default: runs/SYSTEM]")
@@ -27,8 +29,8 @@ def cv(context: click.Context, dataset: Path, out: Path | None, resume: bool, **
 
     \b
     sister-keras cv DCSA --system sister_a --segmenter FCN --out runs/sister_a
-    sister-keras cv street --system baseline --backbone resnet_mini --weights none --size 112 \\
-        --folds 4 --epochs 30 --learning-rate 1e-3
+    sister-keras cv street --system baseline --backbone resnet_mini \\
+        --weights none --size 112 --folds 4 --epochs 30 --learning-rate 1e-3
     """
     from keras_sister.data.dcsa import load_dcsa
     from keras_sister.training.cross_validation import cross_validate
@@ -36,6 +38,7 @@ def cv(context: click.Context, dataset: Path, out: Path | None, resume: bool, **
     out = out or Path("runs") / settings_given(context).get("system", Experiment.system)
     experiment = experiment_to_run(context, out, resume=resume)
     photos = load_dcsa(dataset)
+    say_loading()  # which the workers do
     with RunProgress(folds=experiment.folds) as progress:
         summary = cross_validate(photos, experiment, out, resume=resume, on_event=progress.show)
     Console().print(_table(summary))

@@ -42,7 +42,7 @@ def check(context: click.Context, folder: Path, as_json: bool) -> None:
     context.exit(1 if report.problems else 0)
 
 
-@data.command()
+@data.command(short_help="Make synthetic photos of people on streets.")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--photos", type=click.IntRange(1, 999_999), default=400, show_default=True, help="Number of photos.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")

@@ -5,11 +5,13 @@ from typing import Any
 
 import click
 
-from .experiment import experiment_options, experiment_to_run
+from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run
 from .progress import RunProgress
+from .quiet import say_loading
+from .sections import SectionedCommand
 
 
-@click.command(short_help="Train the final model on all photos.")
+@click.command(cls=SectionedCommand, sections=SECTIONS, notes=NOTES, short_help="Train the final model on all photos.")
 @click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     "--like",
@@ -35,7 +37,8 @@ def train(context: click.Context, dataset: Path, like: Path | None, out: Path, r
     validated = Run(like) if like else None
     base = final_settings(validated) if validated else None
     experiment = experiment_to_run(context, out, resume=resume, base=base)
+    photos = load_dcsa(dataset)
+    say_loading()  # which the worker does
     with RunProgress() as progress:
-        photos = load_dcsa(dataset)
         model = train_final(photos, experiment, out, like=validated, resume=resume, on_event=progress.show)
     click.echo(f"{model}\nNext: sister-keras export {out}")
