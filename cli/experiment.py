@@ -30,8 +30,13 @@ def _setting(kind: Any, text: str, **more: Any) -> dict[str, Any]:
 
 _SETTINGS = {
     "system": _setting(click.Choice(list(SYSTEMS)), "System to build."),
-    "backbone": _setting(click.Choice(BACKBONES), "Network of the whole-photo tower."),
-    "person_backbone": _setting(click.Choice(BACKBONES), "Network of the person tower."),
+    "backbone": _setting(
+        str,
+        f"Network of the whole-photo tower: {', '.join(BACKBONES)}, another of keras.applications, or the file of your"
+        " own model.",
+        metavar="NETWORK|FILE.keras",
+    ),
+    "person_backbone": _setting(str, "Network of the person tower, likewise.", metavar="NETWORK|FILE.keras"),
     "weights": _setting(
         str,
         "Initial weights of the towers; BACKBONE=FILE once for each backbone.",

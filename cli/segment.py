@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from keras_sister.config import BACKBONES, BACKGROUNDS, EDGES
+from keras_sister.config import BACKGROUNDS, EDGES
 from keras_sister.errors import InputError
 from keras_sister.training.segmenters.settings import NETWORKS, SegmenterSettings
 
@@ -38,9 +38,7 @@ _MASKS = click.option(
 @click.option(
     "--width", type=float, default=0.125, show_default=True, help="FCN-8s: filters relative to the published network."
 )
-@click.option(
-    "--backbone", type=click.Choice(BACKBONES), default="resnet50", show_default=True, help="DeepLab: encoder."
-)
+@click.option("--backbone", metavar="NETWORK", default="resnet50", show_default=True, help="DeepLab: encoder.")
 @click.option(
     "--weights",
     default="none",
