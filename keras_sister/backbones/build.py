@@ -12,8 +12,10 @@ from keras_sister.backbones.own import own_backbone
 from keras_sister.backbones.resnet_mini import resnet_mini
 from keras_sister.config import backbone_name
 from keras_sister.errors import InputError
+from keras_sister.layers.data_format import channels_last
 
 
+@channels_last()
 def build_backbone(
     network: str | keras.Model, *, size: int, weights: str | Path | dict[str, str] = "imagenet", name: str = "backbone"
 ) -> keras.Model:

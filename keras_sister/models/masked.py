@@ -41,7 +41,7 @@ def masked(
     x = MaskedMaxPooling2D(name="person_pool")([features, mask])
     x = keras.layers.Dense(1024, activation="relu", name="person_features")(x)
     if whole:
-        everything = keras.layers.GlobalMaxPooling2D(name="photo_pool")(features)
+        everything = keras.layers.GlobalMaxPooling2D(data_format="channels_last", name="photo_pool")(features)
         everything = keras.layers.Dense(1024, activation="relu", name="photo_features")(everything)
         x = keras.layers.Add(name="fusion")([everything, x])
     logits = AttributeLogits(schema, name="logits")(x)
