@@ -30,8 +30,8 @@ def _setting(kind: Any, text: str, **more: Any) -> dict[str, Any]:
 
 _SETTINGS = {
     "system": _setting(click.Choice(list(SYSTEMS)), f"{', '.join(SYSTEMS)}.", metavar="SYSTEM"),
-    "backbone": _setting(click.Choice(BACKBONES), "Network of the whole-photo tower.", metavar="NETWORK"),
-    "person_backbone": _setting(click.Choice(BACKBONES), "Network of the person tower.", metavar="NETWORK"),
+    "backbone": _setting(str, "Network of the whole-photo tower.", metavar="NETWORK"),
+    "person_backbone": _setting(str, "Network of the person tower.", metavar="NETWORK"),
     "weights": _setting(
         str,
         "Initial weights of the towers: imagenet, none, FILE, or NETWORK=FILE once for each network.",
@@ -64,7 +64,9 @@ SECTIONS = {
     "Person masks": ("segmenter", "segmenters", "background", "edges", "keep_largest", "margin"),
     "Training": ("trainable", "augment", "folds", "epochs", "batch_size", "learning_rate", "precision", "seed"),
 }
-NOTES = {"Model": f"NETWORK: {', '.join(BACKBONES)}."}
+NOTES = {
+    "Model": f"NETWORK: {', '.join(BACKBONES)}, another of keras.applications, or the .keras file of your own model."
+}
 
 
 def experiment_options(command: Callable) -> Callable:

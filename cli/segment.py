@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from keras_sister.config import BACKBONES, BACKGROUNDS, EDGES
+from keras_sister.config import BACKGROUNDS, EDGES
 from keras_sister.errors import InputError
 from keras_sister.training.segmenters.settings import NETWORKS, SegmenterSettings
 
@@ -40,7 +40,6 @@ _MASKS = click.option(
 )
 @click.option(
     "--backbone",
-    type=click.Choice(BACKBONES),
     default="resnet50",
     show_default=True,
     metavar="NETWORK",

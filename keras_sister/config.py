@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from keras_sister.backbone_names import applications, is_file, same_letters, with_hash, without_place
 from keras_sister.errors import InputError, check_choice
 
 SYSTEMS = {
@@ -72,8 +73,9 @@ class Experiment:
 
     Attributes:
         system: a key of `SYSTEMS`.
-        backbone: network of the whole-photo tower, or of the only tower.
-        person_backbone: network of the person tower.
+        backbone: network of the whole-photo tower, or of the only tower: a name that `backbone_name` knows, or the
+            ``.keras`` file of a model of your own, see `keras_sister.backbones.build_backbone`.
+        person_backbone: network of the person tower, likewise.
         weights: initial weights of the towers: ``imagenet``, ``none``, a weight file for every tower, or one for each
             backbone by name, ``{"resnet101": FILE, "resnet50": FILE}``.
         size: height and width of the model's input, in pixels.
@@ -121,8 +123,8 @@ class Experiment:
 
     def __post_init__(self) -> None:
         check_choice("system", self.system, SYSTEMS)
-        check_choice("backbone", self.backbone, BACKBONES)
-        check_choice("person_backbone", self.person_backbone, BACKBONES)
+        for tower in ("backbone", "person_backbone"):
+            object.__setattr__(self, tower, backbone_name(tower, getattr(self, tower), files=True))
         check_choice("background", self.background, BACKGROUNDS)
         check_choice("edges", self.edges, EDGES)
         _typed("keep_largest", self.keep_largest, bool)
@@ -140,8 +142,9 @@ class Experiment:
             raise InputError(f"learning_rate must be a number between 0 and 1. Received: {self.learning_rate!r}")
         if isinstance(self.weights, dict):
             for backbone, file in self.weights.items():
-                check_choice("weights", backbone, BACKBONES)
                 _typed(f"weights of {backbone}", file, str)
+            files = {backbone_name("weights", backbone): file for backbone, file in self.weights.items()}
+            object.__setattr__(self, "weights", files)
         else:
             _typed("weights", self.weights, str)
 
@@ -156,7 +159,13 @@ class Experiment:
         return self.views != ("photo",)
 
     def absolute(self) -> "Experiment":
-        """The same experiment with absolute paths, valid in any working directory."""
+        """The same experiment with absolute paths, valid in any working directory.
+
+        The file of a backbone of your own is recorded with the hash of its content.
+
+        Raises:
+            InputError: if that file cannot be read.
+        """
         weights = self.weights
         if isinstance(weights, dict):
             weights = {backbone: str(Path(file).absolute()) for backbone, file in weights.items()}
@@ -170,11 +179,52 @@ class Experiment:
             segmenter = f"{kind}:{Path(place).absolute()}"
         else:
             segmenter = str(Path(self.segmenter).absolute())
-        return replace(self, weights=weights, segmenter=segmenter)
+        return replace(
+            self,
+            weights=weights,
+            segmenter=segmenter,
+            backbone=with_hash(self.backbone),
+            person_backbone=with_hash(self.person_backbone),
+        )
+
+    def contents(self) -> dict[str, Any]:
+        """All settings by name, with the content of a backbone's file in place of its path, for comparisons."""
+        backbones = {name: without_place(getattr(self, name)) for name in ("backbone", "person_backbone")}
+        return {**asdict(self), **backbones}
 
     def to_yaml(self) -> str:
         """The text of ``config.yaml``, with every setting, in the order above."""
         return yaml.safe_dump(asdict(self), sort_keys=False)
+
+
+def backbone_name(setting: str, value: object, *, files: bool = False) -> str:
+    """The name of a backbone as it is recorded, however it is spelt.
+
+    Args:
+        setting: the setting that names it.
+        value: a name in `BACKBONES`, or of a network of the installed ``keras.applications``, with or without
+            capitals, hyphens and underscores.
+        files: a ``.keras`` file is allowed too, and stays as it is.
+
+    Raises:
+        InputError: naming the setting, for anything else.
+
+    Example:
+        >>> backbone_name("backbone", "EfficientNetV2B0")
+        'efficientnetv2-b0'
+    """
+    if files and isinstance(value, str) and is_file(value):
+        return value
+    known = {same_letters(name): name for name in (*applications(), *BACKBONES)}
+    if not isinstance(value, str) or same_letters(value) not in known:
+        near = difflib.get_close_matches(same_letters(str(value)), known, n=1)
+        hint = f" Did you mean {known[near[0]]}?" if near else ""
+        file = ", or the .keras file of your own" if files else ""
+        raise InputError(
+            f"{setting} must be one of {', '.join(BACKBONES)}, another network of keras.applications{file}."
+            f" Received: {value!r}.{hint}"
+        )
+    return known[same_letters(value)]
 
 
 def load_settings(path: str | Path) -> dict[str, Any]:

@@ -82,7 +82,9 @@ def to_masks(probability: tf.Tensor, height: int, width: int) -> tf.Tensor:
         height, width: size of the masks, in pixels.
 
     Returns:
-        uint8 tensor, shape (batch, height, width, 1); 255 = person.
+        uint8 tensor, shape (batch, height, width, 1); 255 = person, never 1.
     """
     probability = tf.image.resize(probability, (height, width), antialias=True)
-    return tf.cast(tf.round(255 * tf.clip_by_value(probability, 0, 1)), tf.uint8)
+    mask = tf.cast(tf.round(255 * tf.clip_by_value(probability, 0, 1)), tf.uint8)
+    # A mask without values above 1 would be read as one of zeros and ones, by `MaskedMaxPooling2D` and `MaskFolder`.
+    return tf.where(mask == 1, tf.zeros_like(mask), mask)

@@ -50,7 +50,7 @@ class PairMaker(Protocol):
     size: int | None
     fingerprint: str | None
 
-    def check(self, names: Sequence[str]) -> None: ...
+    def check(self, photos: Sequence[Path]) -> None: ...
 
     def resize(self, image: Any) -> dict[str, Any]: ...
 
@@ -159,7 +159,7 @@ class ViewStore:
                 f"Expected a preprocessor with size={self.size} and fingerprint={self.fingerprint}."
                 f" Received: {preprocessor!r}"
             )
-        preprocessor.check([photo.stem for photo in photos])
+        preprocessor.check(photos)
         keys = [content_hash(photo) for photo in photos]
         stored = self._locations()
         missing = list({key: photo for key, photo in zip(keys, photos, strict=True) if key not in stored}.items())

@@ -98,7 +98,8 @@ def group_by_seed(runs: Sequence[OutOfFold]) -> list[Group]:
     groups: list[list[OutOfFold]] = []
     for run in runs:
         for group in groups:
-            same = replace(run.experiment, seed=0) == replace(group[0].experiment, seed=0)
+            first = replace(group[0].experiment, seed=0)
+            same = replace(run.experiment, seed=0).contents() == first.contents()
             if same and run.experiment.seed not in [other.experiment.seed for other in group]:
                 group.append(run)
                 break

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from keras_sister.backbone_names import short_name
 from keras_sister.config import SYSTEMS, Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
@@ -157,7 +158,7 @@ def _departures(named: list[str], settings: Mapping[str, Any], dataset: Dataset)
 
 def _name(experiment: Experiment) -> str:
     digest = hashlib.sha256(experiment.absolute().to_yaml().encode()).hexdigest()
-    return f"{experiment.system}-{experiment.backbone}-{digest[:8]}"
+    return f"{experiment.system}-{short_name(experiment.backbone)}-{digest[:8]}"
 
 
 def _attributes(form: Mapping[str, Any], dataset: Dataset) -> list[str] | None:

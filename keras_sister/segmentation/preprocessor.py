@@ -95,14 +95,14 @@ class Preprocessor:
             edges=self.edges,
         )
 
-    def check(self, names: Sequence[str]) -> None:
-        """Check that photos of these names can be segmented.
+    def check(self, photos: Sequence[Path]) -> None:
+        """Check that these photos can be segmented.
 
         Raises:
             InputError: if one cannot.
         """
         if self.segmenter:
-            self.segmenter.check(names)
+            self.segmenter.check(photos)
 
     def resize(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         """Resize images for the model and for the segmenter.
@@ -183,7 +183,7 @@ class Preprocessor:
             InputError: if the file cannot be read or segmented, naming it.
         """
         resized = self.resized_photo(path)
-        self.check([path.stem])
+        self.check([path])
         return self.view_pair(resized, tf.constant([os.fsencode(path.stem)]))
 
     def resized_photo(self, path: Path) -> dict[str, tf.Tensor]:

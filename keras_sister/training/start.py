@@ -1,7 +1,5 @@
 """Start a run folder, or check that an existing one can be resumed."""
 
-from dataclasses import asdict
-
 from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
@@ -40,9 +38,11 @@ def start_run(run: Run, dataset: Dataset, experiment: Experiment, *, resume: boo
         )
     if run.schema != dataset.schema or run.read("dataset.json")["photos"] != photos:
         raise InputError(f"{run.folder}: was started with other photos or labels. Choose another --out.")
+    if experiment != run.experiment:  # the file of a backbone has moved
+        run.write("config.yaml", experiment.to_yaml())
 
 
 def differing_settings(ours: Experiment, theirs: Experiment) -> list[str]:
     """The settings in which two experiments differ, as text: ``epochs: 8, not 20``."""
-    mine, other = asdict(ours), asdict(theirs)
+    mine, other = ours.contents(), theirs.contents()
     return [f"{name}: {mine[name]}, not {other[name]}" for name in mine if mine[name] != other[name]]

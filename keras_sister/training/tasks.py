@@ -111,7 +111,7 @@ def train_on_all_photos(run: Run, on_event: OnEvent) -> None:
     trainer = Trainer(run, seed=run.experiment.seed)
     trainer.fit(np.arange(len(run.labels)), None, folder=run.folder, on_event=on_event)
     model = trainer.model
-    network = keras.Model(model.input, model.output, name=model.name)  # without the optimizer, twice the weights' size
+    network = type(model)(model.input, model.output, name=model.name)  # without the optimizer, twice the weights' size
     write_atomically(run.folder / "model.keras", network.save)
     for temporary in (CHECKPOINT, WEIGHTS):
         (run.folder / temporary).unlink(missing_ok=True)

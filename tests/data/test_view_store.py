@@ -25,7 +25,7 @@ class Brightness:
     def folded(self) -> "Brightness":
         return self
 
-    def check(self, names: list[str]) -> None:
+    def check(self, photos: list[Path]) -> None:
         pass
 
     def __call__(self, images: tf.Tensor, names: tf.Tensor = None) -> tf.Tensor:

@@ -273,7 +273,7 @@ def test_the_model_card_names_the_licences_of_pretrained_weights():
     for experiment in (random, other):
         assert "ML Illustrated" not in model_card(SCHEMA, about, {"config.yaml": experiment.to_yaml()})
     assert "Licences" not in model_card(SCHEMA, {**about, "segmenter": None}, {})
-    with pytest.raises(InputError, match="config.yaml: not the settings"):
+    with pytest.raises(InputError, match=r"config\.yaml: not the settings"):
         model_card(SCHEMA, about, {"config.yaml": "tempo: fast"})
 
 

@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_sister.errors import InputError
 from keras_sister.layers import PixelNormalization
+from keras_sister.layers.data_format import channels_last
 
 CONVOLUTIONS = (2, 2, 3, 3, 3)
 """Of VGG16's five blocks."""
@@ -19,6 +20,7 @@ FILTERS = (64, 128, 256, 512, 512, 4096, 4096)
 """Of the convolutions in each block, and of the two fully connected layers."""
 
 
+@channels_last()
 def fcn8s(
     *, classes: int = 21, width: float = 1.0, stride: int = 8, at_once: bool = False, weights: str = "none"
 ) -> keras.Model:
@@ -64,6 +66,7 @@ def fcn8s(
     return model
 
 
+@channels_last()
 def published_fcn8s(
     *, classes: int = 21, filters: Sequence[int] = FILTERS, mean: tuple[float, float, float]
 ) -> keras.Model:

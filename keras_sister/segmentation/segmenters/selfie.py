@@ -62,7 +62,7 @@ class SelfieSegmenter(tf.Module):
     def __repr__(self) -> str:
         return f"SelfieSegmenter(size={self.size})"
 
-    def check(self, names: Sequence[str]) -> None:
+    def check(self, photos: Sequence[Path]) -> None:
         """Any photo can be segmented."""
 
     def folded(self) -> "SelfieSegmenter":

@@ -40,7 +40,7 @@ def open_segmentation_dataset(
 
 
 def _with_person_masks(photos: tuple[Path, ...], masks: MaskFolder, seed: int | None) -> SegmentationDataset:
-    masks.check([photo.stem for photo in photos])
+    masks.check(photos)
     rows = range(len(photos))
     if seed is not None:
         rows = np.random.default_rng(seed).permutation(len(photos))[: max(1, len(photos) // HELD_OUT)].tolist()
