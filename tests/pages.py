@@ -33,8 +33,9 @@ class Example:
 
     @property
     def lines(self) -> list[str]:
-        """Commands, one per line, continued lines joined."""
-        return self.text.replace("\\\n", " ").splitlines()
+        """Commands, one per line: continued lines joined, comments left out."""
+        lines = self.text.replace("\\\n", " ").splitlines()
+        return [line for line in lines if line and not line.startswith("#")]
 
 
 def examples(page: str, language: str) -> list[Example]:
