@@ -62,6 +62,7 @@ def folder(
     return folder, cache
 
 
+@pytest.mark.timeout(1200)  # the quickstart trains a segmenter and five models
 @pytest.mark.parametrize("page", ORDER)
 def test_the_examples_of_a_page_run(folder, page, monkeypatch):
     place, cache = folder
