@@ -54,7 +54,7 @@ def _table(summary: dict[str, Any]) -> Table:
         table.add_row(name, known, *(_percent(scores[answer]) for answer in ("majority", "accuracy")))
     table.add_section()
     spreads = [f"{_percent(summary[a]['mean'])} ± {_percent(summary[a]['std'])}" for a in ("majority", "macc")]
-    table.add_row("MACC, mean ± spread over folds", "", *spreads, style="bold")
+    table.add_row("MACC, mean ± std over folds", "", *spreads, style="bold")
     return table
 
 

@@ -1,4 +1,4 @@
-"""OutOfFold of an export: probabilities, and the tags that follow from them."""
+"""Predictions of an export: probabilities, and the tags that follow from them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field

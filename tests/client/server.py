@@ -1,7 +1,7 @@
-"""A server of the tests' own where no TensorFlow Serving can be had: the real SavedModel behind the real protocols.
+"""A server for the tests in place of TensorFlow Serving: the real SavedModel behind the real protocols.
 
-gRPC is the published ``PredictionService``; REST is read by the rules of TensorFlow Serving's documentation. It proves
-what our client says and understands, not what TensorFlow Serving does.
+gRPC is the published ``PredictionService``; REST follows TensorFlow Serving's documentation. The tests show what our
+client sends and accepts, not what TensorFlow Serving does.
 """
 
 import base64
