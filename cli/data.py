@@ -6,8 +6,10 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from .dataset import dataset_argument, on_unknown_value_option
 from .progress import count
 
 
@@ -17,24 +19,26 @@ def data() -> None:
 
 
 @data.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@dataset_argument
+@on_unknown_value_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
-def check(context: click.Context, folder: Path, as_json: bool) -> None:
-    """Show the contents and the problems of the dataset in DIR.
+def check(context: click.Context, dataset: Path, on_unknown_value: str | None, as_json: bool) -> None:
+    """Show the contents and the problems of DATASET.
 
-    DIR is in DCSA's layout: images/000001.jpg … and labels/<attribute>_GT.mat, optionally masks/000001.png. The
-    exit code is 1 if the dataset cannot be used for training.
+    DATASET is a dataset file of `data init`, or a folder in DCSA's layout: images/000001.jpg … and
+    labels/<attribute>_GT.mat, optionally masks/000001.png. The exit code is 1 if it cannot be used for training.
 
     \b
+    sister-keras data check dataset.yaml
     sister-keras data check DCSA
     """
     from keras_sister.data.check import check_dataset
-    from keras_sister.data.dcsa import find_photos
+    from keras_sister.data.open import inspect_dataset
 
-    photos, _ = find_photos(folder)
-    with count("photos", len(photos)) as step:
-        report = check_dataset(folder, on_photo=step)
+    inspection = inspect_dataset(dataset, on_unknown_value=on_unknown_value)
+    with count("photos", len(inspection.dataset)) as step:
+        report = check_dataset(dataset, inspection=inspection, on_photo=step)
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=1))
     else:
@@ -61,7 +65,7 @@ def street(out: Path, photos: int, seed: int) -> None:
 
 def _show(report: Any, console: Console) -> None:
     if report.photos:
-        console.print(f"[bold]{report.photos} photos[/] in {report.folder}, {report.masks} masks")
+        console.print(f"[bold]{report.photos} photos[/] in {escape(report.folder)}, {report.masks} masks")
         for name, (low, middle, high) in (("width", report.widths), ("height", report.heights)):
             console.print(f"{name}: {low} to {high} pixels, median {middle}")
         console.print("colours: " + ", ".join(f"{mode} {number}" for mode, number in report.modes.items()))
@@ -70,9 +74,11 @@ def _show(report: Any, console: Console) -> None:
         table.add_column("unknown", justify="right")
         table.add_column("photos of each class")
         for name, found in report.attributes.items():
-            counts = "  ".join(f"{label} [bold]{number}[/]" for label, number in found["counts"].items())
+            counts = "  ".join(f"{escape(label)} [bold]{number}[/]" for label, number in found["counts"].items())
             table.add_row(name, f"{100 * found['unknown']:.1f} %", counts)
         console.print(table)
+    for note in report.notes:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
     for heading, style, lines in (("warning", "yellow", report.warnings), ("problem", "red", report.problems)):
         for line in lines:
             console.print(f"[{style}]{heading}[/] ", end="")

@@ -13,13 +13,14 @@ from rich.markdown import Markdown
 from keras_sister.errors import InputError
 from keras_sister.reproduction.plan import TABLES
 
+from .dataset import dataset_argument, open_and_show_notes
 from .experiment import override_options, settings_given
 from .progress import RunProgress
 
 
 @click.command(short_help="Make a table or figure of the paper.")
 @click.argument("table", type=click.Choice(TABLES))
-@click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
+@dataset_argument
 @click.option(
     "--segmenter",
     "segmenters",
@@ -39,7 +40,7 @@ from .progress import RunProgress
 def reproduce(
     context: click.Context, table: str, dataset: Path, segmenters: tuple[str, ...], out: Path, **settings: Any
 ) -> None:
-    """Make a TABLE of the paper from the photos in DIR; `systems` is every system side by side.
+    """Make a TABLE of the paper from the photos in DATASET; `systems` is every system side by side.
 
     Runs what is missing, goes on with what was killed, and writes TABLE.md, TABLE.csv and TABLE.png. Settings are the
     paper's; where you give another, the table says so and leaves the paper's numbers out.
@@ -50,14 +51,13 @@ def reproduce(
     sister-keras reproduce systems street --segmenter fcn --backbone resnet_mini --person-backbone resnet_mini \\
         --weights none --size 72 --folds 8 --epochs 16 --batch-size 16 --learning-rate 1e-3 --augment
     """
-    from keras_sister.data.dcsa import load_dcsa
     from keras_sister.reproduction.picture import check_matplotlib
     from keras_sister.reproduction.plan import make_plan
     from keras_sister.reproduction.reproduce import reproduce_table
     from keras_sister.run import OnEvent
 
     check_matplotlib()
-    photos = load_dcsa(dataset)
+    photos = open_and_show_notes(dataset)
     settings = settings_given(context)
     if "system" in settings:
         raise InputError(f"{context.params['config']}: system is what {table} itself says; take it out.")

@@ -1,6 +1,7 @@
 """Person masks from files: one PNG or NumPy array per photo."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,13 @@ class MaskFolder:
         """Check that every photo has a readable mask.
 
         Raises:
-            InputError: naming the first mask that is missing or not readable.
+            InputError: naming the first mask that is missing, not readable, or that of two photos.
         """
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            raise InputError(
+                f"{self.folder}: {twice[0]}.png is the mask of two photos of that name; rename one of them."
+            )
         missing = [name for name in names if name not in self._files]
         if missing:
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
