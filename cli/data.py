@@ -1,4 +1,4 @@
-"""``sister-keras data``: check a dataset, or make a synthetic one."""
+"""``sister-keras data``: start from a table, check a dataset, or make a synthetic one."""
 
 import json
 from pathlib import Path
@@ -9,13 +9,44 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from keras_sister.errors import InputError
+
 from .dataset import dataset_argument, on_unknown_value_option
 from .progress import count
 
 
-@click.group(short_help="Check a dataset, or make synthetic photos.")
+@click.group(short_help="Start from a table, check a dataset, make synthetic photos.")
 def data() -> None:
-    """Check a dataset, or make a synthetic one."""
+    """Start from a table of your own, check a dataset, or make a synthetic one."""
+
+
+@data.command()
+@click.argument("table", metavar="TABLE", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), default="dataset.yaml", show_default=True, help="Dataset file to write."
+)
+def init(table: Path, out: Path) -> None:
+    """Look at a TABLE of your own and propose a dataset file for review.
+
+    TABLE is CSV, TSV, Excel (.xlsx), JSON Lines or Parquet, with a heading, a column of photo paths, and columns of
+    classes.
+
+    \b
+    sister-keras data init products.csv --out dataset.yaml
+    """
+    from keras_sister.data.proposal_file import to_dataset_file
+    from keras_sister.data.propose import propose_dataset
+    from keras_sister.data.tables import read_table
+    from keras_sister.storage.json_files import write_text
+
+    if out.suffix.lower() not in (".yaml", ".yml"):
+        raise InputError(f"{out}: a dataset file has the suffix .yaml.")
+    if out.exists():
+        raise InputError(f"{out}: already exists; choose another --out, or remove it.")
+    proposal = propose_dataset(read_table(table))
+    write_text(out, to_dataset_file(proposal, out))
+    _show_proposal(proposal, Console())
+    click.echo(f"\nReview {out}, then: sister-keras data check {out}")
 
 
 @data.command()
@@ -61,6 +92,20 @@ def street(out: Path, photos: int, seed: int) -> None:
     with count("photos", photos) as step:
         write_street(out, photos=photos, seed=seed, on_photo=step)
     click.echo(f"{photos} photos in {out}\nNext: sister-keras data check {out}")
+
+
+def _show_proposal(proposal: Any, console: Console) -> None:
+    from keras_sister.data.proposal_file import describe_typo
+
+    lines = [proposal.table.note, f"photo: {proposal.photo} ({proposal.missing} not found in {proposal.folder})"]
+    lines.append(f"group: {proposal.group or 'none found'}")
+    for heading, (name, classes) in proposal.columns.items():
+        several = f", several in a cell by '{classes.separator}'" if classes.separator else ""
+        lines.append(f"{name}: {len(classes.counts)} classes in '{heading}'{several}, {classes.unknown} unknown")
+        lines += [f"  please check: {describe_typo(typo)}" for typo in classes.typos]
+    lines += [f"left out: {heading}, {reason}" for heading, reason in proposal.left_out.items()]
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _show(report: Any, console: Console) -> None:

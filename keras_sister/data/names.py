@@ -5,13 +5,24 @@ import unicodedata
 
 
 def comparable(text: str) -> str:
-    """What two cells are compared by: without surrounding blanks, without regard to case and to Unicode composition.
+    """What two cells are compared by: without regard to case, runs of blanks, and Unicode composition.
 
     Example:
         >>> comparable(" Yes ") == comparable("yes")
         True
     """
-    return unicodedata.normalize("NFC", text).strip().casefold()
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+
+
+def similar(text: str) -> str:
+    """What two spellings of one class have in common: letters and digits, if there are more than two.
+
+    Example:
+        >>> similar("T-Shirt") == similar("t shirt")
+        True
+    """
+    bare = "".join(c for c in comparable(text) if c.isalnum())
+    return bare if len(bare) > 2 else comparable(text)
 
 
 def to_name(text: str) -> str:

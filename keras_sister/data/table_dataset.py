@@ -99,7 +99,7 @@ def _labels(file: DatasetFile, table: Table, problems: list[str]) -> tuple[np.nd
     forgiven: list[str] = []
     at = 0
     for column in file.columns:
-        heading = column.title if column.title in table.headings else column.name
+        heading = column.title if column.title and column.title in table.headings else column.name
         cells = table.column(heading)
         values = {cell: _values(file, column, cell) for cell in set(cells)}
         width = len(column.attributes)

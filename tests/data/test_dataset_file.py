@@ -84,7 +84,7 @@ def test_what_yaml_takes_for_truths_dates_and_numbers_stays_text(tmp_path):
         ),
         (HEAD + "  a: {classes: [x, y], spellings: {X: y}}", "'X' is a class; it cannot mean 'y'"),
         (HEAD + "  a: {classes: [x, y], spellings: [x]}", "spellings: expected"),
-        (HEAD + "  a_b: [x, y]\n  a: {separator: ',', values: [b]}", "Received twice"),
+        (HEAD + "  a_b: [x, y]\n  a: {separator: ',', values: [b]}", "a_b"),
         (HEAD + "  a: [none, y]\nunknown: [None]", "'none' is both a class and in 'unknown'"),
         (HEAD + "  a: [x, y]\non_unknown_value: skip", "on_unknown_value must be one of error, unknown"),
         (HEAD + "  a: &l [x, y]\n  b: *l", "line 5: .*aliases"),
