@@ -48,6 +48,7 @@ def cv(
     with RunProgress(folds=experiment.folds) as progress:
         summary = cross_validate(photos, experiment, out, resume=resume, on_event=progress.show)
     Console().print(_table(summary))
+    click.echo(_interval(summary))
     click.echo(f"\nRun folder: {out}")
 
 
@@ -62,6 +63,13 @@ def _table(summary: dict[str, Any]) -> Table:
     spreads = [f"{_percent(summary[a]['mean'])} ± {_percent(summary[a]['std'])}" for a in ("majority", "macc")]
     table.add_row("MACC, mean ± spread over folds", "", *spreads, style="bold")
     return table
+
+
+def _interval(summary: dict[str, Any]) -> str:
+    low, high = summary["macc"]["interval"]
+    units = f"{summary['photos']} photos" if summary["groups"] is None else f"{summary['groups']} groups"
+    macc = _percent(summary["macc"]["pooled"])
+    return f"MACC over all photos {macc} %, 95 % interval {_percent(low)} to {_percent(high)} ({units})"
 
 
 def _percent(value: float | None) -> str:

@@ -37,19 +37,23 @@ def inspect_table_dataset(file: DatasetFile) -> Inspection:
     photos = _photos(file, table, problems)
     labels, notes = _labels(file, table, problems)
     columns = {
-        "groups": _groups(file, table, photos),
+        "groups": _groups(file, table),
         "weights": _weights(file, table, problems),
         "split": _split(file, table, problems),
     }
     rows, merged = _merge(file, table, photos, labels, columns, problems)
     more = [merged] if merged else []
-    if file.group and (alone := sum(_is_unknown(file, cell) for cell in table.column(file.group))):
-        more.append(f"{table.path.name}: {alone} rows have no {file.group}; each of them is a group of its own.")
+    kept = {name: None if column is None else column[rows] for name, column in columns.items()}
+    found = tuple(photo for photo in (photos[row] for row in rows) if photo)
+    if (groups := kept["groups"]) is not None:
+        kept["groups"] = _named(groups, found, file.folder)
+        if alone := int((groups == "").sum()):
+            more.append(f"{table.path.name}: {alone} photos have no {file.group}; each of them is a group of its own.")
     dataset = Dataset(
         file.schema,
-        tuple(photo for photo in (photos[row] for row in rows) if photo),
+        found,
         labels[rows],
-        **{name: None if column is None else column[rows] for name, column in columns.items()},
+        **kept,
         notes=(table.note, *notes, *more),
     )
     return Inspection(dataset, tuple(problems))
@@ -149,11 +153,18 @@ def _misfit(file: DatasetFile, table: Table, column: LabelColumn, heading: str, 
     )
 
 
-def _groups(file: DatasetFile, table: Table, photos: Sequence[Path | None]) -> np.ndarray | None:
+def _groups(file: DatasetFile, table: Table) -> np.ndarray | None:
+    """The group of each row, "" where there is none."""
     if file.group is None:
         return None
-    cells = zip(table.column(file.group), photos, strict=True)
-    return np.array([f"photo {photo}" if _is_unknown(file, cell) else cell for cell, photo in cells])
+    return np.array(["" if _is_unknown(file, cell) else cell for cell in table.column(file.group)])
+
+
+def _named(groups: np.ndarray, photos: Sequence[Path], folder: Path) -> np.ndarray:
+    """Groups where a photo without one is its own group, named so that a moved dataset keeps its names."""
+    return np.array(
+        [name or f"photo {os.path.relpath(photo, folder)}" for name, photo in zip(groups, photos, strict=True)]
+    )
 
 
 def _weights(file: DatasetFile, table: Table, problems: list[str]) -> np.ndarray | None:
@@ -221,6 +232,9 @@ def _merge(
             attribute = file.schema.attributes[i]
             one, other = (attribute.classes[labels[r, i]] for r in (kept, row))
             problems.append(f"{here} with {attribute.name} '{one}' and '{other}'.")
+        groups = columns["groups"]
+        if groups is not None and "" in (groups[kept], groups[row]):
+            groups[kept] = groups[row] = max(groups[kept], groups[row])
         for name, column in columns.items():
             if column is not None and column[kept] != column[row]:
                 problems.append(f"{here} with {name.removesuffix('s')} '{column[kept]}' and '{column[row]}'.")

@@ -25,6 +25,8 @@ class OutOfFold:
         labels: int8 array, shape (photos, attributes), −1 = unknown.
         logits: float32 array, shape (photos, schema.n_logits).
         folds: the photos of every fold, index arrays.
+        groups: array of text, shape (photos,): photos of one group, such as one product, are not independent; None if
+            every photo stands alone.
     """
 
     name: str
@@ -34,6 +36,7 @@ class OutOfFold:
     labels: np.ndarray
     logits: np.ndarray
     folds: list[np.ndarray]
+    groups: np.ndarray | None = None
 
     @cached_property
     def predicted(self) -> np.ndarray:
@@ -80,7 +83,7 @@ def read_out_of_fold(folder: Path) -> OutOfFold:
             logits[rows] = saved["logits"]
     names = [photo.name for photo in run.photos]
     photos = list(zip(names, run.read("views.json")["keys"], strict=True))
-    return OutOfFold(folder.name or str(folder), run.experiment, schema, photos, labels, logits, folds)
+    return OutOfFold(folder.name or str(folder), run.experiment, schema, photos, labels, logits, folds, run.groups)
 
 
 def majority_predictions(run: OutOfFold) -> OutOfFold:

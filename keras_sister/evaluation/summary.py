@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from keras_sister.evaluation.out_of_fold import OutOfFold, majority_predictions, read_out_of_fold
+from keras_sister.evaluation.paired import bootstrap_macc
 from keras_sister.evaluation.scores import macc
 from keras_sister.run import Run
 
@@ -16,7 +17,9 @@ def summarize(run: Run) -> dict[str, Any]:
         The content of ``summary.json``, accuracies in [0, 1]:
 
         - ``macc``: ``mean`` and sample standard deviation (``std``) of the folds' MACC, and ``pooled``, the unweighted
-          mean of the attributes' accuracies below;
+          mean of the attributes' accuracies below, with ``interval``, its 95 % bootstrap interval over photos, or over
+          groups of photos where there are groups (`keras_sister.evaluation.paired.bootstrap_macc`);
+        - ``photos``, and ``groups``, the number of groups, or null;
         - ``majority``: the same for predicting the most frequent class among a fold's training photos;
         - ``attributes``: by name ``accuracy`` over all photos whose label is known, ``majority`` likewise, and
           ``known``, the number of those photos; both are null for an attribute without a known label;
@@ -26,8 +29,10 @@ def summarize(run: Run) -> dict[str, Any]:
     majority = majority_predictions(ours)
     accuracies, majorities = ours.accuracies(), majority.accuracies()
     return {
-        "macc": _macc(ours),
+        "macc": {**_macc(ours), "interval": _interval(ours)},
         "majority": _macc(majority),
+        "photos": len(ours.labels),
+        "groups": None if ours.groups is None else len(np.unique(ours.groups)),
         "attributes": {
             name: {"accuracy": accuracies.get(name), "majority": majorities.get(name), "known": int(known)}
             for name, known in zip(ours.schema.names, ours.known.sum(axis=0), strict=True)
@@ -53,3 +58,9 @@ def _macc(predictions: OutOfFold) -> dict[str, float]:
         "std": float(np.std(folds, ddof=1)),
         "pooled": macc(predictions.accuracies()),
     }
+
+
+def _interval(predictions: OutOfFold) -> list[float]:
+    correct = predictions.correct
+    measured = bootstrap_macc(predictions.known, correct, np.zeros_like(correct), groups=predictions.groups)
+    return [measured.low, measured.high]

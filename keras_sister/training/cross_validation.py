@@ -49,7 +49,9 @@ def cross_validate(
         start_run(run, dataset, experiment.absolute(), resume=resume)
         if (run.folder / "summary.json").exists():
             return run.read("summary.json")
-        folds = stratified_folds(dataset.labels, dataset.schema, folds=experiment.folds, seed=experiment.seed)
+        folds = stratified_folds(
+            dataset.labels, dataset.schema, folds=experiment.folds, seed=experiment.seed, groups=dataset.groups
+        )
         run.write("folds.json", [fold.tolist() for fold in folds])
         perform_in_child(run, "views", on_event)
         for number in range(experiment.folds):
