@@ -81,17 +81,27 @@ def check(context: click.Context, dataset: Path, on_unknown_value: str | None, a
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--photos", type=click.IntRange(1, 999_999), default=400, show_default=True, help="Number of photos.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
-def street(out: Path, photos: int, seed: int) -> None:
-    """Make synthetic photos of people on streets in OUT, in DCSA's layout, with person masks.
+@click.option(
+    "--as",
+    "layout",
+    type=click.Choice(["dcsa", "table"]),
+    default="dcsa",
+    show_default=True,
+    help="Labels as DCSA's files, or as a spreadsheet with groups, blanks, lists in cells and typos.",
+)
+def street(out: Path, photos: int, seed: int, layout: str) -> None:
+    """Make synthetic photos of people on streets in OUT, with labels and person masks.
 
     \b
     sister-keras data street street --photos 400 --seed 0
+    sister-keras data street shop --photos 400 --as table
     """
     from keras_sister.street import write_street
 
     with count("photos", photos) as step:
-        write_street(out, photos=photos, seed=seed, on_photo=step)
-    click.echo(f"{photos} photos in {out}\nNext: sister-keras data check {out}")
+        write_street(out, photos=photos, seed=seed, layout=layout, on_photo=step)
+    following = f"check {out}" if layout == "dcsa" else f"init {out / 'products.csv'} --out {out / 'dataset.yaml'}"
+    click.echo(f"{photos} photos in {out}\nNext: sister-keras data {following}")
 
 
 def _show_proposal(proposal: Any, console: Console) -> None:
