@@ -104,6 +104,32 @@ def street(out: Path, photos: int, seed: int, layout: str) -> None:
     click.echo(f"{photos} photos in {out}\nNext: sister-keras data {following}")
 
 
+@data.command("import")
+@click.argument("name", type=click.Choice(["pa100k", "deepfashion", "peta"]))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), default="dataset.yaml", show_default=True, help="Dataset file to write."
+)
+def import_(name: str, folder: Path, out: Path) -> None:
+    """Import a published dataset from DIR, with its official split, as a dataset file and a table beside it.
+
+    \b
+    sister-keras data import pa100k PA-100K --out pa100k.yaml
+    sister-keras cv pa100k.yaml --split --trainable head
+    """
+    from keras_sister.data.published.dataset import write_published
+    from keras_sister.data.published.deepfashion import read_deepfashion
+    from keras_sister.data.published.pa100k import read_pa100k
+    from keras_sister.data.published.peta import read_peta
+
+    readers = {"pa100k": read_pa100k, "deepfashion": read_deepfashion, "peta": read_peta}
+    dataset = readers[name](folder)
+    table = write_published(dataset, out)
+    parts = ", ".join(f"{part} {dataset.split.count(part):,}" for part in ("train", "val", "test"))
+    click.echo(f"{out}, {table}: {len(dataset.photos):,} photos ({parts}), {len(dataset.attributes)} attributes")
+    click.echo(f"Next: sister-keras cv {out} --split")
+
+
 def _show_proposal(proposal: Any, console: Console) -> None:
     from keras_sister.data.proposal_file import describe_typo
 
