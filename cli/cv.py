@@ -45,7 +45,7 @@ def cv(
     out = out or Path("runs") / settings_given(context).get("system", Experiment.system)
     experiment = experiment_to_run(context, out, resume=resume)
     photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
-    with RunProgress(folds=experiment.folds) as progress:
+    with RunProgress(folds=1 if experiment.split else experiment.folds) as progress:
         summary = cross_validate(photos, experiment, out, resume=resume, on_event=progress.show)
     Console().print(_table(summary))
     click.echo(_interval(summary))

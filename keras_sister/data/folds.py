@@ -53,7 +53,13 @@ def stratified_folds(
 
 
 def inner_split(
-    labels: np.ndarray, schema: Schema, rows: np.ndarray, *, seed: int, groups: np.ndarray | None = None
+    labels: np.ndarray,
+    schema: Schema,
+    rows: np.ndarray,
+    *,
+    seed: int,
+    groups: np.ndarray | None = None,
+    split: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Split a fold's training photos into training and validation; the validation split selects the best epoch.
 
@@ -63,6 +69,8 @@ def inner_split(
         rows: the fold's training photos, indices into `labels`; at least 2.
         seed: random seed; the same seed gives the same split.
         groups: array, shape (photos,), of all photos: a group is not split. None if every photo stands alone.
+        split: array, shape (photos,), of an official split that is to be used: its ``val`` photos are the validation
+            split, if there are any.
 
     Returns:
         Training rows and validation rows: disjoint, together `rows`.
@@ -70,9 +78,35 @@ def inner_split(
     Raises:
         InputError: if the training photos are all of one group.
     """
+    if split is not None and (split[rows] == "val").any():
+        return rows[split[rows] != "val"], rows[split[rows] == "val"]
     ours = None if groups is None else groups[rows]
     units = len(rows) if ours is None else len(np.unique(ours))
     if units < 2:
         raise InputError(f"{units} group of training photos cannot be split for validation. Give more --folds.")
     parts = stratified_folds(labels[rows], schema, folds=min(INNER_FOLDS, units), seed=seed, groups=ours)
     return np.setdiff1d(rows, rows[parts[0]]), rows[parts[0]]
+
+
+def official_test(split: np.ndarray | None, groups: np.ndarray | None) -> np.ndarray:
+    """The test photos of an official split, as the only fold.
+
+    Args:
+        split: array of ``train``, ``val`` and ``test``, shape (photos,); None if the dataset has none.
+        groups: array, shape (photos,), or None.
+
+    Raises:
+        InputError: if there is no split, if it has no test or no training photos, or if it tears a group.
+    """
+    if split is None:
+        raise InputError("The dataset has no official split: name its column with 'split:' in the dataset file.")
+    for part in ("test", "train"):
+        if not (split == part).any():
+            raise InputError(f"The official split of the dataset has no {part} photos.")
+    test = split == "test"
+    torn = set() if groups is None else set(groups[test]) & set(groups[~test])
+    if torn:
+        raise InputError(
+            f"The official split has photos of group '{min(torn)}' in training and test ({len(torn)} groups)."
+        )
+    return np.flatnonzero(test)

@@ -169,6 +169,8 @@ def _must_pair(first: OutOfFold, second: OutOfFold) -> None:
 
 
 def _compare_two(first: Group, second: Group, *, seed: int) -> Comparison:
+    if len(second.fold_maccs()) < 2:
+        raise InputError(f"{second.name}: has one fold (cv --split); a comparison over folds needs two or more.")
     known, correct, other = first.known, first.correct, second.correct
     tested = len(known) / len(first.runs[0].folds)
     groups = second.runs[0].groups

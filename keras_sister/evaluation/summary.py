@@ -16,9 +16,9 @@ def summarize(run: Run) -> dict[str, Any]:
     Returns:
         The content of ``summary.json``, accuracies in [0, 1]:
 
-        - ``macc``: ``mean`` and sample standard deviation (``std``) of the folds' MACC, and ``pooled``, the unweighted
-          mean of the attributes' accuracies below, with ``interval``, its 95 % bootstrap interval over photos, or over
-          groups of photos where there are groups (`keras_sister.evaluation.paired.bootstrap_macc`);
+        - ``macc``: ``mean`` and sample standard deviation (``std``, null for one fold) of the folds' MACC; ``pooled``,
+          the unweighted mean of the attributes' accuracies below; its ``interval``, the 95 % bootstrap interval over
+          photos, or over groups where photos have groups (`keras_sister.evaluation.paired.bootstrap_macc`);
         - ``photos``, and ``groups``, the number of groups, or null;
         - ``majority``: the same for predicting the most frequent class among a fold's training photos;
         - ``attributes``: by name ``accuracy`` over all photos whose label is known, ``majority`` likewise, and
@@ -51,11 +51,11 @@ def summarize(run: Run) -> dict[str, Any]:
     }
 
 
-def _macc(predictions: OutOfFold) -> dict[str, float]:
+def _macc(predictions: OutOfFold) -> dict[str, float | None]:
     folds = predictions.fold_maccs()
     return {
         "mean": float(np.mean(folds)),
-        "std": float(np.std(folds, ddof=1)),
+        "std": float(np.std(folds, ddof=1)) if len(folds) > 1 else None,
         "pooled": macc(predictions.accuracies()),
     }
 

@@ -12,6 +12,7 @@ from PIL import Image
 from cli.main import main
 from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
+from keras_sister.data.folds import inner_split, official_test
 from keras_sister.data.open import open_dataset
 from keras_sister.errors import InputError
 from keras_sister.evaluation.out_of_fold import read_out_of_fold
@@ -109,3 +110,38 @@ def test_without_weights_nothing_changes(shop, tmp_path):
     assert set(run.read("dataset.json")) == {"photos"}
     assert (run.groups, run.weights, run.split) == (None, None, None)
     assert len(next(iter(Trainer(run, seed=0)._training_batches(np.arange(24), 0)))) == 2
+
+
+def test_an_official_split_is_tested_once(shop, tmp_path):
+    """`cv --split`: the test rows are the only fold, the val rows select the epoch, scores are over the test rows."""
+    dataset = replace(open_dataset(shop, on_unknown_value="unknown"), weights=None, groups=None)
+    split = np.array(["train"] * 13 + ["val"] * 3 + ["test"] * 8)
+    experiment = replace(EXPERIMENT, split=True)
+    with pytest.raises(InputError, match="no official split"):
+        cross_validate(dataset, experiment, tmp_path / "none")
+    summary = cross_validate(replace(dataset, split=split), experiment, tmp_path / "run")
+    run = Run(tmp_path / "run")
+    assert [rows.tolist() for rows in run.folds] == [list(range(16, 24))]
+    assert (run.split.tolist(), summary["photos"], summary["macc"]["std"]) == (split.tolist(), 8, None)
+    saved = np.load(run.folder / "fold-00" / "predictions.npz")
+    predicted, labels = dataset.schema.predict(saved["logits"]), dataset.labels[16:]
+    for i, name in enumerate(dataset.schema.names):
+        known = labels[:, i] >= 0
+        assert summary["attributes"][name]["known"] == known.sum()
+        assert summary["attributes"][name]["accuracy"] == pytest.approx((predicted == labels)[known, i].mean())
+        train = dataset.labels[:16, i]
+        majority = np.bincount(train[train >= 0]).argmax()
+        assert summary["attributes"][name]["majority"] == pytest.approx((labels[known, i] == majority).mean())
+    compared = CliRunner().invoke(main, ["compare", str(run.folder)])
+    assert (compared.exit_code, "has one fold" in compared.stderr) == (1, True)
+
+
+def test_the_official_validation_photos_select_the_epoch(shop):
+    dataset = open_dataset(shop, on_unknown_value="unknown")
+    split = np.array(["train"] * 13 + ["val"] * 3 + ["test"] * 8)
+    train, validation = inner_split(dataset.labels, dataset.schema, np.arange(16), seed=0, split=split)
+    assert (train.tolist(), validation.tolist()) == (list(range(13)), [13, 14, 15])
+    with pytest.raises(InputError, match="group 'P1' in training and test"):
+        official_test(np.array(["train"] * 5 + ["test"] * 19), dataset.groups)
+    with pytest.raises(InputError, match="no test photos"):
+        official_test(np.array(["train"] * 24), None)
