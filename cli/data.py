@@ -52,9 +52,12 @@ def init(table: Path, out: Path) -> None:
 @data.command()
 @dataset_argument
 @on_unknown_value_option
+@click.option("--near-duplicates", is_flag=True, help="Also find photos that look alike although their files differ.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
-def check(context: click.Context, dataset: Path, on_unknown_value: str | None, as_json: bool) -> None:
+def check(
+    context: click.Context, dataset: Path, on_unknown_value: str | None, near_duplicates: bool, as_json: bool
+) -> None:
     """Show the contents and the problems of DATASET.
 
     DATASET is a dataset file of `data init`, or a folder in DCSA's layout: images/000001.jpg … and
@@ -69,7 +72,7 @@ def check(context: click.Context, dataset: Path, on_unknown_value: str | None, a
 
     inspection = inspect_dataset(dataset, on_unknown_value=on_unknown_value)
     with count("photos", len(inspection.dataset)) as step:
-        report = check_dataset(dataset, inspection=inspection, on_photo=step)
+        report = check_dataset(dataset, inspection=inspection, near_duplicates=near_duplicates, on_photo=step)
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=1))
     else:

@@ -16,6 +16,8 @@ from PIL import Image
 
 from keras_sister.data.dataset import Dataset
 from keras_sister.data.inspection import Inspection
+from keras_sister.data.label_warnings import label_warnings
+from keras_sister.data.near_duplicates import find_near_duplicates
 from keras_sister.data.open import inspect_dataset
 from keras_sister.photo_files import MAX_PIXELS
 from keras_sister.schema import Schema
@@ -71,7 +73,11 @@ class _Photo:
 
 
 def check_dataset(
-    path: str | Path, *, inspection: Inspection | None = None, on_photo: Callable[[], None] = lambda: None
+    path: str | Path,
+    *,
+    inspection: Inspection | None = None,
+    near_duplicates: bool = False,
+    on_photo: Callable[[], None] = lambda: None,
 ) -> DatasetReport:
     """Check a dataset. Every photo is decoded.
 
@@ -79,6 +85,7 @@ def check_dataset(
         path: a folder in DCSA's layout, or a dataset file; person masks are in ``masks/``, in the folder or beside the
             file.
         inspection: what `keras_sister.data.open.inspect_dataset` returned, if it was called before.
+        near_duplicates: look for photos that look alike although their files differ (needs ImageHash).
         on_photo: called after each photo.
 
     Returns:
@@ -103,7 +110,9 @@ def check_dataset(
             on_photo()
         masks, unreadable, odd = _inspect_masks((path if path.is_dir() else path.parent) / "masks", photos)
     readable = [photo for photo in photos if photo.size]
-    duplicates = _duplicates(photos)
+    rows = _duplicates(photos)
+    duplicates = [[photos[row].path.name for row in group] for group in rows]
+    found = [*label_warnings(dataset, rows), *(_alike(photos, dataset) if near_duplicates else [])]
     return DatasetReport(
         folder=str(path),
         photos=len(photos),
@@ -115,7 +124,7 @@ def check_dataset(
         duplicates=duplicates,
         problems=[*inspection.problems, *(photo.problem for photo in photos if photo.problem), *unreadable],
         notes=list(dataset.notes),
-        warnings=[*_warnings(photos, dataset, duplicates), *odd] if photos else [],
+        warnings=[*_warnings(photos, dataset, duplicates), *found, *odd] if photos else [],
     )
 
 
@@ -161,11 +170,25 @@ def _inspect_masks(folder: Path, photos: list[_Photo]) -> tuple[int, list[str], 
     return len(files), unreadable, odd
 
 
-def _duplicates(photos: list[_Photo]) -> list[list[str]]:
-    groups: dict[str, list[str]] = {}
-    for photo in photos:
-        groups.setdefault(photo.digest, []).append(photo.path.name)
-    return [names for names in groups.values() if len(names) > 1]
+def _duplicates(photos: list[_Photo]) -> list[list[int]]:
+    """Rows of photos with the same content."""
+    groups: dict[str, list[int]] = {}
+    for row, photo in enumerate(photos):
+        groups.setdefault(photo.digest, []).append(row)
+    return [rows for rows in groups.values() if len(rows) > 1]
+
+
+def _alike(photos: list[_Photo], dataset: Dataset) -> list[str]:
+    """Photos that look alike, have other bytes, and may be split between training and test."""
+    readable = [row for row, photo in enumerate(photos) if photo.size]
+    found = []
+    for group in find_near_duplicates([photos[row].path for row in readable]):
+        rows = [readable[i] for i in group]
+        apart = dataset.groups is None or len(set(dataset.groups[rows])) > 1
+        if apart and len({photos[row].digest for row in rows}) > 1:
+            names = ", ".join(photos[row].path.name for row in rows)
+            found.append(f"{names}: look alike; in one group they are never split.")
+    return found
 
 
 def _count(schema: Schema, labels: np.ndarray) -> dict[str, dict[str, Any]]:
