@@ -89,7 +89,7 @@ def _photo_column(table: Table) -> str:
     counts = {
         heading: sum(is_photo_name(row[place]) for row in table.rows)
         for place, heading in enumerate(table.headings)
-        if heading and table.headings.count(heading) == 1
+        if heading
     }
     best = max(counts, key=lambda heading: counts[heading], default="")
     if not best or counts[best] < len(table.rows) / 2:

@@ -179,6 +179,7 @@ def test_names_of_our_own_get_a_proposal(shop):
 @pytest.mark.parametrize(
     ("headings", "rows", "message"),
     [
+        (["a", "b", "a"], [["1.jpg", "x", "2.jpg"]] * 3, "columns A and C are both headed 'a'"),
         (["a", "b"], [["x", "y"]] * 3, "no column has paths of photos"),
         (["a", "b"], [["1.jpg", "2"]] * 3, "no column of classes found"),
         (["a", "b", "b"], [["1.jpg", "2", "3"]] * 3, "more than one column has this heading"),
