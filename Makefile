@@ -4,13 +4,19 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
 
-.PHONY: demo test lint fix docs bench clean
+.PHONY: demo test latest lint fix docs bench clean
 
 demo: $(VENV)/.installed        ## the whole story on street photos, in DEMO
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh "$(DEMO)"
 
 test: $(VENV)/.installed-dev    ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+latest:                         ## all tests against pre-releases of what the models run on; for a weekly job
+	$(PYTHON) -m venv $(VENV)-latest
+	$(VENV)-latest/bin/pip install --quiet --editable '.[dev]'
+	$(VENV)-latest/bin/pip install --quiet --upgrade --pre tensorflow keras numpy
+	$(VENV)-latest/bin/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.installed-dev    ## style, types, who may import whom, documentation that may have drifted
 	$(BIN)/ruff check .
@@ -32,7 +38,7 @@ bench: $(VENV)/.installed-dev       ## measure; see benchmarks/README.md
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m benchmarks.serving
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-latest build dist *.egg-info
 
 $(VENV)/.installed: pyproject.toml setup.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'

@@ -21,7 +21,8 @@ def compare(runs: tuple[Path, ...], seed: int, as_json: bool) -> None:
 
     \b
     sister-keras compare runs/baseline runs/sister_a
-    sister-keras compare seeds/baseline-0 seeds/baseline-1 seeds/sister_a-0 seeds/sister_a-1
+    sister-keras compare seeds/baseline-0 seeds/baseline-1 \\
+        seeds/sister_a-0 seeds/sister_a-1
     """
     from keras_sister.evaluation.comparison import compare_systems, group_by_seed
     from keras_sister.evaluation.out_of_fold import read_out_of_fold

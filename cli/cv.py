@@ -10,11 +10,13 @@ from rich.table import Table
 from keras_sister.config import Experiment
 
 from .dataset import dataset_argument, on_unknown_value_option, open_and_show_notes
-from .experiment import experiment_options, experiment_to_run, settings_given
+from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run, settings_given
 from .progress import RunProgress
+from .quiet import say_loading
+from .sections import SectionedCommand
 
 
-@click.command(short_help="Cross-validate a system on a dataset.")
+@click.command(cls=SectionedCommand, sections=SECTIONS, notes=NOTES, short_help="Cross-validate a system on a dataset.")
 @dataset_argument
 @on_unknown_value_option
 @experiment_options
@@ -37,14 +39,15 @@ def cv(
     \b
     sister-keras cv DCSA --system sister_a --segmenter FCN --out runs/sister_a
     sister-keras cv dataset.yaml --system baseline --trainable head
-    sister-keras cv street --system baseline --backbone resnet_mini --weights none --size 112 \\
-        --folds 4 --epochs 30 --learning-rate 1e-3
+    sister-keras cv street --system baseline --backbone resnet_mini \\
+        --weights none --size 112 --folds 4 --epochs 30 --learning-rate 1e-3
     """
     from keras_sister.training.cross_validation import cross_validate
 
     out = out or Path("runs") / settings_given(context).get("system", Experiment.system)
     experiment = experiment_to_run(context, out, resume=resume)
     photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
+    say_loading()  # which the workers do
     with RunProgress(folds=1 if experiment.split else experiment.folds) as progress:
         summary = cross_validate(photos, experiment, out, resume=resume, on_event=progress.show)
     Console().print(_table(summary))

@@ -20,7 +20,7 @@ def data() -> None:
     """Start from a table of your own, check a dataset, or make a synthetic one."""
 
 
-@data.command()
+@data.command(short_help="Propose a dataset file for a table.")
 @click.argument("table", metavar="TABLE", type=click.Path(path_type=Path))
 @click.option(
     "--out", type=click.Path(path_type=Path), default="dataset.yaml", show_default=True, help="Dataset file to write."
@@ -80,7 +80,7 @@ def check(
     context.exit(1 if report.problems else 0)
 
 
-@data.command()
+@data.command(short_help="Make synthetic photos of people on streets.")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--photos", type=click.IntRange(1, 999_999), default=400, show_default=True, help="Number of photos.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
@@ -107,7 +107,7 @@ def street(out: Path, photos: int, seed: int, layout: str) -> None:
     click.echo(f"{photos} photos in {out}\nNext: sister-keras data {following}")
 
 
-@data.command("import")
+@data.command("import", short_help="Import PA-100K, DeepFashion or PETA.")
 @click.argument("name", type=click.Choice(["pa100k", "deepfashion", "peta"]))
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(

@@ -29,14 +29,14 @@ def _setting(kind: Any, text: str, **more: Any) -> dict[str, Any]:
 
 
 _SETTINGS = {
-    "system": _setting(click.Choice(list(SYSTEMS)), "System to build."),
-    "backbone": _setting(click.Choice(BACKBONES), "Network of the whole-photo tower."),
-    "person_backbone": _setting(click.Choice(BACKBONES), "Network of the person tower."),
+    "system": _setting(click.Choice(list(SYSTEMS)), f"{', '.join(SYSTEMS)}.", metavar="SYSTEM"),
+    "backbone": _setting(click.Choice(BACKBONES), "Network of the whole-photo tower.", metavar="NETWORK"),
+    "person_backbone": _setting(click.Choice(BACKBONES), "Network of the person tower.", metavar="NETWORK"),
     "weights": _setting(
         str,
-        "Initial weights of the towers; BACKBONE=FILE once for each backbone.",
+        "Initial weights of the towers: imagenet, none, FILE, or NETWORK=FILE once for each network.",
         multiple=True,
-        metavar="imagenet|none|FILE|BACKBONE=FILE",
+        metavar="WEIGHTS",
         show_default="imagenet",
     ),
     "size": _setting(int, "Height and width of the model's input in pixels."),
@@ -60,6 +60,24 @@ _SETTINGS = {
     "precision": _setting(click.Choice(PRECISIONS), "Keras dtype policy."),
     "seed": _setting(int, "Random seed."),
 }
+
+
+SECTIONS = {
+    "Model": ("system", "backbone", "person_backbone", "weights", "size"),
+    "Person masks": ("segmenter", "segmenters", "background", "edges", "keep_largest", "margin"),
+    "Training": (
+        "trainable",
+        "augment",
+        "folds",
+        "split",
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "precision",
+        "seed",
+    ),
+}
+NOTES = {"Model": f"NETWORK: {', '.join(BACKBONES)}."}
 
 
 def experiment_options(command: Callable) -> Callable:

@@ -54,7 +54,8 @@ def export(
 
     \b
     sister-keras export runs/final --out saved_models/sister_a
-    sister-keras export runs/final --out saved_models/sister_a --format onnx --format openvino
+    sister-keras export runs/final --out saved_models/sister_a \\
+        --format onnx --format openvino
     """
     import_tensorflow()
     from keras_sister.export.export_run import export_run

@@ -58,8 +58,9 @@ def main() -> None:
     \b
     sister-keras data street street --photos 400
     sister-keras segment train street --out fcn
-    sister-keras cv street --system sister_a --segmenter fcn --backbone resnet_mini --person-backbone resnet_mini \\
-        --weights none --size 96 --folds 4 --learning-rate 1e-3
+    sister-keras cv street --system sister_a --segmenter fcn --size 96 \\
+        --backbone resnet_mini --person-backbone resnet_mini --weights none \\
+        --folds 4 --learning-rate 1e-3
     """
 
 

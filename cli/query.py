@@ -57,8 +57,10 @@ def query(
     'keras-sister[serving]'. A photo that cannot be read is reported in its place; the exit code is then 1.
 
     \b
-    sister-keras query http://127.0.0.1:8501/v1/models/sister_a me.jpg --schema saved_models/sister_a
-    sister-keras query grpc://127.0.0.1:8500/sister_a *.jpg --schema saved_models/sister_a --json > tags.jsonl
+    sister-keras query http://127.0.0.1:8501/v1/models/sister_a me.jpg \\
+        --schema saved_models/sister_a
+    sister-keras query grpc://127.0.0.1:8500/sister_a *.jpg \\
+        --schema saved_models/sister_a --json > tags.jsonl
     """
     if url.startswith("grpc"):
         import_tensorflow()

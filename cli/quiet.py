@@ -2,12 +2,20 @@
 
 import os
 
+import click
+
+
+def say_loading() -> None:
+    """Say on standard error why nothing happens for some seconds."""
+    click.echo("Loading TensorFlow …", err=True)
+
 
 def import_tensorflow() -> None:
     """Import TensorFlow with standard error closed.
 
     While it is imported, its C++ part tells of oneDNN, CUDA and the processor, and no variable turns that off.
     """
+    say_loading()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:

@@ -14,12 +14,13 @@ from keras_sister.errors import InputError
 from keras_sister.reproduction.plan import TABLES
 
 from .dataset import dataset_argument, open_and_show_notes
-from .experiment import override_options, settings_given
+from .experiment import NOTES, SECTIONS, override_options, settings_given
 from .progress import RunProgress
+from .sections import SectionedCommand
 
 
-@click.command(short_help="Make a table or figure of the paper.")
-@click.argument("table", type=click.Choice(TABLES))
+@click.command(cls=SectionedCommand, sections=SECTIONS, notes=NOTES, short_help="Make a table or figure of the paper.")
+@click.argument("table", metavar="TABLE", type=click.Choice(TABLES))
 @dataset_argument
 @click.option(
     "--segmenter",
@@ -40,16 +41,21 @@ from .progress import RunProgress
 def reproduce(
     context: click.Context, table: str, dataset: Path, segmenters: tuple[str, ...], out: Path, **settings: Any
 ) -> None:
-    """Make a TABLE of the paper from the photos in DATASET; `systems` is every system side by side.
+    """Make a TABLE of the paper from the photos of DATASET.
+
+    TABLE is table1, table2, table3, twin, figure4, figure5, or systems for every system beside each other.
 
     Runs what is missing, goes on with what was killed, and writes TABLE.md, TABLE.csv and TABLE.png. Settings are the
     paper's; where you give another, the table says so and leaves the paper's numbers out.
 
     \b
     sister-keras reproduce table2 DCSA --segmenter fcn8s-voc=fcn
-    sister-keras reproduce table1 DCSA --segmenter fcn8s-voc=fcn --segmenter deeplab-cfpd=deeplab
-    sister-keras reproduce systems street --segmenter fcn --backbone resnet_mini --person-backbone resnet_mini \\
-        --weights none --size 72 --folds 8 --epochs 16 --batch-size 16 --learning-rate 1e-3 --augment
+    sister-keras reproduce table1 DCSA --segmenter fcn8s-voc=fcn \\
+        --segmenter deeplab-cfpd=deeplab
+    sister-keras reproduce systems street --segmenter fcn \\
+        --backbone resnet_mini --person-backbone resnet_mini --weights none \\
+        --size 72 --folds 8 --epochs 16 --batch-size 16 --learning-rate 1e-3 \\
+        --augment
     """
     from keras_sister.reproduction.picture import check_matplotlib
     from keras_sister.reproduction.plan import make_plan

@@ -31,7 +31,7 @@ _MASKS = click.option(
 )
 
 
-@segment.command()
+@segment.command(short_help="Train an FCN-8s or a DeepLab V3+.")
 @dataset_argument
 @_MASKS
 @click.option("--network", type=click.Choice(NETWORKS), default="fcn8s", show_default=True, help="Network to train.")
@@ -39,7 +39,12 @@ _MASKS = click.option(
     "--width", type=float, default=0.125, show_default=True, help="FCN-8s: filters relative to the published network."
 )
 @click.option(
-    "--backbone", type=click.Choice(BACKBONES), default="resnet50", show_default=True, help="DeepLab: encoder."
+    "--backbone",
+    type=click.Choice(BACKBONES),
+    default="resnet50",
+    show_default=True,
+    metavar="NETWORK",
+    help="DeepLab: encoder, one of the networks of 'cv --help'.",
 )
 @click.option(
     "--weights",
@@ -66,10 +71,11 @@ def train(dataset: Path, masks: Path | None, out: Path, resume: bool, **settings
 
     \b
     sister-keras segment train street --out fcn
-    sister-keras segment train VOC2012 --masks SBD/cls --width 1 --weights imagenet --size 384 --learning-rate 1e-5 \\
-        --staged --out fcn8s-voc
-    sister-keras segment train CFPD --network deeplab --weights imagenet --size 384 --learning-rate 1e-4 \\
-        --out deeplab-cfpd
+    sister-keras segment train VOC2012 --masks SBD/cls --width 1 \\
+        --weights imagenet --size 384 --learning-rate 1e-5 --staged \\
+        --out fcn8s-voc
+    sister-keras segment train CFPD --network deeplab --weights imagenet \\
+        --size 384 --learning-rate 1e-4 --out deeplab-cfpd
     """
     chosen = SegmenterSettings(**settings)
     import_tensorflow()
@@ -90,7 +96,7 @@ def _show(scores: dict[str, Any], name: str) -> None:
         click.echo(f"{score.replace('_', ' '):<40}{ours:>{len(name)}.2f}{nothing:>17.2f}")
 
 
-@segment.command("import")
+@segment.command("import", short_help="Import the published FCN-8s of PASCAL VOC.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--size", type=click.IntRange(32, 1024), default=384, show_default=True, help="Height and width in pixels."
@@ -185,7 +191,7 @@ def apply(
     context.exit(int(bool(done.errors)))
 
 
-@segment.command()
+@segment.command(short_help="Make a contact sheet of photos and masks.")
 @_PHOTOS
 @_finder_options
 @click.option("--out", type=click.Path(path_type=Path), default="sheet.png", show_default=True, help="The picture.")

@@ -71,8 +71,9 @@ def tag(
     \b
     sister-keras tag saved_models/sister_a me.jpg you.png
     sister-keras tag saved_models/sister_a catalogue --out tags.parquet
-    sister-keras tag saved_models/sister_a products.csv:photo --out tags.csv --resume
-    find /photos -name '*.jpg' | sister-keras tag saved_models/sister_a - --out tags.jsonl --runtime openvino
+    sister-keras tag saved_models/sister_a products.csv:photo --out tags.csv
+    find /photos -name '*.jpg' | \\
+        sister-keras tag saved_models/sister_a - --out tags.jsonl
     """
     if out is None and (resume or engine != "local"):
         raise click.UsageError(f"{'--resume' if resume else '--engine'} goes with --out.")

@@ -6,11 +6,13 @@ from typing import Any
 import click
 
 from .dataset import dataset_argument, on_unknown_value_option, open_and_show_notes
-from .experiment import experiment_options, experiment_to_run
+from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run
 from .progress import RunProgress
+from .quiet import say_loading
+from .sections import SectionedCommand
 
 
-@click.command(short_help="Train the final model on all photos.")
+@click.command(cls=SectionedCommand, sections=SECTIONS, notes=NOTES, short_help="Train the final model on all photos.")
 @dataset_argument
 @on_unknown_value_option
 @click.option(
@@ -44,7 +46,8 @@ def train(
     validated = Run(like) if like else None
     base = final_settings(validated) if validated else None
     experiment = experiment_to_run(context, out, resume=resume, base=base)
+    photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
+    say_loading()  # which the worker does
     with RunProgress() as progress:
-        photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
         model = train_final(photos, experiment, out, like=validated, resume=resume, on_event=progress.show)
     click.echo(f"{model}\nNext: sister-keras export {out}")

@@ -18,6 +18,7 @@ from keras_sister.errors import InputError
 from keras_sister.photo_files import is_photo_name
 from keras_sister.schema import DCSA, UNKNOWN, Attribute, Schema
 from keras_sister.storage.atomic import write_atomically
+from keras_sister.storage.reader_process import read_apart
 
 # scipy writes the time into the header; equal labels should make equal files.
 _HEADER = b"MATLAB 5.0 MAT-file, written by keras-sister".ljust(116)
@@ -117,16 +118,7 @@ def read_labels(folder: Path, schema: Schema, photos: list[Path]) -> tuple[np.nd
 
 def _read_vector(file: Path, attribute: Attribute, photos: int) -> np.ndarray:
     """One attribute's labels, int8 (photos,)."""
-    try:
-        content = scipy.io.loadmat(file, variable_names=["GT"])
-    except NotImplementedError as error:
-        raise InputError(f"{file}: MATLAB 7.3 format; save it again in MATLAB with save(…, '-v7').") from error
-    except Exception as error:
-        # scipy raises ValueError, TypeError, IndexError, zlib.error and others for a damaged file.
-        raise InputError(f"{file}: not a readable MATLAB file.") from error
-    if "GT" not in content:
-        raise InputError(f"{file}: no variable GT.")
-    values = np.asarray(content["GT"])
+    values = read_apart(read_ground_truth, file)["GT"]
     if values.dtype.kind not in "biuf" or values.size != max(values.shape, default=0):
         raise InputError(f"{file}: GT is not a vector of numbers; its shape is {values.shape}.")
     values = values.ravel().astype(np.float64)
@@ -140,6 +132,23 @@ def _read_vector(file: Path, attribute: Attribute, photos: int) -> np.ndarray:
             f"{file}: photo {row + 1} has the label {values[row]:g}; expected 1 to {len(attribute.classes)}, or NaN."
         )
     return np.where(known, np.nan_to_num(values) - 1, UNKNOWN).astype(np.int8)
+
+
+def read_ground_truth(file: Path) -> dict[str, np.ndarray]:
+    """Read the variable GT of a MATLAB file, as it is; for `keras_sister.storage.reader_process.read_apart`."""
+    try:
+        content = scipy.io.loadmat(file, variable_names=["GT"], appendmat=False)
+    except NotImplementedError as error:
+        raise InputError(f"{file}: MATLAB 7.3 format; save it again in MATLAB with save(…, '-v7').") from error
+    except Exception as error:
+        # scipy raises ValueError, TypeError, IndexError, zlib.error and others for a damaged file.
+        raise InputError(f"{file}: not a readable MATLAB file.") from error
+    if "GT" not in content:
+        raise InputError(f"{file}: no variable GT.")
+    values = np.asarray(content["GT"])
+    if values.dtype.hasobject:
+        raise InputError(f"{file}: GT is not a vector of numbers but a cell or a structure.")
+    return {"GT": values}
 
 
 def write_labels(folder: Path, schema: Schema, labels: np.ndarray) -> None:

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,9 +8,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from cli.experiment import SECTIONS
 from cli.main import main
-
-ALL = ["baseline", "segmented", "sister_a", "sister_b", "twin", "gate_single", "gate_add", "gate_concat"]
+from keras_sister.config import BACKBONES, SYSTEMS, Experiment
+from keras_sister.reproduction.plan import TABLES
 
 
 def invoke(*arguments: object) -> tuple[int, str, str]:
@@ -35,6 +37,32 @@ def test_every_command_has_help(command):
     assert out.startswith("Usage: main")
 
 
+@pytest.mark.parametrize("command", [(), *commands(main)], ids=" ".join)
+def test_help_fits_80_columns_and_no_summary_is_cut_off(command):
+    _, out, _ = invoke(*command, "--help")
+    assert max(map(len, out.splitlines())) <= 80
+    assert "..." not in out.replace("COMMAND [ARGS]...", "")
+
+
+@pytest.mark.parametrize("command", ["cv", "train", "reproduce"])
+def test_help_lists_settings_in_sections_and_every_choice_once(command):
+    _, out, _ = invoke(command, "--help")
+    headings = [line.rstrip(":") for line in out.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    assert headings == ["Options", *SECTIONS]
+    words = re.findall(r"[\w-]+", out)
+    notes = re.findall(r"[\w-]+", out[out.index("NETWORK: ") : out.index("Person masks:")])
+    assert all(notes.count(network) == 1 for network in BACKBONES)
+    assert all(words.count(network) == 1 for network in set(BACKBONES) - {"resnet50", "resnet_mini"})
+    if command == "reproduce":
+        assert set(TABLES) <= set(words)
+
+
+def test_every_setting_stands_in_a_section():
+    placed = [name for names in SECTIONS.values() for name in names]
+    assert set(Experiment.__dataclass_fields__) <= set(placed)
+    assert len(placed) == len(set(placed))
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["cv", "--help"], ["data", "--help"], ["--version"]])
 def test_help_loads_neither_tensorflow_nor_keras(arguments):
     program = f"""
@@ -58,7 +86,7 @@ def test_it_is_also_a_module():
 def test_a_system_can_be_chosen_for_each_builder():
     code, _, error = invoke("cv", "x", "--system", "none")
     assert code == 2
-    assert all(system in error for system in ALL)
+    assert all(system in error for system in SYSTEMS)
 
 
 def test_mistakes_are_one_line_and_name_the_file(tmp_path, dataset_folder):
@@ -86,9 +114,10 @@ def test_mistakes_are_one_line_and_name_the_file(tmp_path, dataset_folder):
     for arguments, expected in mistakes.items():
         code, _, error = invoke(*arguments)
         assert code == 1, arguments
-        assert error.startswith("Error: "), arguments
-        assert expected in error
-        assert len(error.strip().splitlines()) <= 2
+        said = error.removeprefix("Loading TensorFlow …\n")
+        assert said.startswith("Error: "), arguments
+        assert expected in said
+        assert len(said.strip().splitlines()) <= 2
     assert not (tmp_path / "out").exists()
 
 

@@ -42,8 +42,6 @@ def weights_of_all_systems(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_other_backends_give_the_same_logits_without_tensorflow(backend, weights_of_all_systems):
-    if backend == "torch":
-        pytest.importorskip("torch")
     command = [sys.executable, "-c", PROGRAM, str(weights_of_all_systems), backend]
     done = subprocess.run(command, env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -12,6 +12,8 @@ from keras_sister.errors import InputError
 def load_mat(file: Path) -> dict[str, Any]:
     """Read a MATLAB file; cells become arrays, structs become objects, and one-element arrays their element.
 
+    To be called in the reader process: SciPy's reader may crash for a damaged file.
+
     Raises:
         InputError: if the file is missing or damaged.
     """

@@ -13,6 +13,7 @@ import numpy as np
 from keras_sister.data.published.dataset import PublishedDataset
 from keras_sister.data.published.matlab import binary, load_mat, texts
 from keras_sister.errors import InputError
+from keras_sister.storage.reader_process import read_apart
 
 _ID_COLUMNS = 4
 
@@ -23,7 +24,15 @@ def read_peta(folder: Path) -> PublishedDataset:
     Raises:
         InputError: if the annotation or the photos are missing, or have another structure.
     """
-    file = folder / "PETA.mat"
+    found = read_apart(read_annotation, folder / "PETA.mat")
+    photos = [f"{row + 1:05d}.png" for row in found["rows"].tolist()]
+    return PublishedDataset(
+        "PETA", folder / "images", photos, found["split"].tolist(), found["attributes"].tolist(), found["labels"]
+    )
+
+
+def read_annotation(file: Path) -> dict[str, np.ndarray]:
+    """Read ``PETA.mat``; for `keras_sister.storage.reader_process.read_apart`."""
     content = load_mat(file)
     try:
         peta = content["peta"]
@@ -41,5 +50,9 @@ def read_peta(folder: Path) -> PublishedDataset:
     if sum(map(len, rows.values())) != len(split) or not set(split) <= set(range(len(data))):
         raise InputError(f"{file}: the first split has a photo twice, or one that does not exist.")
     used = sorted(split)
-    photos = [f"{row + 1:05d}.png" for row in used]
-    return PublishedDataset("PETA", folder / "images", photos, [split[row] for row in used], attributes, labels[used])
+    return {
+        "rows": np.array(used),
+        "split": np.array([split[row] for row in used]),
+        "attributes": np.array(attributes),
+        "labels": labels[used],
+    }

@@ -17,6 +17,7 @@ import numpy as np
 from keras_sister.data.segmentation.classes import CFPD
 from keras_sister.data.segmentation.dataset import SegmentationDataset, check_label_map
 from keras_sister.errors import InputError
+from keras_sister.storage.reader_process import read_apart
 
 FILE = "fashon_parsing_data.mat"
 
@@ -55,12 +56,22 @@ def load_cfpd(folder: Path) -> SegmentationDataset:
 
 def _cells(file: Path) -> dict[str, int]:
     """Position of every photo in the cell array, by file name."""
-    with _opened(file) as content:
-        names = [_text(content[cell]["img_name"]) for cell in _references(content)]
-    return {name: place for place, name in enumerate(names)}
+    return {str(name): place for place, name in enumerate(read_apart(read_names, file)["names"])}
 
 
 def _labels(file: Path, name: str, place: int) -> np.ndarray:
+    labels = read_apart(read_cell, file, name, place)["labels"]
+    return check_label_map(labels, len(CFPD), f"{file}, {name}")
+
+
+def read_names(file: Path) -> dict[str, np.ndarray]:
+    """Read the photos' names in the order of the cells; for `keras_sister.storage.reader_process.read_apart`."""
+    with _opened(file) as content:
+        return {"names": np.asarray([_text(content[cell]["img_name"]) for cell in _references(content)], np.str_)}
+
+
+def read_cell(file: Path, name: str, place: int) -> dict[str, np.ndarray]:
+    """Read one photo's class map, int64 (height, width); for `keras_sister.storage.reader_process.read_apart`."""
     with _opened(file) as content:
         cell = content[_references(content)[place]]
         # MATLAB stores columns first and HDF5 rows first: the array arrives as (width, height).
@@ -68,7 +79,7 @@ def _labels(file: Path, name: str, place: int) -> np.ndarray:
         classes = np.asarray(cell["category_label"]).ravel().astype(np.int64) - 1
         if superpixels.min() < 0 or superpixels.max() >= len(classes):
             raise ValueError(f"{name}: super-pixel {superpixels.max()}, but only {len(classes)} classes")
-    return check_label_map(classes[superpixels], len(CFPD), f"{file}, {name}")
+        return {"labels": classes[superpixels]}
 
 
 def _references(content: h5py.File) -> np.ndarray:

@@ -18,6 +18,7 @@ from PIL import Image
 from keras_sister.data.segmentation.classes import VOC
 from keras_sister.data.segmentation.dataset import SegmentationDataset, check_label_map
 from keras_sister.errors import InputError
+from keras_sister.storage.reader_process import read_apart
 
 
 def is_voc(folder: Path) -> bool:
@@ -69,7 +70,7 @@ def read_mask(file: Path) -> np.ndarray:
     """
     try:
         if file.suffix == ".mat":
-            labels = scipy.io.loadmat(file, variable_names=["GTcls"])["GTcls"]["Segmentation"][0, 0]
+            labels = read_apart(read_sbd_mask, file)["Segmentation"]
         else:
             with Image.open(file, formats=["PNG"]) as image:
                 if image.mode not in ("P", "L"):
@@ -80,9 +81,19 @@ def read_mask(file: Path) -> np.ndarray:
     except InputError:
         raise
     except Exception as error:
-        # Pillow raises OSError, SyntaxError, struct.error and others for broken files, SciPy MatReadError, zlib.error.
+        # Pillow raises OSError, SyntaxError, struct.error and others for broken files.
         raise InputError(f"{file}: not a readable mask: {error}") from error
     return check_label_map(np.asarray(labels), len(VOC), str(file))
+
+
+def read_sbd_mask(file: Path) -> dict[str, np.ndarray]:
+    """Read the class map of a file of SBD; for `keras_sister.storage.reader_process.read_apart`."""
+    try:
+        labels = scipy.io.loadmat(file, variable_names=["GTcls"], appendmat=False)["GTcls"]["Segmentation"][0, 0]
+        return {"Segmentation": np.asarray(labels, np.int64)}
+    except Exception as error:
+        # SciPy raises MatReadError, zlib.error and others for broken files.
+        raise InputError(f"{file}: not a readable mask: {error}") from error
 
 
 def _names(file: Path) -> list[str]:

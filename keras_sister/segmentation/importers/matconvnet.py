@@ -1,8 +1,7 @@
 """Reader of MatConvNet's FCN-8s with the authors' weights: ``pascal-fcn8s-dag.mat``.
 
-``params`` is an array of structs with a ``name`` and a ``value``: ``conv1_1f`` and ``conv1_1b``, or ``conv1_1_filter``
-and ``conv1_1_bias``. Filters are height × width × in × out, those of transposed convolutions height × width × out × in,
-as in Keras. ``meta.normalization.averageImage`` is the mean that is subtracted from the pixels, in RGB.
+The parameters are named ``conv1_1f`` and ``conv1_1b``, or ``conv1_1_filter`` and ``conv1_1_bias``. Filters are height ×
+width × in × out, those of transposed convolutions height × width × out × in, as in Keras.
 """
 
 from pathlib import Path
@@ -10,11 +9,12 @@ from typing import Any
 
 import keras
 import numpy as np
-import scipy.io
 
 from keras_sister.data.segmentation.classes import VOC
 from keras_sister.errors import InputError
+from keras_sister.segmentation.importers.matconvnet_file import read_network
 from keras_sister.segmentation.networks.fcn8s import published_fcn8s
+from keras_sister.storage.reader_process import read_apart
 
 _NAMES = {
     **{f"block{block}_conv{i}": (f"conv{block}_{i}",) for block in range(1, 6) for i in range(1, 4)},
@@ -102,34 +102,12 @@ def _read(file: Path) -> tuple[tuple[float, float, float], dict[str, np.ndarray]
     """The mean colour and the parameters by name."""
     if not file.is_file():
         raise InputError(f"{file}: no such file.")
-    try:
-        content = scipy.io.loadmat(
-            file, appendmat=False, variable_names=["params", "meta", "layers"], struct_as_record=False
-        )
-        parameters = {_text(entry.name): np.asarray(entry.value, np.float32) for entry in content["params"].ravel()}
-        image = np.asarray(content["meta"].ravel()[0].normalization.ravel()[0].averageImage, np.float64)
-        mean = image.reshape(-1, 3).mean(axis=0) if image.ndim < 3 else image.mean(axis=(0, 1))
-        red, green, blue = map(float, mean)
-    except NotImplementedError as error:  # SciPy, for version 7.3
-        raise InputError(f"{file}: MATLAB 7.3 format; MatConvNet publishes version 7. Download it again.") from error
-    except Exception as error:
-        # SciPy raises ValueError, TypeError, zlib.error and others for a damaged file.
-        raise InputError(f"{file}: not a MatConvNet network (DagNN): {error}") from error
-    if _border(content) not in (None, 100):
-        raise InputError(f"{file}: an FCN with another layout: padding of {_border(content)} pixels, expected 100.")
-    return (red, green, blue), parameters
-
-
-def _border(content: dict[str, Any]) -> int | None:
-    """Padding of the first convolution, in pixels; None if the file does not say."""
-    for layer in np.ravel(content.get("layers", ())):
-        if _text(layer.name) == "conv1_1":
-            return int(np.max(layer.block.ravel()[0].pad))
-    return None
-
-
-def _text(name: Any) -> str:
-    return str(np.asarray(name).ravel()[0])
+    content = read_apart(read_network, file)
+    red, green, blue = map(float, content.pop("mean"))
+    border = int(content.pop("border"))
+    if border not in (-1, 100):
+        raise InputError(f"{file}: an FCN with another layout: padding of {border} pixels, expected 100.")
+    return (red, green, blue), {name.removeprefix("parameter "): value for name, value in content.items()}
 
 
 def _taken(parameters: dict[str, np.ndarray], layer: str, endings: tuple[str, ...]) -> tuple[str, np.ndarray] | None:

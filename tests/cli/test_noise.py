@@ -1,0 +1,39 @@
+"""Every command from a shell: what it says through a pipe, and that TensorFlow says nothing."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+NOISE = ("oneDNN", "cuda", "CUDA", "I0000", "WARNING: All log", "tensorflow/core", "Traceback")
+
+
+def sister_keras(*arguments: object) -> subprocess.CompletedProcess:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    command = [sys.executable, "-m", "cli", *map(str, arguments)]
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("data", "check", "DATASET"),
+        ("segment", "preview", "DATASET/images", "--segmenter", "masks:DATASET/masks", "--out", "TMP/sheet.png"),
+        ("segment", "apply", "DATASET/images", "--segmenter", "masks:DATASET/masks", "--out", "TMP/cut"),
+        ("segment", "evaluate", "DATASET", "--segmenter", "masks:DATASET/masks"),
+        ("cache", "list"),
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_no_command_shows_what_tensorflow_prints(arguments, dataset_folder, tmp_path):
+    places = {"DATASET": str(dataset_folder), "TMP": str(tmp_path)}
+    given = list(arguments)
+    for name, place in places.items():
+        given = [argument.replace(name, place) for argument in given]
+    done = sister_keras(*given)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout + done.stderr
+    assert not [word for word in NOISE if word in said], said
+    heavy = arguments[0] == "segment"
+    assert done.stderr.startswith("Loading TensorFlow …\n") == heavy
