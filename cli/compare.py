@@ -47,8 +47,9 @@ def compare(runs: tuple[Path, ...], seed: int, as_json: bool) -> None:
     for name, label in labels.items():
         if label != name:
             console.print(f"{label}: {name}", markup=False, highlight=False, soft_wrap=True)
-    console.print(_scores(columns, labels, p_values))
-    console.print(_differences(comparisons, labels))
+    unit = "photo" if groups[0].runs[0].groups is None else "group"
+    console.print(_scores(columns, labels, p_values, unit))
+    console.print(_differences(comparisons, labels, unit))
 
 
 def _labels(names: list[str], width: int) -> dict[str, str]:
@@ -59,10 +60,10 @@ def _labels(names: list[str], width: int) -> dict[str, str]:
     return {names[0]: names[0]} | {name: f"run {i}" for i, name in enumerate(names[1:], start=1)}
 
 
-def _scores(columns: list, labels: dict[str, str], p_values: dict[str, dict[str, float]]) -> Table:
+def _scores(columns: list, labels: dict[str, str], p_values: dict[str, dict[str, float]], unit: str) -> Table:
     table = Table(
         title="Accuracy on held-out photos, %",
-        caption="* differs from the first run (sign test by photo, Holm-corrected, p < 0.05)",
+        caption=f"* differs from the first run (sign test by {unit}, Holm-corrected, p < 0.05)",
         title_justify="left",
         caption_justify="left",
     )
@@ -79,9 +80,9 @@ def _scores(columns: list, labels: dict[str, str], p_values: dict[str, dict[str,
     return table
 
 
-def _differences(comparisons: list, labels: dict[str, str]) -> Table:
+def _differences(comparisons: list, labels: dict[str, str], unit: str) -> Table:
     table = Table(title="Difference of MACC, percentage points", title_justify="left")
-    for heading in ("", "over folds (corrected t-test)", "p", "over photos (bootstrap)"):
+    for heading in ("", "over folds (corrected t-test)", "p", f"over {unit}s (bootstrap)"):
         table.add_column(heading)
     for comparison in comparisons:
         folds, photos = comparison.folds, comparison.photos

@@ -51,6 +51,9 @@ _SETTINGS = {
     "trainable": _setting(click.Choice(TRAINABLE), "Train all weights, or the head only."),
     "augment": _setting(bool, "Random flip, shift, brightness and contrast of training photos.", is_flag=True),
     "folds": _setting(int, "Number of folds."),
+    "split": _setting(
+        bool, "Test once, on the test rows of the dataset's split column, instead of folds.", is_flag=True
+    ),
     "epochs": _setting(int, "Maximum number of epochs."),
     "batch_size": _setting(int, "Photos per step."),
     "learning_rate": _setting(float, "Adam learning rate."),
@@ -62,7 +65,17 @@ _SETTINGS = {
 SECTIONS = {
     "Model": ("system", "backbone", "person_backbone", "weights", "size"),
     "Person masks": ("segmenter", "segmenters", "background", "edges", "keep_largest", "margin"),
-    "Training": ("trainable", "augment", "folds", "epochs", "batch_size", "learning_rate", "precision", "seed"),
+    "Training": (
+        "trainable",
+        "augment",
+        "folds",
+        "split",
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "precision",
+        "seed",
+    ),
 }
 NOTES = {
     "Model": f"NETWORK: {', '.join(BACKBONES)}, another of keras.applications, or the .keras file of your own model."
@@ -75,8 +88,10 @@ def experiment_options(command: Callable) -> Callable:
 
 
 def override_options(command: Callable) -> Callable:
-    """The same for a command whose settings come from elsewhere, but for the system and the segmenter."""
-    return _with_settings(command, dict.fromkeys(name for name in _SETTINGS if name not in ("system", "segmenter")))
+    """The same for a command whose settings come from elsewhere, but for the system, the segmenter and the split."""
+    return _with_settings(
+        command, dict.fromkeys(name for name in _SETTINGS if name not in ("system", "segmenter", "split"))
+    )
 
 
 def _with_settings(command: Callable, defaults: dict[str, Any]) -> Callable:

@@ -13,6 +13,7 @@ from rich.markdown import Markdown
 from keras_sister.errors import InputError
 from keras_sister.reproduction.plan import TABLES
 
+from .dataset import dataset_argument, open_and_show_notes
 from .experiment import NOTES, SECTIONS, override_options, settings_given
 from .progress import RunProgress
 from .sections import SectionedCommand
@@ -20,7 +21,7 @@ from .sections import SectionedCommand
 
 @click.command(cls=SectionedCommand, sections=SECTIONS, notes=NOTES, short_help="Make a table or figure of the paper.")
 @click.argument("table", metavar="TABLE", type=click.Choice(TABLES))
-@click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
+@dataset_argument
 @click.option(
     "--segmenter",
     "segmenters",
@@ -40,7 +41,7 @@ from .sections import SectionedCommand
 def reproduce(
     context: click.Context, table: str, dataset: Path, segmenters: tuple[str, ...], out: Path, **settings: Any
 ) -> None:
-    """Make a TABLE or figure of the paper from the photos in DIR.
+    """Make a TABLE or figure of the paper from the photos of DATASET.
 
     TABLE is table1, table2, table3, twin, figure4 or figure5 of the paper, or systems, which compares all systems.
 
@@ -56,14 +57,13 @@ def reproduce(
         --size 72 --folds 8 --epochs 16 --batch-size 16 --learning-rate 1e-3 \\
         --augment
     """
-    from keras_sister.data.dcsa import load_dcsa
     from keras_sister.reproduction.picture import check_matplotlib
     from keras_sister.reproduction.plan import make_plan
     from keras_sister.reproduction.reproduce import reproduce_table
     from keras_sister.run import OnEvent
 
     check_matplotlib()
-    photos = load_dcsa(dataset)
+    photos = open_and_show_notes(dataset)
     settings = settings_given(context)
     if "system" in settings:
         raise InputError(f"{context.params['config']}: remove 'system'; {table} determines the systems.")

@@ -11,6 +11,7 @@ from keras_sister.config import BACKGROUNDS, EDGES
 from keras_sister.errors import InputError
 from keras_sister.training.segmenters.settings import NETWORKS, SegmenterSettings
 
+from .dataset import dataset_argument
 from .progress import RunProgress, count
 from .quiet import import_tensorflow
 
@@ -23,16 +24,15 @@ def segment() -> None:
     """Train, evaluate and apply person segmenters."""
 
 
-_DATASET = click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
 _MASKS = click.option(
     "--masks",
     type=click.Path(path_type=Path),
-    help="Folder of masks: by default DIR/masks; for VOC further masks, such as SBD's.",
+    help="Folder of masks: by default masks/ in or beside DATASET; for VOC further masks, such as SBD's.",
 )
 
 
 @segment.command(short_help="Train an FCN-8s or a DeepLab V3+.")
-@_DATASET
+@dataset_argument
 @_MASKS
 @click.option("--network", type=click.Choice(NETWORKS), default="fcn8s", show_default=True, help="Network to train.")
 @click.option(
@@ -61,11 +61,12 @@ _MASKS = click.option(
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the segmenter to create.")
 @click.option("--resume", is_flag=True, help="Continue an interrupted training in --out.")
 def train(dataset: Path, masks: Path | None, out: Path, resume: bool, **settings: Any) -> None:
-    """Train an FCN-8s or a DeepLab V3+ on the photos in DIR and their masks.
+    """Train an FCN-8s or a DeepLab V3+ on the photos of DATASET and their masks.
 
-    DIR is a folder of PASCAL VOC 2012, of CFPD, or in DCSA's layout with a mask for each photo. VOC's validation
-    photos, or else one photo in five, are held out for the scores. The defaults train a small network from scratch on a
-    CPU; the published networks are --width 1 --weights imagenet and --network deeplab --weights imagenet.
+    DATASET is a folder of PASCAL VOC 2012, of CFPD, or in DCSA's layout with a mask for each photo, or a dataset file
+    beside such masks. VOC's validation photos, or else one photo in five, are held out for the scores. The defaults
+    train a small network from scratch on a CPU; the published networks are --width 1 --weights imagenet and --network
+    deeplab --weights imagenet.
 
     \b
     sister-keras segment train street --out fcn
@@ -218,16 +219,16 @@ def preview(photos: tuple[Path, ...], out: Path, **finder: Any) -> None:
 
 
 @segment.command()
-@_DATASET
+@dataset_argument
 @_finder_options
 @_MASKS
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def evaluate(dataset: Path, masks: Path | None, as_json: bool, **finder: Any) -> None:
-    """Compare a segmenter with the ground-truth masks in DIR.
+    """Compare a segmenter with the ground-truth masks of DATASET.
 
-    DIR is a folder of PASCAL VOC 2012 (its validation photos), of CFPD (every fifth photo), or in DCSA's layout (all
-    photos). If the segmenter has the classes of the masks, mean IoU is over them, else over person and background.
-    Void pixels are ignored.
+    DATASET is a folder of PASCAL VOC 2012 (its validation photos), of CFPD (every fifth photo), or in DCSA's layout
+    (all photos), or a dataset file beside a folder of masks (all photos). If the segmenter has the classes of the
+    masks, mean IoU is over them, else over person and background. Void pixels are ignored.
 
     \b
     sister-keras segment evaluate street

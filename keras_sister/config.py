@@ -88,6 +88,7 @@ class Experiment:
         trainable: ``all`` or ``head``.
         augment: random flip, shift, brightness and contrast of training photos.
         folds: number of folds. The paper has 16.
+        split: test once, on the test photos of the dataset's official split, instead of on folds.
         epochs: maximum number; a validation split selects the best. Not in the paper; 20 is our choice.
         batch_size: photos per step. The paper has 64 or 32 for the baseline, 32 or 16 for the sisters.
         learning_rate: Adam learning rate. The paper has 1e-5.
@@ -115,6 +116,7 @@ class Experiment:
     trainable: str = "all"
     augment: bool = False
     folds: int = 16
+    split: bool = False
     epochs: int = 20
     batch_size: int = 32
     learning_rate: float = 1e-5
@@ -137,6 +139,7 @@ class Experiment:
         _integer("batch_size", self.batch_size, 1, 65_536)
         _integer("seed", self.seed, 0, 2**31 - 1)
         _typed("augment", self.augment, bool)
+        _typed("split", self.split, bool)
         _typed("segmenter", self.segmenter, str)
         if not isinstance(self.learning_rate, float) or not 0 < self.learning_rate < 1:
             raise InputError(f"learning_rate must be a number between 0 and 1. Received: {self.learning_rate!r}")

@@ -1,7 +1,7 @@
 """The run folder: everything that went into an experiment and everything that came out of it.
 
     config.yaml    all settings                        schema.json    attributes and classes
-    dataset.json   photo paths and labels              folds.json     the photos of every fold, by row
+    dataset.json   photo paths, labels, groups, …      folds.json     the photos of every fold, by row
     views.json     the view store that was used        summary.json   the scores
     fold-00/ …     one folder per fold: history.json, model.weights.h5, predictions.npz
     logs/          standard error of the worker processes
@@ -110,6 +110,21 @@ class Run:
         return np.array(self._photo_column("labels"), np.int8)
 
     @property
+    def groups(self) -> np.ndarray | None:
+        """The group of each photo: array of text, shape (photos,); None if every photo stands alone."""
+        return self._optional_column("groups")
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """Weight of each photo in the loss: float64 array, shape (photos,); None for equal weights."""
+        return self._optional_column("weights")
+
+    @property
+    def split(self) -> np.ndarray | None:
+        """The official split: array of ``train``, ``val`` and ``test``, shape (photos,); None without one."""
+        return self._optional_column("split")
+
+    @property
     def folds(self) -> list[np.ndarray]:
         """The photos of every fold: index arrays."""
         return [np.array(rows, np.int64) for rows in self.read("folds.json")]
@@ -140,6 +155,10 @@ class Run:
             InputError: if another process holds it.
         """
         return locked(self.folder)
+
+    def _optional_column(self, key: str) -> np.ndarray | None:
+        column = self.read("dataset.json").get(key)
+        return None if column is None else np.array(column)
 
     def _photo_column(self, key: str) -> list[Any]:
         try:

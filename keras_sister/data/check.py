@@ -14,9 +14,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from keras_sister.data.dcsa import find_photos, read_labels
+from keras_sister.data.dataset import Dataset
+from keras_sister.data.inspection import Inspection
+from keras_sister.data.label_warnings import label_warnings
+from keras_sister.data.near_duplicates import find_near_duplicates
+from keras_sister.data.open import inspect_dataset
 from keras_sister.photo_files import MAX_PIXELS
-from keras_sister.schema import DCSA, Schema
+from keras_sister.schema import Schema
 
 _FORMATS = ("JPEG", "MPO", "PNG")
 """The formats that TensorFlow decodes, by Pillow's names; MPO is the JPEG of some cameras."""
@@ -27,7 +31,7 @@ class DatasetReport:
     """The result of `check_dataset`.
 
     Attributes:
-        folder: path of the dataset.
+        folder: path of the dataset, a folder or a file.
         photos: number of photos.
         widths: smallest, median and largest width in pixels; zeros if no photo can be read.
         heights: the same for heights.
@@ -37,6 +41,7 @@ class DatasetReport:
         masks: number of person masks in ``masks/``.
         duplicates: groups of photos with the same content.
         problems: what makes training impossible or wrong, one line each, naming the file.
+        notes: what was decided when the dataset was read, one line each.
         warnings: what may matter, one line each.
     """
 
@@ -49,6 +54,7 @@ class DatasetReport:
     masks: int
     duplicates: list[list[str]]
     problems: list[str]
+    notes: list[str]
     warnings: list[str]
 
     def to_dict(self) -> dict[str, Any]:
@@ -66,44 +72,59 @@ class _Photo:
     problem: str | None = None
 
 
-def check_dataset(folder: str | Path, *, on_photo: Callable[[], None] = lambda: None) -> DatasetReport:
-    """Check a dataset in DCSA's layout. Every photo is decoded.
+def check_dataset(
+    path: str | Path,
+    *,
+    inspection: Inspection | None = None,
+    near_duplicates: bool = False,
+    on_photo: Callable[[], None] = lambda: None,
+) -> DatasetReport:
+    """Check a dataset. Every photo is decoded.
 
     Args:
-        folder: contains ``images/`` and ``labels/``, optionally ``masks/``.
+        path: a folder in DCSA's layout, or a dataset file; person masks are in ``masks/``, in the folder or beside the
+            file.
+        inspection: what `keras_sister.data.open.inspect_dataset` returned, if it was called before.
+        near_duplicates: look for photos that look alike although their files differ (needs ImageHash).
         on_photo: called after each photo.
 
     Returns:
         A report. Its ``problems`` are empty if the dataset can be trained on.
 
+    Raises:
+        InputError: if the dataset file or its table cannot be read.
+
     Example:
         >>> check_dataset("DCSA").problems
         []
     """
-    folder = Path(folder)
-    paths, problems = find_photos(folder)
-    labels, more = read_labels(folder, DCSA, paths)
+    path = Path(path)
+    inspection = inspection or inspect_dataset(path)
+    dataset = inspection.dataset
     # Warning filters are shared by all threads. Pillow releases the interpreter lock while it decodes.
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         photos = []
-        for photo in pool.map(_inspect, paths):
+        for photo in pool.map(_inspect, dataset.photos):
             photos.append(photo)
             on_photo()
-        masks, unreadable, odd = _inspect_masks(folder / "masks", photos)
+        masks, unreadable, odd = _inspect_masks((path if path.is_dir() else path.parent) / "masks", photos)
     readable = [photo for photo in photos if photo.size]
-    duplicates = _duplicates(photos)
+    rows = _duplicates(photos)
+    duplicates = [[photos[row].path.name for row in group] for group in rows]
+    found = [*label_warnings(dataset, rows), *(_alike(photos, dataset) if near_duplicates else [])]
     return DatasetReport(
-        folder=str(folder),
+        folder=str(path),
         photos=len(photos),
         widths=_spread([photo.size[0] for photo in readable if photo.size]),
         heights=_spread([photo.size[1] for photo in readable if photo.size]),
         modes=dict(Counter(photo.mode for photo in readable).most_common()),
-        attributes=_count(DCSA, labels),
+        attributes=_count(dataset.schema, dataset.labels),
         masks=masks,
         duplicates=duplicates,
-        problems=[*problems, *more, *(photo.problem for photo in photos if photo.problem), *unreadable],
-        warnings=[*_warnings(photos, labels, duplicates), *odd] if photos else [],
+        problems=[*inspection.problems, *(photo.problem for photo in photos if photo.problem), *unreadable],
+        notes=list(dataset.notes),
+        warnings=[*_warnings(photos, dataset, duplicates), *found, *odd] if photos else [],
     )
 
 
@@ -149,11 +170,25 @@ def _inspect_masks(folder: Path, photos: list[_Photo]) -> tuple[int, list[str], 
     return len(files), unreadable, odd
 
 
-def _duplicates(photos: list[_Photo]) -> list[list[str]]:
-    groups: dict[str, list[str]] = {}
-    for photo in photos:
-        groups.setdefault(photo.digest, []).append(photo.path.name)
-    return [names for names in groups.values() if len(names) > 1]
+def _duplicates(photos: list[_Photo]) -> list[list[int]]:
+    """Rows of photos with the same content."""
+    groups: dict[str, list[int]] = {}
+    for row, photo in enumerate(photos):
+        groups.setdefault(photo.digest, []).append(row)
+    return [rows for rows in groups.values() if len(rows) > 1]
+
+
+def _alike(photos: list[_Photo], dataset: Dataset) -> list[str]:
+    """Photos that look alike, have other bytes, and may be split between training and test."""
+    readable = [row for row, photo in enumerate(photos) if photo.size]
+    found = []
+    for group in find_near_duplicates([photos[row].path for row in readable]):
+        rows = [readable[i] for i in group]
+        apart = dataset.groups is None or len(set(dataset.groups[rows])) > 1
+        if apart and len({photos[row].digest for row in rows}) > 1:
+            names = ", ".join(photos[row].path.name for row in rows)
+            found.append(f"{names}: look alike; in one group they are never split.")
+    return found
 
 
 def _count(schema: Schema, labels: np.ndarray) -> dict[str, dict[str, Any]]:
@@ -166,7 +201,7 @@ def _count(schema: Schema, labels: np.ndarray) -> dict[str, dict[str, Any]]:
     }
 
 
-def _warnings(photos: list[_Photo], labels: np.ndarray, duplicates: list[list[str]]) -> list[str]:
+def _warnings(photos: list[_Photo], dataset: Dataset, duplicates: list[list[str]]) -> list[str]:
     found = [
         f"{', '.join(names)}: identical files; they may be split between training and test." for names in duplicates
     ]
@@ -175,10 +210,10 @@ def _warnings(photos: list[_Photo], labels: np.ndarray, duplicates: list[list[st
         found.append(
             f"{turned[0]} ({len(turned)} in all): has an EXIF orientation, which is ignored; rotate its pixels."
         )
-    blank = int((labels < 0).all(axis=1).sum())
+    blank = int((dataset.labels < 0).all(axis=1).sum())
     if blank:
         found.append(f"{blank} photos have no known label at all.")
-    for attribute, column in zip(DCSA, labels.T, strict=True):
+    for attribute, column in zip(dataset.schema, dataset.labels.T, strict=True):
         absent = [name for i, name in enumerate(attribute.classes) if not (column == i).any()]
         if absent:
             found.append(f"{attribute.name}: no photo is labelled {', '.join(absent)}.")

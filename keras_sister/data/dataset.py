@@ -16,19 +16,32 @@ class Dataset:
         schema: attributes and classes, in the order of the columns of `labels`.
         photos: paths of the JPEG or PNG files.
         labels: int8 array, shape (len(photos), len(schema)): a class index, or −1 = unknown.
+        groups: array of text, shape (len(photos),): photos of one group, such as one product, are never split between
+            training and test; None if every photo stands alone.
+        weights: float64 array, shape (len(photos),): each photo's weight in the loss; None for equal weights.
+        split: array of ``train``, ``val`` and ``test``, shape (len(photos),): an official split; None without one.
+        notes: what was decided when the dataset was read, one line each for the user.
 
     Raises:
-        ValueError: if `labels` has another shape.
+        ValueError: if `labels`, `groups`, `weights` or `split` have another shape.
     """
 
     schema: Schema
     photos: tuple[Path, ...]
     labels: np.ndarray
+    groups: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    split: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         expected = (len(self.photos), len(self.schema))
         if self.labels.shape != expected:
             raise ValueError(f"Expected labels of shape {expected}. Received: shape={self.labels.shape}")
+        for name in ("groups", "weights", "split"):
+            column = getattr(self, name)
+            if column is not None and column.shape != expected[:1]:
+                raise ValueError(f"Expected {name} of shape {expected[:1]}. Received: shape={column.shape}")
 
     def __len__(self) -> int:
         return len(self.photos)

@@ -94,6 +94,8 @@ def make_plan(
         raise InputError(f"table must be one of {', '.join(TABLES)}. Received: {table!r}")
     form = _read(f"tables/{table}.yaml")
     settings = {name: value for name, value in (settings or {}).items() if value is not None}
+    if settings.get("split"):
+        raise InputError(f"{table}: compares systems over folds; omit split.")
     named = [name for row in form["rows"] for name in row]
     experiments = {name: _experiment(name, table, settings, segmenters or {}) for name in named}
     deviations = _deviations(named, settings, dataset)

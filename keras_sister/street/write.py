@@ -1,4 +1,4 @@
-"""Write synthetic photos as a dataset in DCSA's layout."""
+"""Write synthetic photos as a dataset in DCSA's layout, or with a spreadsheet of labels."""
 
 import json
 import os
@@ -12,17 +12,30 @@ import numpy as np
 from PIL import Image
 
 from keras_sister.data.dcsa import write_labels
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, check_choice
 from keras_sister.schema import DCSA
 from keras_sister.storage.atomic import write_atomically
+from keras_sister.storage.json_files import write_text
 from keras_sister.street.outfits import hide_labels
 from keras_sister.street.photo import draw_photo
+from keras_sister.street.table import to_table
 
 _MARKER = "street.json"
 _DRAWING = 1  # increase it with every change that changes the photos
 
 
-def write_street(out: str | Path, *, photos: int, seed: int, on_photo: Callable[[], None] = lambda: None) -> None:
+LAYOUTS = ("dcsa", "table")
+"""How the labels are written: as DCSA's label files, or as a spreadsheet, ``products.csv``."""
+
+
+def write_street(
+    out: str | Path,
+    *,
+    photos: int,
+    seed: int,
+    layout: str = "dcsa",
+    on_photo: Callable[[], None] = lambda: None,
+) -> None:
     """Write synthetic photos, their masks and labels into a folder, on all cores.
 
     Photo n depends only on the seed and n. Labels are unknown at the rates of DCSA. A second call after an
@@ -32,6 +45,7 @@ def write_street(out: str | Path, *, photos: int, seed: int, on_photo: Callable[
         out: folder to create: ``images/000001.jpg …``, ``masks/000001.png …``, ``labels/<attribute>_GT.mat``.
         photos: number of photos.
         seed: random seed.
+        layout: one of `LAYOUTS`; the photos are the same. With ``table``, ``products.csv`` replaces ``labels/``.
         on_photo: called after each photo.
 
     Raises:
@@ -41,8 +55,10 @@ def write_street(out: str | Path, *, photos: int, seed: int, on_photo: Callable[
     Example:
         >>> write_street("street", photos=400, seed=0)
     """
+    check_choice("layout", layout, LAYOUTS)
     out = Path(out)
-    marker = json.dumps({"photos": photos, "seed": seed, "drawing": _DRAWING}) + "\n"
+    as_table = {"layout": layout} if layout == "table" else {}
+    marker = json.dumps({"photos": photos, "seed": seed, "drawing": _DRAWING, **as_table}) + "\n"
     _claim(out, marker)
     # Spawned, not forked: the calling process may have threads, for example TensorFlow's.
     workers = min(photos, os.cpu_count() or 1)
@@ -51,8 +67,12 @@ def write_street(out: str | Path, *, photos: int, seed: int, on_photo: Callable[
         for row in pool.map(partial(_write_photo, out, seed), range(photos), chunksize=4):
             labels.append(row)
             on_photo()
-    hidden = hide_labels(np.stack(labels), np.random.default_rng([seed, photos]))
-    write_labels(out, DCSA, hidden)
+    known = np.stack(labels)
+    hidden = hide_labels(known, np.random.default_rng([seed, photos]))
+    if layout == "table":
+        write_text(out / "products.csv", to_table(known, hidden, seed=seed))
+    else:
+        write_labels(out, DCSA, hidden)
 
 
 def _claim(out: Path, marker: str) -> None:

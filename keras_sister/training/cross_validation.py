@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
-from keras_sister.data.folds import stratified_folds
+from keras_sister.data.folds import official_test, stratified_folds
 from keras_sister.evaluation.summary import summarize
 from keras_sister.run import OnEvent, Run
 from keras_sister.training.start import start_run
@@ -21,6 +23,8 @@ def cross_validate(
     on_event: OnEvent = lambda event: None,
 ) -> dict[str, Any]:
     """Cross-validate an experiment: each photo is predicted once, by a model that was not trained on it.
+
+    With ``experiment.split`` the test photos of the dataset's official split are the only fold.
 
     An interrupted run continues with `resume` and, on a CPU, ends with the same scores as an uninterrupted one.
 
@@ -49,10 +53,10 @@ def cross_validate(
         start_run(run, dataset, experiment.absolute(), resume=resume)
         if (run.folder / "summary.json").exists():
             return run.read("summary.json")
-        folds = stratified_folds(dataset.labels, dataset.schema, folds=experiment.folds, seed=experiment.seed)
+        folds = _folds(dataset, experiment)
         run.write("folds.json", [fold.tolist() for fold in folds])
         perform_in_child(run, "views", on_event)
-        for number in range(experiment.folds):
+        for number in range(len(folds)):
             fold = run.fold(number)
             if not fold.predictions.exists():
                 perform_in_child(run, fold.name, on_event)
@@ -60,3 +64,11 @@ def cross_validate(
         summary = summarize(run)
         run.write("summary.json", summary)
     return summary
+
+
+def _folds(dataset: Dataset, experiment: Experiment) -> list[np.ndarray]:
+    if experiment.split:
+        return [official_test(dataset.split, dataset.groups)]
+    return stratified_folds(
+        dataset.labels, dataset.schema, folds=experiment.folds, seed=experiment.seed, groups=dataset.groups
+    )

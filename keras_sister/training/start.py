@@ -1,5 +1,7 @@
 """Start a run folder, or check that an existing one can be resumed."""
 
+from typing import Any
+
 from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
@@ -25,7 +27,7 @@ def start_run(run: Run, dataset: Dataset, experiment: Experiment, *, resume: boo
         (run.folder / "views.json").unlink(missing_ok=True)
         run.write("config.yaml", experiment.to_yaml())
         run.write("schema.json", dataset.schema.to_json())
-        run.write("dataset.json", {"photos": photos})
+        run.write("dataset.json", {"photos": photos, **_columns(dataset)})
         return
     if not resume:
         raise InputError(
@@ -38,8 +40,20 @@ def start_run(run: Run, dataset: Dataset, experiment: Experiment, *, resume: boo
         )
     if run.schema != dataset.schema or run.read("dataset.json")["photos"] != photos:
         raise InputError(f"{run.folder}: was started with other photos or labels. Choose another --out.")
+    before = {name: value for name, value in run.read("dataset.json").items() if name in _COLUMNS}
+    if before != _columns(dataset):
+        raise InputError(f"{run.folder}: was started with other groups, weights or splits. Choose another --out.")
     if experiment != run.experiment:  # the file of a backbone has moved
         run.write("config.yaml", experiment.to_yaml())
+
+
+_COLUMNS = ("groups", "weights", "split")
+
+
+def _columns(dataset: Dataset) -> dict[str, list[Any]]:
+    """The columns of ``dataset.json`` that not every dataset has."""
+    columns = {name: getattr(dataset, name) for name in _COLUMNS}
+    return {name: column.tolist() for name, column in columns.items() if column is not None}
 
 
 def differing_settings(ours: Experiment, theirs: Experiment) -> list[str]:

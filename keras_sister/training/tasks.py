@@ -90,7 +90,8 @@ def train_fold(run: Run, number: int, on_event: OnEvent) -> None:
     rest = np.setdiff1d(np.arange(len(labels)), test)
     # Folds of one run must not share random numbers; the same fold of two runs with the same seed should.
     seed = int(np.random.default_rng([run.experiment.seed, number]).integers(2**31))
-    train, validation = inner_split(labels, run.schema, rest, seed=seed)
+    split = run.split if run.experiment.split else None
+    train, validation = inner_split(labels, run.schema, rest, seed=seed, groups=run.groups, split=split)
     fold = run.fold(number)
     fold.folder.mkdir(exist_ok=True)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -65,9 +66,14 @@ class MaskFolder:
         """Check that every photo has a readable mask of its own aspect ratio.
 
         Raises:
-            InputError: naming the first mask that is missing, not readable, or of another aspect ratio than the upright
-                photo, more than rounding explains.
+            InputError: naming the first mask that is missing, not readable, that of two photos, or of another aspect
+                ratio than the upright photo, more than rounding explains.
         """
+        twice = [name for name, count in Counter(photo.stem for photo in photos).items() if count > 1]
+        if twice:
+            raise InputError(
+                f"{self.folder}: {twice[0]}.png is the mask of two photos of that name; rename one of them."
+            )
         missing = [photo.stem for photo in photos if photo.stem not in self._files]
         if missing:
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
