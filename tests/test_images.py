@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_sister.errors import InputError
-from keras_sister.images import decode, resize
+from keras_sister.images import decode, resize, to_masks
 from keras_sister.photo_files import read_photo
 
 
@@ -104,4 +104,4 @@ def test_no_mask_is_one_of_zeros_and_ones():
     probability = tf.constant(np.linspace(0, 1, 4096, dtype=np.float32).reshape(1, 64, 64, 1))
     expected = np.round(255 * probability.numpy()).astype(np.uint8)
     expected[expected == 1] = 0
-    np.testing.assert_array_equal(images.to_masks(probability, 64, 64), expected)
+    np.testing.assert_array_equal(to_masks(probability, 64, 64), expected)
