@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_sister.errors import InputError
-from keras_sister.images import decode, resize
+from keras_sister.images import decode, resize, to_masks
 from keras_sister.photo_files import read_photo
 
 
@@ -97,3 +97,11 @@ def test_resizing_is_pillows_bilinear_within_a_level(size):
 def test_resizing_to_the_same_size_changes_nothing():
     image = np.asarray(IMAGE.crop((0, 0, 40, 40)))
     np.testing.assert_array_equal(resize(tf.constant(image), 40), image)
+
+
+def test_no_mask_is_one_of_zeros_and_ones():
+    """Such a mask would be read as 0 and 1, though nobody was found."""
+    probability = tf.constant(np.linspace(0, 1, 4096, dtype=np.float32).reshape(1, 64, 64, 1))
+    expected = np.round(255 * probability.numpy()).astype(np.uint8)
+    expected[expected == 1] = 0
+    np.testing.assert_array_equal(to_masks(probability, 64, 64), expected)

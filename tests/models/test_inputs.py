@@ -13,6 +13,7 @@ from keras_sister import models
 from keras_sister.config import SYSTEMS
 from keras_sister.errors import InputError
 from keras_sister.losses import MaskedAttributeLoss
+from keras_sister.metrics import AttributeAccuracy
 from keras_sister.models import load_model
 from keras_sister.schema import Attribute, Schema
 
@@ -125,6 +126,20 @@ def test_every_system_fits_and_predicts_with_xla(system):
     model.compile("sgd", loss=MaskedAttributeLoss(SCHEMA), jit_compile=True)
     model.fit(views_of(system), LABELS, verbose=0)
     np.testing.assert_allclose(model.predict(views_of(system), verbose=0), model(views_of(system)), atol=1e-5)
+
+
+def test_callbacks_on_macc_find_its_direction_by_themselves(tmp_path):
+    model = tiny("baseline")
+    model.compile("sgd", loss=MaskedAttributeLoss(SCHEMA), metrics=[AttributeAccuracy(SCHEMA)])
+    callbacks = [
+        keras.callbacks.EarlyStopping(monitor="val_macc"),
+        keras.callbacks.ReduceLROnPlateau(monitor="val_macc"),
+        keras.callbacks.ModelCheckpoint(tmp_path / "best.keras", monitor="val_macc", save_best_only=True),
+    ]
+    data = (views_of("baseline"), LABELS)
+    model.fit(*data, validation_data=data, callbacks=callbacks, verbose=0)
+    assert {callback.monitor_op for callback in callbacks} == {keras.ops.greater}
+    assert type(load_model(tmp_path / "best.keras")) is type(model)
 
 
 @pytest.mark.parametrize("name", ["model.h5", "model.hdf5"])
