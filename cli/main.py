@@ -9,6 +9,7 @@ import click
 
 from keras_sister import __version__
 from keras_sister.errors import InputError
+from keras_sister.storage.disk_errors import disk_error
 
 from .cache import cache
 from .compare import compare
@@ -45,9 +46,7 @@ class _Commands(click.Group):
             sys.stderr.close()
             raise
         except OSError as error:
-            if error.filename is None:
-                raise
-            raise click.ClickException(f"{error.filename}: {error.strerror}.") from error
+            raise click.ClickException(str(disk_error(error))) from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
