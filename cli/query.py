@@ -12,7 +12,7 @@ from .show_tags import show_tags
 
 @click.command(short_help="Tag photos with a running TensorFlow Serving.")
 @click.argument("url")
-@click.argument("photos", metavar="PHOTO…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("photos", metavar="PHOTO…", nargs=-1, required=True)
 @click.option(
     "--schema",
     "export",
@@ -43,7 +43,7 @@ from .show_tags import show_tags
 def query(
     context: click.Context,
     url: str,
-    photos: tuple[Path, ...],
+    photos: tuple[str, ...],
     export: Path,
     batch_size: int,
     timeout: float,
@@ -67,5 +67,5 @@ def query(
 
     schema = read_export_schema(export)
     client = connect(url, timeout=timeout, retries=retries, rest_format=rest_format)
-    failed = show_tags(query_photos(client, schema, photos, batch_size=batch_size), schema, as_json=as_json)
-    context.exit(int(failed))
+    errors = show_tags(query_photos(client, schema, photos, batch_size=batch_size), schema, as_json=as_json)
+    context.exit(int(errors > 0))

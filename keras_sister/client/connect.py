@@ -5,7 +5,7 @@ grpc://127.0.0.1:8500/sister_a                gRPC, with the extra ``serving``; 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote, urlsplit
@@ -18,11 +18,13 @@ from keras_sister.errors import InputError, check_choice
 from keras_sister.photo_files import try_read
 from keras_sister.schema import Schema
 from keras_sister.serving.choices import REST_FORMATS
-from keras_sister.serving.predictions import DECODED, PERSON_SHARE, Tags, to_predictions, to_tags
+from keras_sister.serving.output_check import check_outputs
+from keras_sister.serving.predictions import SCHEMA_HASH, Tags, to_predictions, to_tags
 
 _MAX_TIMEOUT = 3600  # seconds
 _HOST = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d+)?", re.ASCII)
 _REST_MODEL = re.compile(r"(.*/v1/models/[^/:]+(/(versions|labels)/[^/:]+)?)(:predict)?/?")
+_OTHER_EXPORT = "the server serves another export; give its own --schema"
 _GRPC_MODEL = re.compile(r"/([^/]+)/?")
 
 
@@ -76,7 +78,9 @@ def connect(url: str, *, timeout: float = 30, retries: int = 3, rest_format: str
     raise _invalid_url(url)
 
 
-def query_photos(client: Client, schema: Schema, photos: Sequence[Path], *, batch_size: int = 8) -> Iterator[Tags]:
+def query_photos(
+    client: Client, schema: Schema, photos: Sequence[str | Path], *, batch_size: int = 8
+) -> Iterator[Tags]:
     """Tag photos with a server.
 
     Args:
@@ -92,33 +96,15 @@ def query_photos(client: Client, schema: Schema, photos: Sequence[Path], *, batc
         InputError: as `Client.predict`, or if the response does not match the schema.
     """
     for start in range(0, len(photos), batch_size):
-        batch = photos[start : start + batch_size]
-        contents, errors = zip(*map(try_read, batch), strict=True)
+        batch = list(map(str, photos[start : start + batch_size]))
+        contents, errors = zip(*(try_read(Path(photo)) for photo in batch), strict=True)
         outputs = client.predict(contents)
-        _check(outputs, schema, len(batch))
-        yield from (to_tags(schema, *pair) for pair in zip(batch, to_predictions(outputs, errors), strict=True))
+        if SCHEMA_HASH not in outputs:
+            raise InputError(f"The response has no output {SCHEMA_HASH}: {_OTHER_EXPORT}.")
+        check_outputs(outputs, schema, len(batch), who="The response", why=_OTHER_EXPORT)
+        predictions = to_predictions(outputs, contents, errors)
+        yield from (to_tags(schema, *pair) for pair in zip(batch, predictions, strict=True))
 
 
 def _invalid_url(url: str) -> InputError:
     return InputError(f"{url}: expected http://HOST:8501/v1/models/NAME or grpc://HOST:8500/NAME.")
-
-
-def _check(outputs: Mapping[str, np.ndarray], schema: Schema, photos: int) -> None:
-    """Check that outputs match the schema, for this number of photos."""
-    shapes: dict[str, tuple[int, ...]] = {
-        a.name: (photos,) if a.is_binary else (photos, len(a.classes)) for a in schema
-    }
-    missing = {DECODED, *shapes} - outputs.keys()
-    if missing:
-        raise InputError(f"The response has no output {', '.join(sorted(missing))}: the server serves another export.")
-    if PERSON_SHARE in outputs:
-        shapes[PERSON_SHARE] = (photos,)
-    for name, shape in {**shapes, DECODED: (photos,)}.items():
-        found = outputs[name]
-        if found.shape != shape or found.dtype.kind != ("b" if name == DECODED else "f"):
-            raise InputError(
-                f"The response has {name} as {found.dtype} {found.shape}; expected {shape} for this schema: the server"
-                " serves another export."
-            )
-        if not np.isfinite(found).all():
-            raise InputError(f"The response has values of {name} that are not finite.")

@@ -120,6 +120,7 @@ def test_a_server_that_never_answers_is_given_up():
 )
 def test_an_export_of_another_schema_is_noticed_by_its_shapes(photos, changed, fault):
     right = {"collar": np.zeros(2, np.float32), "neckline": np.zeros((2, 3), np.float32)}
+    right["schema_hash"] = np.array([SCHEMA.hash.encode()] * 2, object)
     right |= {"gender": np.zeros(2, np.float32), "decoded": np.ones(2, bool), "person_share": np.zeros(2, np.float32)}
 
     class Server:

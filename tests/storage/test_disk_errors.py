@@ -16,7 +16,20 @@ from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.cache import cache_folder
 from keras_sister.storage.disk_errors import disk_error
 
-TINY = "--system baseline --backbone resnet_mini --weights none --size 32 --folds 2 --epochs 1".split()
+TINY = [
+    "--system",
+    "baseline",
+    "--backbone",
+    "resnet_mini",
+    "--weights",
+    "none",
+    "--size",
+    "32",
+    "--folds",
+    "2",
+    "--epochs",
+    "1",
+]
 
 
 def test_the_way_out_of_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
