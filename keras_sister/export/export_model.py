@@ -8,7 +8,7 @@ saved_models/NAME/1/   saved_model.pb, variables/   what TensorFlow and TensorFl
                                     tf_serving_warmup_requests
                        onnx/ …                      the network in other formats, if requested
                   2/   the next export; no version is ever overwritten
-                  batching_parameters.txt, models.config, docker-compose.yaml
+                  batching_parameters.txt, models.config, monitoring.config, prometheus.yml, docker-compose.yaml
 """
 
 import json
@@ -118,8 +118,9 @@ def export_model(
             (temporary / "assets.extra" / name).write_text(text, encoding="utf-8")
         requests = warmup_requests(model, has_segmenter=preprocessor.segmenter is not None)
         write_warmup(temporary / "assets.extra" / WARMUP_FILE, out.resolve().name, requests)
-        write_server_files(out)
-        return Export(publish(temporary, out), about["verification"]["largest_difference"])
+        published = publish(temporary, out)
+        write_server_files(out, tf.__version__, first_version=int(published.name))
+        return Export(published, about["verification"]["largest_difference"])
 
 
 def _check(photos: Sequence[Path], precision: str, formats: tuple[str, ...]) -> None:
