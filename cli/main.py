@@ -13,6 +13,7 @@ from keras_sister.storage.disk_errors import disk_error
 
 from .cache import cache
 from .compare import compare
+from .compare_exports import compare_exports
 from .cv import cv
 from .data import data
 from .evaluate import evaluate
@@ -62,5 +63,5 @@ def main() -> None:
     """
 
 
-for command in (data, segment, cv, evaluate, compare, reproduce, train, export, tag, query, cache):
+for command in (data, segment, cv, evaluate, compare, reproduce, train, export, compare_exports, tag, query, cache):
     main.add_command(command)
