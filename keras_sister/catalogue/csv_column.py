@@ -8,6 +8,7 @@ import codecs
 import csv
 import os
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ _SOURCE = re.compile(r"(.+?\.(?:csv|tsv)):(.+)", re.IGNORECASE | re.DOTALL)
 _SEPARATORS = ",;\t|"
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _NAMES = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "cp1252": "not UTF-8, read as Windows-1252"}
+_ZIP = b"PK\x03\x04"
+_SHOWN = 300  # characters of the headings in an error
 _START = 1 << 12  # bytes in which UTF-16 without a byte order mark shows
 
 
@@ -92,13 +95,18 @@ def _find_layout(file: Path, wanted: Sequence[str]) -> _Layout:
     for name in wanted:
         if best.headings.count(name) != 1:
             found = "more than one column" if name in best.headings else "no column"
-            raise InputError(f"{file}: {found} '{name}'; found {', '.join(best.headings) or 'none'}.")
+            headings = textwrap.shorten(", ".join(best.headings), _SHOWN, placeholder=" …") or "none"
+            raise InputError(f"{file}: {found} '{name}'; found {headings}.")
     return best
 
 
 def _find_encoding(file: Path) -> str:
+    if file.exists() and not file.is_file():
+        raise InputError(f"{file}: not a file.")
     with file.open("rb") as stream:
         start = stream.read(_START)
+        if start.startswith(_ZIP):
+            raise InputError(f"{file}: an Excel workbook or another archive; save it as CSV.")
         for bom, encoding in _BOMS.items():
             if start.startswith(bom):
                 return encoding

@@ -96,6 +96,23 @@ def test_a_list_that_cannot_be_read_is_named_before_the_first_photo(tmp_path, te
         list_photos([str(tmp_path / source)], stdin=io.BytesIO(), keep=keep)
 
 
+def test_what_is_no_csv_file_is_said_to_be(tmp_path):
+    (tmp_path / "book.csv").write_bytes(b"PK\x03\x04" + bytes(100))
+    os.mkfifo(tmp_path / "pipe.csv")  # whoever reads it waits for ever
+    (tmp_path / "wide.csv").write_text(",".join(f"column {i}" for i in range(5_000)))
+    (tmp_path / "noise.csv").write_bytes(bytes(range(256)) * 9)
+    faults = {
+        "book": "an Excel workbook",
+        "pipe": "not a file",
+        "wide": "no column 'photo'; found column 0, .* …",
+        "noise": r"noise\.csv: (not a readable CSV|no column)",
+    }
+    for name, fault in faults.items():
+        with pytest.raises(InputError, match=fault) as caught:
+            list_photos([f"{tmp_path / name}.csv:photo"], stdin=io.BytesIO())
+        assert len(str(caught.value)) < 600
+
+
 def test_folders_that_exist_are_no_patterns(tmp_path):
     for folder in ("shop [2024]/[ab]", "2"):
         (tmp_path / folder).mkdir(parents=True)
