@@ -159,9 +159,16 @@ def _open(segmenter: str, weights: Path | None, keep_largest: bool, margin: int)
 @click.option("--background", type=click.Choice(BACKGROUNDS), default="white", show_default=True, help="Background.")
 @click.option("--edges", type=click.Choice(EDGES), default="hard", show_default=True, help="Edges of the person.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for cutouts/ and masks/.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted job in --out; photos that changed are made anew.")
 @click.pass_context
 def apply(
-    context: click.Context, photos: tuple[Path, ...], background: str, edges: str, out: Path, **finder: Any
+    context: click.Context,
+    photos: tuple[Path, ...],
+    background: str,
+    edges: str,
+    out: Path,
+    resume: bool,
+    **finder: Any,
 ) -> None:
     """Remove the background of PHOTOs, files or folders.
 
@@ -181,12 +188,13 @@ def apply(
         preprocessor = Preprocessor(
             _open(**finder), size=None, views=("segmented",), background=background, edges=edges
         )
-        done = write_cutouts(preprocessor, files, out, on_photo=advance)
+        done = write_cutouts(preprocessor, files, out, resume=resume, on_photo=advance)
     for error in done.errors:
         click.echo(error, err=True)
     for photo in done.without_person:
         click.echo(f"{photo}: no person found, left unchanged", err=True)
-    click.echo(f"{done.written} photos in {out / 'cutouts'}, their masks in {out / 'masks'}")
+    before = f"; {done.resumed} were there before" if done.resumed else ""
+    click.echo(f"{done.written} photos in {out / 'cutouts'}, their masks in {out / 'masks'}{before}")
     context.exit(int(bool(done.errors)))
 
 

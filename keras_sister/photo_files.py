@@ -77,3 +77,8 @@ def try_read(path: Path) -> tuple[bytes, str | None]:
         return b"", error.strerror or os.strerror(error.errno or 0)
     except ValueError as error:  # a path with a null byte
         return b"", str(error)
+
+
+def printable_path(path: str) -> str:
+    r"""A path as valid text: bytes that are not UTF-8, as in names from old archives, become ``\xe9``."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

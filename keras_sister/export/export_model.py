@@ -8,7 +8,7 @@ saved_models/NAME/1/   saved_model.pb, variables/   what TensorFlow and TensorFl
                                     tf_serving_warmup_requests
                        onnx/ …                      the network in other formats, if requested
                   2/   the next export; no version is ever overwritten
-                  batching_parameters.txt, models.config, docker-compose.yaml
+                  batching_parameters.txt, models.config, monitoring.config, prometheus.yml, docker-compose.yaml
 """
 
 import json
@@ -36,7 +36,7 @@ from keras_sister.schema import Schema
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmenter import Segmenter
 from keras_sister.serving.choices import PRECISIONS
-from keras_sister.serving.export_folder import new_version, publish
+from keras_sister.serving.export_folder import new_version, next_version, publish
 
 TOLERANCES = {"float32": 1e-4, "bfloat16": 0.1}
 """Largest allowed difference of a probability from the Keras model's, by precision."""
@@ -118,7 +118,7 @@ def export_model(
             (temporary / "assets.extra" / name).write_text(text, encoding="utf-8")
         requests = warmup_requests(model, has_segmenter=preprocessor.segmenter is not None)
         write_warmup(temporary / "assets.extra" / WARMUP_FILE, out.resolve().name, requests)
-        write_server_files(out)
+        write_server_files(out, tf.__version__, first_version=next_version(out))
         return Export(publish(temporary, out), about["verification"]["largest_difference"])
 
 

@@ -32,7 +32,8 @@ def main(folder: str, views: str, outputs: str, *photos: str) -> None:
         }
         for signature, tensors in inputs.items():
             for output, values in signatures[signature](**tensors).items():
-                found[f"{signature}/{output}"].append(values.numpy())
+                array = values.numpy()  # strings are objects, which could not be loaded without pickle
+                found[f"{signature}/{output}"].append(array.astype("S") if array.dtype == object else array)
         if "segment" in signatures:
             step = 1 + max(image.shape) // 512
             mask = signatures["segment"](images=image[tf.newaxis, ::step, ::step])["mask"]

@@ -19,7 +19,7 @@ from keras_sister.images import decode
 from keras_sister.layers import AttributeProbabilities
 from keras_sister.schema import Schema
 from keras_sister.segmentation.preprocessor import Preprocessor
-from keras_sister.serving.predictions import DECODED, PERSON_SHARE
+from keras_sister.serving.predictions import DECODED, PERSON_SHARE, SCHEMA_HASH
 
 Tensors = dict[str, tf.Tensor]
 
@@ -48,11 +48,12 @@ class Signatures:
     def __init__(self, model: keras.Model, schema: Schema, preprocessor: Preprocessor) -> None:
         check_match(model, preprocessor)
         for attribute in schema:
-            if attribute.name in (DECODED, PERSON_SHARE):
+            if attribute.name in (DECODED, PERSON_SHARE, SCHEMA_HASH):
                 raise InputError(f"schema: '{attribute.name}' is the name of an output of the export; rename it.")
         self._model = model
         self._probabilities = AttributeProbabilities(schema)
         self._preprocessor = preprocessor
+        self._schema_hash = schema.hash
         size = model.inputs[0].shape[1]
         self._resized = {"photo": tf.TensorSpec((size, size, 3), tf.uint8)}
         if preprocessor.segmenter:
@@ -85,11 +86,12 @@ class Signatures:
         """From ``image_bytes``, string (batch,), each a JPEG or PNG of any size, to the attributes and ``decoded``.
 
         ``decoded``, bool (batch,), is False for a damaged photo; all its numbers are 0, and the other photos of the
-        batch are not affected.
+        batch are not affected. ``schema_hash``, string (batch,), is that of the schema: a client that has another one
+        must not name the tags.
         """
         views, found = self._traced_read(image_bytes)
         outputs = {name: _zero_unless(found[DECODED], values) for name, values in self._traced_views(views).items()}
-        return {**outputs, **found}
+        return {**outputs, **found, SCHEMA_HASH: tf.fill(tf.shape(image_bytes), self._schema_hash)}
 
     def images(self, images: tf.Tensor) -> Tensors:
         """From ``images``, uint8 (batch, height, width, 3), RGB, any size, to the attributes."""

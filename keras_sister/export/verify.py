@@ -22,7 +22,7 @@ from keras_sister.schema import Schema
 from keras_sister.segmentation.compositing import composite
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmenter import Segmenter
-from keras_sister.serving.predictions import PERSON_SHARE
+from keras_sister.serving.predictions import PERSON_SHARE, SCHEMA_HASH
 
 _KERAS_FREE_PROCESS = Path(__file__).with_name("keras_free_process.py")
 _FROM_PHOTOS = ("serving_default", "images")
@@ -83,6 +83,8 @@ def verify_export(
     if masks is not None:
         share = (masks >= 128).mean(axis=(1, 2, 3))
         differences += [np.abs(found[f"{signature}/{PERSON_SHARE}"] - share).max() for signature in _FROM_PHOTOS]
+    if set(found[f"serving_default/{SCHEMA_HASH}"]) != {schema.hash.encode()}:
+        raise RuntimeError(f"{folder}: the export has another {SCHEMA_HASH} than its schema.")
     return Verification(float(np.max(differences)), agreement)  # np.max, unlike max, propagates NaN
 
 

@@ -144,7 +144,9 @@ class WeightFile:
         part.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._fetch(part, on_bytes)
-        except (OSError, urllib.error.URLError) as error:
+        except OSError as error:  # a URLError, too
+            if not isinstance(error, urllib.error.URLError) and error.filename:
+                raise  # of the disk, not of the network
             raise InputError(f"{self.url}: download failed: {getattr(error, 'reason', error)}.") from error
         contents = part.read_bytes()
         part.unlink()  # complete: if the hash does not match, the next attempt must start from the beginning

@@ -114,7 +114,7 @@ def test_a_folder_that_no_server_could_be_told_of_is_refused(photos, tmp_path):
 def test_a_full_disk_leaves_what_was_there_and_publishes_nothing(photos, tmp_path, monkeypatch):
     """Only pretended: a file system of a few bytes takes root to make."""
 
-    def full(folder):
+    def full(folder, version, *, first_version):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("keras_sister.export.export_model.write_server_files", full)

@@ -12,6 +12,8 @@ import tensorflow as tf
 from PIL import Image
 from tensorflow.core.protobuf import saved_model_pb2
 
+from ..exports import SCHEMA
+
 
 def signature_defs(folder: Path) -> dict:
     saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
@@ -67,6 +69,8 @@ def test_the_c_runtime_answers_by_every_signature_as_python_does(sister_export, 
     assert child.returncode == 0, child.stderr[-2000:]
     answers = np.load(tmp_path / "answers.npz")
     assert set(answers.files) == set(expected)
+    hashes = answers["serving_default/schema_hash"].tolist()
+    assert hashes == expected.pop("serving_default/schema_hash").tolist() == [SCHEMA.hash.encode()] * 6
     for name, values in expected.items():
         np.testing.assert_allclose(answers[name], values, atol=1e-6, err_msg=name)
     assert answers["serving_default/decoded"].tolist() == [True] * 5 + [False]

@@ -1,6 +1,7 @@
 """Person masks from files: one PNG or NumPy array per photo."""
 
 import hashlib
+import os
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -51,7 +52,7 @@ class MaskFolder:
             raise InputError(f"{folder}: no masks; the mask of 000001.jpg is 000001.png or 000001.npy.")
         digest = hashlib.sha256()
         for file in files:
-            digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
+            digest.update(os.fsencode(file.name) + hashlib.sha256(file.read_bytes()).digest())
         self.fingerprint = f"masks:{digest.hexdigest()}"
         self._files = {file.stem: file for file in files}
 
@@ -108,7 +109,7 @@ class MaskFolder:
         return _read(self._files[name])
 
     def _look_up(self, name: Any) -> np.ndarray:
-        return self.mask(np.asarray(name).item().decode())  # bytes in a graph, an array in eager mode
+        return self.mask(os.fsdecode(np.asarray(name).item()))  # bytes in a graph, an array in eager mode
 
 
 def _read(file: Path) -> np.ndarray:

@@ -245,5 +245,5 @@ def _person_probability(scores: tf.Tensor, kind: str, person: int, name: str) ->
 def _hash(folder: Path) -> str:
     digest = hashlib.sha256()
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(str(file.relative_to(folder)).encode() + hashlib.sha256(file.read_bytes()).digest())
+        digest.update(os.fsencode(file.relative_to(folder)) + hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
