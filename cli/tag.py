@@ -79,15 +79,20 @@ def tag(
     import_tensorflow()
     from keras_sister.catalogue.job import Job
     from keras_sister.catalogue.sources import photo_paths
+    from keras_sister.photo_files import LeftOut
     from keras_sister.serving.tagger import Tagger
 
-    photos = photo_paths(sources, stdin=sys.stdin.buffer if sys.stdin else io.BytesIO())
+    left_out = LeftOut()
+    photos = photo_paths(sources, stdin=sys.stdin.buffer if sys.stdin else io.BytesIO(), left_out=left_out)
+    failed = False
     if out is not None:
         _write_table(Job(model, threshold, runtime, batch_size), photos, out, engine=engine, resume=resume)
     else:
         tagger = Tagger(model, runtime=runtime)
         failed = show_tags(tagger.tag(map(Path, photos), batch_size=batch_size), tagger.schema, as_json=as_json)
-        context.exit(int(failed))
+    if left_out:
+        click.echo(left_out, err=True)
+    context.exit(int(failed))
 
 
 def _write_table(job: "Job", photos: Iterator[str], out: Path, *, engine: str, resume: bool) -> None:

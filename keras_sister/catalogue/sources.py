@@ -10,21 +10,22 @@ from pathlib import Path
 from typing import BinaryIO
 
 from keras_sister.errors import InputError
-from keras_sister.photo_files import PHOTO_SUFFIXES, is_photo_name
+from keras_sister.photo_files import PHOTO_SUFFIXES, LeftOut, no_photos, walk_photos
 
 
-def photo_paths(sources: Sequence[str], *, stdin: BinaryIO) -> Iterator[str]:
+def photo_paths(sources: Sequence[str], *, stdin: BinaryIO, left_out: LeftOut) -> Iterator[str]:
     """Find photos. All sources are validated before the first photo.
 
     Args:
         sources: each one of
 
             - a file;
-            - a folder: the JPEGs and PNGs in it and in its subfolders, by name;
+            - a folder: the JPEGs, PNGs and WebPs in it and in its subfolders, by name;
             - a pattern such as ``photos/*.jpg``: the matching files, by name;
             - ``FILE.csv:COLUMN``: the paths in that column, relative to the CSV file;
             - ``-``: one path per line on `stdin`.
         stdin: read for ``-``.
+        left_out: receives the files in folders that are not named like photos, as the folders are read.
 
     Returns:
         Paths, one at a time. Single files, and those from a CSV file or `stdin`, need not exist.
@@ -33,7 +34,9 @@ def photo_paths(sources: Sequence[str], *, stdin: BinaryIO) -> Iterator[str]:
         InputError: for a folder or pattern without photos, a CSV file without the column or without a column name, or a
             source that neither exists nor is named like a photo.
     """
-    return itertools.chain.from_iterable([_lines(stdin) if source == "-" else _checked(source) for source in sources])
+    return itertools.chain.from_iterable(
+        [_lines(stdin) if source == "-" else _checked(source, left_out) for source in sources]
+    )
 
 
 def _lines(stdin: BinaryIO) -> Iterator[str]:
@@ -43,19 +46,19 @@ def _lines(stdin: BinaryIO) -> Iterator[str]:
             yield os.fsdecode(path)
 
 
-def _checked(source: str) -> Iterator[str]:
-    files = _files(source)
+def _checked(source: str, left_out: LeftOut) -> Iterator[str]:
+    files = _files(source, left_out)
     first = next(files, None)
     if first is None:
-        raise InputError(f"{source or repr(source)}: no JPEG or PNG found.")
+        raise InputError(no_photos(source or repr(source), left_out))
     return itertools.chain([first], files)
 
 
-def _files(source: str) -> Iterator[str]:
+def _files(source: str, left_out: LeftOut) -> Iterator[str]:
     if ".csv:" in source.lower():
         yield from _column(source)
     elif source and Path(source).is_dir():
-        yield from _in_folder(Path(source))
+        yield from map(str, walk_photos(Path(source), left_out))
     elif glob.has_magic(source) and not Path(source).exists():
         found = sorted(glob.glob(source, recursive=True))  # noqa: PTH207 - a pattern may be absolute
         yield from (path for path in found if not Path(path).is_dir())
@@ -65,19 +68,6 @@ def _files(source: str) -> Iterator[str]:
         yield source
     elif source:
         raise InputError(f"{source}: no such file or folder.")
-
-
-def _in_folder(folder: Path, within: frozenset[Path] = frozenset()) -> Iterator[str]:
-    """A folder's photos, then those of its subfolders, by name; names with a leading dot are skipped.
-
-    A dead link is a photo that cannot be read. A link to a parent folder is skipped, because it would never end.
-    """
-    within |= {folder.resolve()}
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    yield from (str(entry) for entry in entries if is_photo_name(entry) and not entry.is_dir())
-    for entry in entries:
-        if entry.is_dir() and entry.resolve() not in within:
-            yield from _in_folder(entry, within)
 
 
 def _column(source: str) -> Iterator[str]:

@@ -82,7 +82,7 @@ def query_photos(client: Client, schema: Schema, photos: Sequence[Path], *, batc
     Args:
         client: see `connect`.
         schema: attributes and classes of the served export.
-        photos: JPEG or PNG files. A missing or damaged file gives tags with an `error`.
+        photos: JPEG, PNG or WebP files. A missing or damaged file gives tags with an `error`.
         batch_size: photos per request; a batching server accepts at most its ``max_batch_size``.
 
     Yields:
@@ -96,7 +96,8 @@ def query_photos(client: Client, schema: Schema, photos: Sequence[Path], *, batc
         contents, errors = zip(*map(try_read, batch), strict=True)
         outputs = client.predict(contents)
         _check(outputs, schema, len(batch))
-        yield from (to_tags(schema, *pair) for pair in zip(batch, to_predictions(outputs, errors), strict=True))
+        predictions = to_predictions(outputs, errors, contents)
+        yield from (to_tags(schema, *pair) for pair in zip(batch, predictions, strict=True))
 
 
 def _invalid_url(url: str) -> InputError:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from keras_sister.errors import InputError
 from keras_sister.segmentation.preprocessor import Preprocessor
-from keras_sister.segmentation.segmented_photo import segment_photo
+from keras_sister.segmentation.segmented_photo import UnreadablePhoto, try_segment
 
 
 @dataclass
@@ -18,7 +18,7 @@ class Cutouts:
 
     Attributes:
         written: number of photos written.
-        without_person: photos in which no person was found; they are written unchanged.
+        without_person: photos in which no person was found, or only a sliver; they are written unchanged.
         errors: one line for each photo that could not be read.
     """
 
@@ -40,7 +40,7 @@ def write_cutouts(
 
     Args:
         preprocessor: see `keras_sister.segmentation.segmented_photo.segment_photo`.
-        photos: JPEG or PNG files; their names without suffix must differ.
+        photos: JPEG, PNG or WebP files; their names without suffix must differ.
         out: folder for both.
         on_photo: called after each photo.
 
@@ -56,10 +56,9 @@ def write_cutouts(
         (out / folder).mkdir(parents=True, exist_ok=True)
     done = Cutouts()
     for photo in photos:
-        try:
-            segmented = segment_photo(preprocessor, photo)
-        except InputError as error:
-            done.errors.append(str(error))
+        segmented = try_segment(preprocessor, photo)
+        if isinstance(segmented, UnreadablePhoto):
+            done.errors.append(segmented.error)
         else:
             Image.fromarray(segmented.mask[..., 0]).save(out / "masks" / f"{photo.stem}.png")
             Image.fromarray(segmented.cutout).save(out / "cutouts" / f"{photo.stem}.png")

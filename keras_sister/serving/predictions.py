@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_sister.photo_kinds import why_not_decoded
 from keras_sister.schema import Schema
 
 DECODED, PERSON_SHARE = "decoded", "person_share"
@@ -66,19 +67,22 @@ class Prediction:
     error: str | None = None
 
 
-def to_predictions(outputs: Mapping[str, np.ndarray], errors: Sequence[str | None]) -> list[Prediction]:
+def to_predictions(
+    outputs: Mapping[str, np.ndarray], errors: Sequence[str | None], contents: Sequence[bytes]
+) -> list[Prediction]:
     """Split the outputs of a batch into one prediction per photo.
 
     Args:
         outputs: outputs of the signature ``serving_default``, by name, each with the batch first.
         errors: for each photo why its file could not be read, or None.
+        contents: for each photo the bytes that were sent, to say why they were not decoded.
     """
     probabilities = dict(outputs)
     shares, decoded = probabilities.pop(PERSON_SHARE, None), probabilities.pop(DECODED)
     predictions = []
     for row, error in enumerate(errors):
         if error or not decoded[row]:
-            predictions.append(Prediction(error=error or "not a readable JPEG or PNG, or too many pixels"))
+            predictions.append(Prediction(error=error or why_not_decoded(contents[row])))
         else:
             share = None if shares is None else float(shares[row])
             predictions.append(Prediction({name: output[row] for name, output in probabilities.items()}, share))

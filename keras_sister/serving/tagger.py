@@ -62,7 +62,7 @@ class Tagger:
         """Tag photos.
 
         Args:
-            photos: JPEG or PNG files of any size. A missing or damaged file gives tags with an `error`.
+            photos: JPEG, PNG or WebP files of any size. A missing or damaged file gives tags with an `error`.
             batch_size: photos to decode and tag at once.
 
         Yields:
@@ -82,7 +82,7 @@ class Tagger:
             The prediction for each, in order.
         """
         contents, errors = zip(*(try_read(photo) for photo in photos), strict=True)
-        return to_predictions(self._predict(contents), errors)
+        return to_predictions(self._predict(contents), errors, contents)
 
 
 def _in_tensorflow(loaded: Any) -> Predict:

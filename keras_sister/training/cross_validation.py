@@ -49,9 +49,10 @@ def cross_validate(
         start_run(run, dataset, experiment.absolute(), resume=resume)
         if (run.folder / "summary.json").exists():
             return run.read("summary.json")
+        perform_in_child(run, "views", on_event)
+        dataset = dataset.without(run.left_out)
         folds = stratified_folds(dataset.labels, dataset.schema, folds=experiment.folds, seed=experiment.seed)
         run.write("folds.json", [fold.tolist() for fold in folds])
-        perform_in_child(run, "views", on_event)
         for number in range(experiment.folds):
             fold = run.fold(number)
             if not fold.predictions.exists():

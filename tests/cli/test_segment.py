@@ -50,7 +50,7 @@ def test_a_broken_photo_is_passed_over_and_told(dataset_folder, masks, tmp_path)
     broken.write_bytes((dataset_folder / "images" / "000002.jpg").read_bytes()[:700])
     result = invoke("apply", broken, tmp_path / "none.jpg", whole, "--segmenter", masks, "--out", tmp_path / "out")
     assert result.exit_code == 1
-    assert "000002.jpg: broken or truncated image" in result.stderr
+    assert "000002.jpg: a truncated JPEG" in result.stderr
     assert "none.jpg: No such file" in result.stderr
     assert [file.name for file in (tmp_path / "out" / "cutouts").iterdir()] == ["000001.png"]
 
@@ -95,7 +95,7 @@ def test_the_contact_sheet_shows_every_photo_four_times(dataset_folder, masks, t
 def test_mistakes_are_a_line(dataset_folder, tmp_path):
     (tmp_path / "empty").mkdir()
     for arguments, fault in {
-        ("preview", tmp_path / "empty"): "empty: no JPEG or PNG",
+        ("preview", tmp_path / "empty"): "empty: no JPEG, PNG or WebP",
         ("preview", dataset_folder / "images", "--weights", tmp_path / "x.tflite"): "x.tflite: no such file",
         ("evaluate", dataset_folder, "--segmenter", "nobody"): "nobody: not a segmenter; give selfie",
         ("evaluate", dataset_folder, "--masks", Path("none"), "--segmenter", "x"): "none: no such folder",
