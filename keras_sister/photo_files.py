@@ -33,7 +33,8 @@ class LeftOut(Counter[str]):
 
     def __str__(self) -> str:
         """Such as ``11 files left out: .heic 7, .gif 4``."""
-        endings = ", ".join(f"{ending} {number}" for ending, number in self.most_common(8))
+        ranked = sorted(self.items(), key=lambda item: (-item[1], item[0]))
+        endings = ", ".join(f"{ending} {number}" for ending, number in ranked[:8])
         more = f" and {len(self) - 8} other endings" if len(self) > 8 else ""
         files = "1 file" if self.total() == 1 else f"{self.total():,} files"
         return f"{files} left out: {endings}{more}"

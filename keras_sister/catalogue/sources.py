@@ -13,7 +13,7 @@ from keras_sister.errors import InputError
 from keras_sister.photo_files import PHOTO_SUFFIXES, LeftOut, no_photos, walk_photos
 
 
-def photo_paths(sources: Sequence[str], *, stdin: BinaryIO, left_out: LeftOut) -> Iterator[str]:
+def photo_paths(sources: Sequence[str], *, stdin: BinaryIO, left_out: LeftOut | None = None) -> Iterator[str]:
     """Find photos. All sources are validated before the first photo.
 
     Args:
@@ -34,6 +34,7 @@ def photo_paths(sources: Sequence[str], *, stdin: BinaryIO, left_out: LeftOut) -
         InputError: for a folder or pattern without photos, a CSV file without the column or without a column name, or a
             source that neither exists nor is named like a photo.
     """
+    left_out = LeftOut() if left_out is None else left_out
     return itertools.chain.from_iterable(
         [_lines(stdin) if source == "-" else _checked(source, left_out) for source in sources]
     )
