@@ -87,8 +87,9 @@ USES: dict[str, Callable[[Any, Any], Vectors]] = {
 @click.option("--uses", default=",".join(USES), show_default=True)
 def main(photos: Path, segmenter: str, seeds: int, uses: str) -> None:
     dataset, opened = load_dcsa(photos), open_segmenter(segmenter)
-    store = ViewStore(SIZE, opened.fingerprint)
-    pairs = store.open(store.fill(dataset.photos, Preprocessor(opened, size=SIZE, views=("photo", "mask"))))
+    preprocessor = Preprocessor(opened, size=SIZE, views=("photo", "mask"))
+    store = ViewStore(SIZE, preprocessor.fingerprint)
+    pairs = store.open(store.fill(dataset.photos, preprocessor))
     folds = stratified_folds(dataset.labels, DCSA, folds=FOLDS, seed=0)
     print(f"{len(dataset)} photos, MACC in %, mean ± standard deviation over {FOLDS} folds")
     print("| use of the mask | seed | MACC |\n|---|---|---|")

@@ -97,8 +97,9 @@ def _segmentation(segmenter: Segmenter, pixels: np.ndarray) -> Callable[[], obje
 
 
 def _filling(segmenter: Segmenter, photos: list[Path], scratch: Path) -> Callable[[], object]:
-    return lambda: ViewStore(SIZE, segmenter.fingerprint, cache=scratch / uuid.uuid4().hex).fill(
-        photos, Preprocessor(segmenter, size=SIZE)
+    preprocessor = Preprocessor(segmenter, size=SIZE)
+    return lambda: ViewStore(SIZE, preprocessor.fingerprint, cache=scratch / uuid.uuid4().hex).fill(
+        photos, preprocessor
     )
 
 

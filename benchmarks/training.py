@@ -35,8 +35,9 @@ def main() -> None:
 
 def _pipelines(photos: list[Path], scratch: Path) -> dict[str, Callable[[], object]]:
     segmenter = NetworkSegmenter(fcn8s(classes=2, width=0.125), size=SIZE)
-    store = ViewStore(SIZE, segmenter.fingerprint, cache=scratch)
-    pairs: ViewPairs = store.open(store.fill(photos, Preprocessor(segmenter, size=SIZE)))
+    preprocessor = Preprocessor(segmenter, size=SIZE)
+    store = ViewStore(SIZE, preprocessor.fingerprint, cache=scratch)
+    pairs: ViewPairs = store.open(store.fill(photos, preprocessor))
 
     def decode(path: tf.Tensor) -> tf.Tensor:
         return images.resize(images.decode(tf.io.read_file(path)), SIZE)

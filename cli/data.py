@@ -152,6 +152,8 @@ def _show(report: Any, console: Console) -> None:
         console.print(f"[bold]{report.photos} photos[/] in {escape(report.folder)}, {report.masks} masks")
         for name, (low, middle, high) in (("width", report.widths), ("height", report.heights)):
             console.print(f"{name}: {low} to {high} pixels, median {middle}")
+        if report.rotated:
+            console.print(f"stored rotated: {report.rotated}, turned upright by their EXIF orientation")
         console.print("colours: " + ", ".join(f"{mode} {number}" for mode, number in report.modes.items()))
         table = Table(box=None)
         table.add_column("attribute")

@@ -12,6 +12,7 @@ from keras_sister.config import (
     BACKBONES,
     BACKGROUNDS,
     EDGES,
+    ON_ERROR,
     PRECISIONS,
     SYSTEMS,
     TRAINABLE,
@@ -48,6 +49,7 @@ _SETTINGS = {
     "edges": _setting(click.Choice(EDGES), "Edges of the person."),
     "keep_largest": _setting(bool, "Keep only the largest connected component of the mask.", is_flag=True),
     "margin": _setting(int, "Dilate the mask by this many pixels, at the segmenter's size."),
+    "min_person_share": _setting(float, "A person on a smaller share of the pixels counts as nobody."),
     "trainable": _setting(click.Choice(TRAINABLE), "Train all weights, or the head only."),
     "augment": _setting(bool, "Random flip, shift, brightness and contrast of training photos.", is_flag=True),
     "folds": _setting(int, "Number of folds."),
@@ -59,6 +61,7 @@ _SETTINGS = {
     "learning_rate": _setting(float, "Adam learning rate."),
     "precision": _setting(click.Choice(PRECISIONS), "Keras dtype policy."),
     "seed": _setting(int, "Random seed."),
+    "on_error": _setting(click.Choice(ON_ERROR), "Photos that cannot be read: stop, or skip and list them."),
 }
 
 

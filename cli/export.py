@@ -49,8 +49,8 @@ def export(
 ) -> None:
     """Export the model of RUN, made by 'sister-keras train', for TensorFlow Serving and 'sister-keras tag'.
 
-    The export includes the segmenter: it takes JPEG or PNG bytes and returns one named output per attribute. It is
-    loaded without Keras and compared with the model; if they differ, nothing is written.
+    The export includes the segmenter: it takes JPEG, PNG or WebP bytes and returns one named output per attribute. It
+    is loaded without Keras and compared with the model; if they differ, nothing is written.
 
     \b
     sister-keras export runs/final --out saved_models/sister_a

@@ -111,6 +111,12 @@ class RunProgress:
                 highlight=False,
             )
 
+    def _left_out(self, event: dict[str, Any]) -> None:
+        self.console.print(
+            f"{event['photos']} of {event['of']} photos cannot be read and are left out; left_out.json lists them.",
+            highlight=False,
+        )
+
     def _step(self, event: dict[str, Any]) -> None:
         self._update("steps", event["step"], event["steps"], f"loss {event['loss']:.4f}")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from keras_sister.config import BACKGROUNDS, EDGES
+from keras_sister.config import BACKGROUNDS, EDGES, MIN_PERSON_SHARE
 from keras_sister.errors import InputError
 from keras_sister.training.segmenters.settings import NETWORKS, SegmenterSettings
 
@@ -139,6 +139,15 @@ _FINDER = (
 )
 
 
+_MIN_PERSON_SHARE = click.option(
+    "--min-person-share",
+    type=click.FloatRange(0, 1),
+    default=MIN_PERSON_SHARE,
+    show_default=True,
+    help="A person on a smaller share of the pixels counts as nobody.",
+)
+
+
 def _finder_options(command: Callable) -> Callable:
     """Add the options that select a segmenter, for `_open`."""
     for option in reversed(_FINDER):
@@ -153,9 +162,21 @@ def _open(segmenter: str, weights: Path | None, keep_largest: bool, margin: int)
     return open_segmenter(spec, keep_largest=keep_largest, margin=margin)
 
 
+def _find(places: tuple[Path, ...]) -> list[Path]:
+    """The photos in files and folders; says what is left out."""
+    from keras_sister.photo_files import LeftOut, find_photos
+
+    left_out = LeftOut()
+    files = find_photos(places, left_out)
+    if left_out:
+        click.echo(left_out, err=True)
+    return files
+
+
 @segment.command()
 @_PHOTOS
 @_finder_options
+@_MIN_PERSON_SHARE
 @click.option("--background", type=click.Choice(BACKGROUNDS), default="white", show_default=True, help="Background.")
 @click.option("--edges", type=click.Choice(EDGES), default="hard", show_default=True, help="Edges of the person.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for cutouts/ and masks/.")
@@ -164,35 +185,42 @@ def _open(segmenter: str, weights: Path | None, keep_largest: bool, margin: int)
 def apply(
     context: click.Context,
     photos: tuple[Path, ...],
+    min_person_share: float,
     background: str,
     edges: str,
     out: Path,
     resume: bool,
     **finder: Any,
 ) -> None:
-    """Remove the background of PHOTOs, files or folders.
+    """Remove the background of PHOTOs, files or folders (and the folders in them).
 
-    A photo without a person stays unchanged. A photo that cannot be read is skipped and reported; the exit code is then
-    1.
+    A photo without a person stays unchanged. All results are upright. A photo that cannot be read is skipped and
+    reported; the exit code is then 1.
 
     \b
     sister-keras segment apply me.jpg holiday --out cut
     """
     import_tensorflow()
-    from keras_sister.photo_files import find_photos
     from keras_sister.segmentation.cutouts import write_cutouts
     from keras_sister.segmentation.preprocessor import Preprocessor
 
-    files = find_photos(photos)
+    files = _find(photos)
     with count("photos", len(files)) as advance:
         preprocessor = Preprocessor(
-            _open(**finder), size=None, views=("segmented",), background=background, edges=edges
+            _open(**finder),
+            size=None,
+            views=("segmented",),
+            background=background,
+            edges=edges,
+            min_person_share=min_person_share,
         )
         done = write_cutouts(preprocessor, files, out, resume=resume, on_photo=advance)
     for error in done.errors:
         click.echo(error, err=True)
     for photo in done.without_person:
         click.echo(f"{photo}: no person found, left unchanged", err=True)
+    if done.without_person:
+        click.echo(f"{len(done.without_person)} photos without a person", err=True)
     before = f"; {done.resumed} were there before" if done.resumed else ""
     click.echo(f"{done.written} photos in {out / 'cutouts'}, their masks in {out / 'masks'}{before}")
     context.exit(int(bool(done.errors)))
@@ -201,29 +229,39 @@ def apply(
 @segment.command(short_help="Make a contact sheet of photos and masks.")
 @_PHOTOS
 @_finder_options
+@_MIN_PERSON_SHARE
 @click.option("--out", type=click.Path(path_type=Path), default="sheet.png", show_default=True, help="The picture.")
-def preview(photos: tuple[Path, ...], out: Path, **finder: Any) -> None:
+@click.pass_context
+def preview(
+    context: click.Context, photos: tuple[Path, ...], min_person_share: float, out: Path, **finder: Any
+) -> None:
     """Make a contact sheet of PHOTOs, files or folders: photo, mask, person on white and on black.
+
+    A photo that cannot be read has the reason in its place; the exit code is then 1.
 
     \b
     sister-keras segment preview me.jpg you.jpg --out sheet.png
     sister-keras segment preview street/images --segmenter masks:street/masks
     """
     import_tensorflow()
-    from keras_sister.photo_files import find_photos
     from keras_sister.segmentation.contact_sheet import contact_sheet
     from keras_sister.segmentation.preprocessor import Preprocessor
-    from keras_sister.segmentation.segmented_photo import segment_photo
+    from keras_sister.segmentation.segmented_photo import SegmentedPhoto, try_segment
 
-    files = find_photos(photos)
-    preprocessor = Preprocessor(_open(**finder), size=None, views=("segmented",))
+    files = _find(photos)
+    preprocessor = Preprocessor(_open(**finder), size=None, views=("segmented",), min_person_share=min_person_share)
     with count("photos", len(files)) as advance:
-        found = []
+        tried = []
         for file in files:
-            found.append(segment_photo(preprocessor, file))
+            tried.append(try_segment(preprocessor, file))
             advance()
-    contact_sheet(found).save(out)
+    contact_sheet(tried).save(out)
+    found = [photo for photo in tried if isinstance(photo, SegmentedPhoto)]
+    for photo in tried:
+        if not isinstance(photo, SegmentedPhoto):
+            click.echo(photo.error, err=True)
     click.echo(f"{out}: {len(found)} photos, no person found in {sum(not photo.person.any() for photo in found)}")
+    context.exit(int(len(found) < len(tried)))
 
 
 @segment.command()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from keras_sister.catalogue.job import Engine, Job
     from keras_sister.catalogue.listed_photo import ListedPhoto
     from keras_sister.catalogue.tag_catalogue import Summary
+    from keras_sister.photo_files import LeftOut
 
 TOO_MANY_ERRORS = 3
 """Exit code where more than --max-errors photos could not be read."""
@@ -100,10 +101,13 @@ def tag(context: click.Context, model: Path, sources: tuple[str, ...], out: Path
         raise click.UsageError("--update and --overwrite exclude each other.")
     import_tensorflow()
     from keras_sister.catalogue.sources import list_photos
+    from keras_sister.photo_files import LeftOut
 
     keep = tuple(name.strip() for name in (options["keep"] or "").split(",") if name.strip())
     stdin = sys.stdin.buffer if sys.stdin else io.BytesIO()
-    photos = list_photos(sources, stdin=stdin, keep=keep, null=options["null"], on_note=_note)
+    left_out = LeftOut()
+    photos = list_photos(sources, stdin=stdin, keep=keep, null=options["null"], on_note=_note, left_out=left_out)
+    context.call_on_close(lambda: _say_left_out(left_out))  # folders are read while photos are tagged
     if out is not None:
         _write_table(context, model, photos, out, keep, options)
     else:
@@ -112,6 +116,11 @@ def tag(context: click.Context, model: Path, sources: tuple[str, ...], out: Path
 
 def _note(note: str) -> None:
     click.echo(note, err=True)
+
+
+def _say_left_out(left_out: "LeftOut") -> None:
+    if left_out:
+        _note(str(left_out))
 
 
 def _print_tags(context: click.Context, model: Path, photos: "Iterator[ListedPhoto]", options: dict[str, Any]) -> None:

@@ -63,6 +63,12 @@ EDGES = ("hard", "soft")
 TRAINABLE = ("all", "head")
 """``all`` trains every weight; ``head`` keeps the towers frozen."""
 
+ON_ERROR = ("stop", "skip")
+"""What to do about photos that cannot be read: end before training, or leave them out."""
+
+MIN_PERSON_SHARE = 0.01
+"""A person that covers a smaller share of the pixels counts as nobody."""
+
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 """Keras dtype policies for training."""
 
@@ -85,6 +91,7 @@ class Experiment:
         edges: ``hard``: a pixel is person or not; ``soft``: photo and background are mixed.
         keep_largest: keep only the largest connected component of the mask.
         margin: dilate the mask by this many pixels, at the segmenter's size.
+        min_person_share: a person that covers a smaller share of the pixels counts as nobody: the photo stays whole.
         trainable: ``all`` or ``head``.
         augment: random flip, shift, brightness and contrast of training photos.
         folds: number of folds. The paper has 16.
@@ -94,6 +101,8 @@ class Experiment:
         learning_rate: Adam learning rate. The paper has 1e-5.
         precision: a Keras dtype policy.
         seed: random seed of folds, initial weights, order and augmentation.
+        on_error: ``stop`` before training if photos cannot be read, naming all of them; ``skip`` leaves them out and
+            lists them in the run folder, in ``left_out.json``.
 
     Raises:
         InputError: for a value out of range, naming the setting.
@@ -113,6 +122,7 @@ class Experiment:
     edges: str = "hard"
     keep_largest: bool = False
     margin: int = 0
+    min_person_share: float = MIN_PERSON_SHARE
     trainable: str = "all"
     augment: bool = False
     folds: int = 16
@@ -122,6 +132,7 @@ class Experiment:
     learning_rate: float = 1e-5
     precision: str = "float32"
     seed: int = 0
+    on_error: str = "stop"
 
     def __post_init__(self) -> None:
         check_choice("system", self.system, SYSTEMS)
@@ -131,8 +142,13 @@ class Experiment:
         check_choice("edges", self.edges, EDGES)
         _typed("keep_largest", self.keep_largest, bool)
         _integer("margin", self.margin, 0, 100)
+        if isinstance(self.min_person_share, bool) or not isinstance(self.min_person_share, int | float):
+            raise InputError(f"min_person_share must be a number. Received: {self.min_person_share!r}")
+        if not 0 <= self.min_person_share <= 1:
+            raise InputError(f"min_person_share must be from 0 to 1. Received: {self.min_person_share!r}")
         check_choice("trainable", self.trainable, TRAINABLE)
         check_choice("precision", self.precision, PRECISIONS)
+        check_choice("on_error", self.on_error, ON_ERROR)
         _integer("size", self.size, 32, 1024)
         _integer("folds", self.folds, 2, 1000)
         _integer("epochs", self.epochs, 1, 100_000)

@@ -3,6 +3,7 @@
     config.yaml    all settings                        schema.json    attributes and classes
     dataset.json   photo paths, labels, groups, …      folds.json     the photos of every fold, by row
     views.json     the view store that was used        summary.json   the scores
+    left_out.json  photos that could not be read, with their rows among all photos given, if any were left out
     fold-00/ …     one folder per fold: history.json, model.weights.h5, predictions.npz
     logs/          standard error of the worker processes
 
@@ -28,6 +29,7 @@ OnEvent = Callable[[dict[str, Any]], None]
 
 - ``photos``: ``photos`` of ``of`` photos are in the view store;
 - ``counted``: ``done`` of ``of`` items of the kind ``what`` are processed;
+- ``left_out``: ``photos`` of ``of`` photos cannot be read and are left out;
 - ``without_person``: no person was found in ``photos`` of ``of`` photos;
 - ``step``: ``epoch`` (from 0) of ``epochs``, ``step`` (from 1) of ``steps``, and the ``loss``;
 - ``epoch``: ``epoch`` of ``epochs`` has ended, with its scores;
@@ -123,6 +125,13 @@ class Run:
     def split(self) -> np.ndarray | None:
         """The official split: array of ``train``, ``val`` and ``test``, shape (photos,); None without one."""
         return self._optional_column("split")
+
+    @property
+    def left_out(self) -> list[int]:
+        """Rows, among the photos that the run was given, of those that could not be read and are not in it."""
+        if not (self.folder / "left_out.json").exists():
+            return []
+        return [photo["row"] for photo in self.read("left_out.json")]
 
     @property
     def folds(self) -> list[np.ndarray]:

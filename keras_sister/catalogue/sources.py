@@ -12,7 +12,7 @@ from typing import BinaryIO
 from keras_sister.catalogue.csv_column import OnNote, read_column, split_source
 from keras_sister.catalogue.listed_photo import ListedPhoto, listed
 from keras_sister.errors import InputError
-from keras_sister.photo_files import PHOTO_SUFFIXES, is_photo_name
+from keras_sister.photo_files import PHOTO_SUFFIXES, LeftOut, no_photos, walk_photos
 
 _CHUNK = 1 << 16
 
@@ -24,6 +24,7 @@ def list_photos(
     keep: Sequence[str] = (),
     null: bool = False,
     on_note: OnNote = lambda note: None,
+    left_out: LeftOut | None = None,
 ) -> Iterator[ListedPhoto]:
     """Find photos. All sources are validated before the first photo.
 
@@ -31,7 +32,7 @@ def list_photos(
         sources: each one of
 
             - a file;
-            - a folder: the JPEGs and PNGs in it and in its subfolders, by name;
+            - a folder: the JPEGs, PNGs and WebPs in it and in its subfolders, by name;
             - a pattern such as ``photos/*.jpg``: the matching files, by name; a folder that exists is taken literally,
               also if its name is ``[2024]``;
             - ``FILE.csv:COLUMN``: the paths in that column, relative to the CSV file;
@@ -40,6 +41,7 @@ def list_photos(
         keep: columns of the CSV files to carry through; all sources must then be CSV files.
         null: paths on `stdin` end in a null byte, as ``find -print0`` writes them, not in a line break.
         on_note: called with a line for a CSV file that is not UTF-8 with commas.
+        left_out: receives the files in folders that are not named like photos, as the folders are read.
 
     Returns:
         Photos, one at a time. Single files, and those from a CSV file or `stdin`, need not exist. A blank or a URL is a
@@ -49,11 +51,13 @@ def list_photos(
         InputError: for a folder or pattern without photos, a CSV file without the column or without a column name, or a
             source that neither exists nor is named like a photo.
     """
+    left_out = LeftOut() if left_out is None else left_out
     for source in sources:
         if keep and (Path(source).exists() or split_source(source) is None):
             raise InputError(f"{source}: --keep needs columns; give FILE.csv:COLUMN.")
-    found = [_lines(stdin, null) if source == "-" else _checked(source, keep, on_note) for source in sources]
-    return itertools.chain.from_iterable(found)
+    return itertools.chain.from_iterable(
+        [_lines(stdin, null) if source == "-" else _checked(source, keep, on_note, left_out) for source in sources]
+    )
 
 
 def _lines(stdin: BinaryIO, null: bool) -> Iterator[ListedPhoto]:
@@ -70,19 +74,19 @@ def _until_null(stdin: BinaryIO) -> Iterator[bytes]:
         yield rest
 
 
-def _checked(source: str, keep: Sequence[str], on_note: OnNote) -> Iterator[ListedPhoto]:
+def _checked(source: str, keep: Sequence[str], on_note: OnNote, left_out: LeftOut) -> Iterator[ListedPhoto]:
     place = None if Path(source).exists() else split_source(source)
-    photos = read_column(*place, keep=keep, on_note=on_note) if place else map(listed, _files(source))
+    photos = read_column(*place, keep=keep, on_note=on_note) if place else map(listed, _files(source, left_out))
     first = next(photos, None)
     if first is None:
-        raise InputError(f"{source or repr(source)}: {'no rows' if place else 'no JPEG or PNG found'}.")
+        raise InputError(f"{source}: no rows." if place else no_photos(source or repr(source), left_out))
     return itertools.chain([first], photos)
 
 
-def _files(source: str) -> Iterator[str]:
+def _files(source: str, left_out: LeftOut) -> Iterator[str]:
     pattern = _pattern(source)
     if source and Path(source).is_dir():
-        yield from _in_folder(Path(source))
+        yield from map(str, walk_photos(Path(source), left_out))
     elif pattern and not Path(source).exists():
         found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - a pattern may be absolute
         yield from (path for path in found if not Path(path).is_dir())
@@ -102,16 +106,3 @@ def _pattern(source: str) -> str:
             break
         end = separator.end()
     return glob.escape(source[:end]) + source[end:] if glob.has_magic(source[end:]) else ""
-
-
-def _in_folder(folder: Path, within: frozenset[Path] = frozenset()) -> Iterator[str]:
-    """A folder's photos, then those of its subfolders, by name; names with a leading dot are skipped.
-
-    A dead link is a photo that cannot be read. A link to a parent folder is skipped, because it would never end.
-    """
-    within |= {folder.resolve()}
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    yield from (str(entry) for entry in entries if is_photo_name(entry) and not entry.is_dir())
-    for entry in entries:
-        if entry.is_dir() and entry.resolve() not in within:
-            yield from _in_folder(entry, within)

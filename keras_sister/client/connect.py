@@ -107,7 +107,7 @@ def query_photos(
     Args:
         client: see `connect`.
         schema: attributes and classes of the served export.
-        photos: JPEG or PNG files. A missing or damaged file gives tags with an `error`.
+        photos: JPEG, PNG or WebP files. A missing or damaged file gives tags with an `error`.
         batch_size: photos per request; a batching server accepts at most its ``max_batch_size``.
 
     Yields:

@@ -1,6 +1,7 @@
 """A dataset: photos, labels, and the schema of the labels."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ class Dataset:
 
     Attributes:
         schema: attributes and classes, in the order of the columns of `labels`.
-        photos: paths of the JPEG or PNG files.
+        photos: paths of the JPEG, PNG or WebP files.
         labels: int8 array, shape (len(photos), len(schema)): a class index, or −1 = unknown.
         groups: array of text, shape (len(photos),): photos of one group, such as one product, are never split between
             training and test; None if every photo stands alone.
@@ -42,6 +43,18 @@ class Dataset:
             column = getattr(self, name)
             if column is not None and column.shape != expected[:1]:
                 raise ValueError(f"Expected {name} of shape {expected[:1]}. Received: shape={column.shape}")
+
+    def without(self, rows: Sequence[int]) -> "Dataset":
+        """The dataset without some of its photos."""
+        kept = np.setdiff1d(np.arange(len(self)), np.asarray(rows, np.int64))
+        return replace(
+            self,
+            photos=tuple(self.photos[row] for row in kept),
+            labels=self.labels[kept],
+            groups=None if self.groups is None else self.groups[kept],
+            weights=None if self.weights is None else self.weights[kept],
+            split=None if self.split is None else self.split[kept],
+        )
 
     def __len__(self) -> int:
         return len(self.photos)

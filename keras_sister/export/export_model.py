@@ -21,7 +21,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_sister import __version__
+from keras_sister import __version__, images
 from keras_sister.errors import InputError, check_choice
 from keras_sister.export.formats import add_format, check_formats
 from keras_sister.export.model_card import model_card
@@ -76,7 +76,7 @@ def export_model(
     Args:
         model: with inputs ``photo``, ``segmented`` or ``mask`` and the schema's logits as output.
         out: folder of all versions.
-        photos: a few JPEG or PNG files for the verification.
+        photos: a few JPEG, PNG or WebP files for the verification.
         preprocessor: makes the model's views; needed if the model takes more than ``photo``.
         schema: attributes and classes; by default those that the model carries.
         documents: texts to keep in ``assets.extra``, by file name.
@@ -172,8 +172,10 @@ def _about(model: keras.Model, preprocessor: Preprocessor, precision: str) -> di
         "precision": precision,
         "size": model.inputs[0].shape[1],
         "views": [tensor.name for tensor in model.inputs],
-        "segmenter": preprocessor.fingerprint,
+        "segmenter": preprocessor.segmenter.fingerprint if preprocessor.segmenter else None,
         "background": preprocessor.background if has_segmenter else None,
         "edges": preprocessor.edges if has_segmenter else None,
+        "min_person_share": preprocessor.min_person_share if has_segmenter else None,
+        "images": images.VERSION,
         "versions": {"keras_sister": __version__, "keras": keras.__version__, "tensorflow": tf.__version__},
     }

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import tensorflow as tf
 from PIL import Image
 
+from keras_sister import images
 from keras_sister.errors import InputError
 from keras_sister.photo_files import printable_path
 from keras_sister.segmentation.preprocessor import Preprocessor
-from keras_sister.segmentation.segmented_photo import segment_photo
+from keras_sister.segmentation.segmented_photo import UnreadablePhoto, try_segment
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.disk_errors import disk_error
 from keras_sister.storage.json_files import read_json, write_text
@@ -28,7 +28,7 @@ class Cutouts:
     Attributes:
         written: number of photos written.
         resumed: number of photos that an interrupted job had written before.
-        without_person: photos in which no person was found; they are written unchanged.
+        without_person: photos in which no person was found, or only a sliver; they are written unchanged.
         errors: one line for each photo that could not be read or segmented.
     """
 
@@ -53,7 +53,7 @@ def write_cutouts(
 
     Args:
         preprocessor: see `keras_sister.segmentation.segmented_photo.segment_photo`.
-        photos: JPEG or PNG files; their names without suffix must differ.
+        photos: JPEG, PNG or WebP files; their names without suffix must differ.
         out: folder for both.
         resume: continue an interrupted job: photos that have a cutout, and have not changed since, are skipped.
         on_photo: called after each photo.
@@ -87,6 +87,7 @@ def _check_folder(preprocessor: Preprocessor, photos: Sequence[Path], out: Path,
         "segmenter": preprocessor.fingerprint,
         "background": preprocessor.background,
         "edges": preprocessor.edges,
+        "images": images.VERSION,
     }
     existing = next((photo for photo in photos if _cutout(photo, out).exists()), None)
     if existing is not None and not resume:
@@ -114,14 +115,9 @@ def _is_written(photo: Path, out: Path) -> bool:
 
 
 def _write(preprocessor: Preprocessor, photo: Path, out: Path, done: Cutouts) -> None:
-    try:
-        segmented = segment_photo(preprocessor, photo)
-    except InputError as error:
-        done.errors.append(str(error))
-        return
-    except (tf.errors.OpError, MemoryError) as error:
-        reason = (str(error).splitlines() or ["out of memory"])[0]
-        done.errors.append(f"{photo}: cannot be segmented: {reason}")
+    segmented = try_segment(preprocessor, photo)
+    if isinstance(segmented, UnreadablePhoto):
+        done.errors.append(segmented.error)
         return
     try:
         for folder, pixels in (("masks", segmented.mask[..., 0]), ("cutouts", segmented.cutout)):

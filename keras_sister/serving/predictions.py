@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_sister.photo_files import printable_path
+from keras_sister.photo_kinds import why_not_decoded
 from keras_sister.schema import Attribute, Schema
 
 DECODED, PERSON_SHARE, SCHEMA_HASH = "decoded", "person_share", "schema_hash"
@@ -95,7 +96,7 @@ def to_predictions(
 
     Args:
         outputs: outputs of the signature ``serving_default``, by name, each with the batch first.
-        contents: the bytes of the photos.
+        contents: the bytes of the photos, for their hashes, and to say why they were not decoded.
         errors: for each photo why its file could not be read, or None.
     """
     probabilities = dict(outputs)
@@ -105,7 +106,7 @@ def to_predictions(
     for row, error in enumerate(errors):
         sha256 = None if error else hashlib.sha256(contents[row]).hexdigest()
         if error or not decoded[row]:
-            reason = error or "not a readable JPEG or PNG, or too many pixels"
+            reason = error or why_not_decoded(contents[row])
             predictions.append(Prediction(error=reason, sha256=sha256))
         else:
             share = None if shares is None else float(shares[row])

@@ -68,7 +68,7 @@ class Tagger:
         """Tag photos.
 
         Args:
-            photos: JPEG or PNG files of any size. A missing or damaged file gives tags with an `error`.
+            photos: JPEG, PNG or WebP files of any size. A missing or damaged file gives tags with an `error`.
             batch_size: photos to decode and tag at once.
 
         Yields:

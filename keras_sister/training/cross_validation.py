@@ -53,9 +53,9 @@ def cross_validate(
         start_run(run, dataset, experiment.absolute(), resume=resume)
         if (run.folder / "summary.json").exists():
             return run.read("summary.json")
-        folds = _folds(dataset, experiment)
-        run.write("folds.json", [fold.tolist() for fold in folds])
         perform_in_child(run, "views", on_event)
+        folds = _folds(dataset.without(run.left_out), experiment)
+        run.write("folds.json", [fold.tolist() for fold in folds])
         for number in range(len(folds)):
             fold = run.fold(number)
             if not fold.predictions.exists():

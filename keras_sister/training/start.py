@@ -19,12 +19,16 @@ def start_run(run: Run, dataset: Dataset, experiment: Experiment, *, resume: boo
     """
     if not (run.folder / "config.yaml").exists() and any(run.folder.glob("[!.]*")):
         raise InputError(f"{run.folder}: not empty, and not a run folder; choose another --out.")
+    is_new = not any(run.folder.rglob("*.npz")) and not (run.folder / "model.keras").exists()
+    if not is_new:
+        dataset = dataset.without(run.left_out)
     photos = [
         {"path": str(photo.absolute()), "labels": row.tolist()}
         for photo, row in zip(dataset.photos, dataset.labels, strict=True)
     ]
-    if not any(run.folder.rglob("*.npz")) and not (run.folder / "model.keras").exists():
-        (run.folder / "views.json").unlink(missing_ok=True)
+    if is_new:
+        for leftover in ("views.json", "left_out.json"):
+            (run.folder / leftover).unlink(missing_ok=True)
         run.write("config.yaml", experiment.to_yaml())
         run.write("schema.json", dataset.schema.to_json())
         run.write("dataset.json", {"photos": photos, **_columns(dataset)})

@@ -111,6 +111,7 @@ def preprocessor_of(experiment: Experiment, *, with_segmenter: bool = True) -> P
         views=experiment.views,
         background=experiment.background,
         edges=experiment.edges,
+        min_person_share=experiment.min_person_share,
     )
 
 

@@ -87,7 +87,7 @@ def test_a_row_for_every_photo_with_what_the_export_says(
         assert list(row) == COLUMNS
         path = Path(row["photo"])
         if path.name in ("none.jpg", "broken.jpg"):
-            assert ("No such file" if path.name == "none.jpg" else "JPEG or PNG") in row["error"]
+            assert ("No such file" if path.name == "none.jpg" else "a truncated JPEG") in row["error"]
             assert row["tags"] == []
             assert all(row[name] is None for name in PROBABILITIES)
             continue
@@ -223,8 +223,8 @@ def test_photos_are_found_by_folder_pattern_column_and_standard_input(photos, tm
     (folder / "women" / "lost.jpg").symlink_to("nowhere")
     assert found(str(folder)) == ["a.JPEG", "b.jpg", "women/c.png", "women/lost.jpg"]
     for source, fault in {
-        "": "'': no JPEG or PNG found",
-        str(folder / "*.gif"): "no JPEG or PNG found",
+        "": "'': no JPEG, PNG or WebP found",
+        str(folder / "*.gif"): "no JPEG, PNG or WebP found",
         str(folder / "shoes"): "no such file or folder",
         str(folder / "list.csv"): r"add the column .*list\.csv:COLUMN",
         f"{folder / 'list.csv'}:path": "no column 'path'; found id, photo, photo:2",

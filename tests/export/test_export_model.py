@@ -296,3 +296,16 @@ def test_bfloat16_is_near_and_says_how_often_it_agrees(baseline, photos, tmp_pat
         same = (ours.argmax(-1) == theirs.argmax(-1)) if ours.ndim == 2 else ((ours >= 0.5) == (theirs >= 0.5))
         assert share == pytest.approx(same.mean())
         assert f"| {name} | {100 * share:.2f} |" in (export.folder / "assets.extra" / "model_card.md").read_text()
+
+
+def test_the_verification_decodes_odd_photos_on_its_own(sister, photos, tmp_path):
+    """Rotated, transparent and WebP photos are no difference, although the export and Pillow decode them apart."""
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    odd = [tmp_path / name for name in ("a.jpg", "b.png", "c.webp")]
+    with Image.open(photos[2]) as image:
+        see_through = image.convert("RGBA")
+        see_through.putalpha(image.convert("L"))
+        for file in odd:
+            (image if file.suffix == ".jpg" else see_through).save(file, exif=exif)
+    assert export_run(sister, tmp_path / "odd", photos=odd).difference < 1e-5

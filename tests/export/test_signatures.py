@@ -54,7 +54,7 @@ def test_photos_of_mixed_sizes_are_tagged_as_the_model_tags_their_training_views
     sister, photos, fcn, tmp_path, tag_bytes
 ):
     segmenter = load_segmenter(fcn)
-    store = ViewStore(64, segmenter.fingerprint, cache=tmp_path)
+    store = ViewStore(64, Preprocessor(segmenter, size=64).fingerprint, cache=tmp_path)
     pairs, rows = store.open(store.fill(photos, Preprocessor(segmenter, size=64))), range(len(photos))
     masks = pairs.masks(rows)
     views = {"photo": pairs.photos(rows), "segmented": composite(pairs.photos(rows), masks, "black").numpy()}
@@ -66,6 +66,31 @@ def test_photos_of_mixed_sizes_are_tagged_as_the_model_tags_their_training_views
         assert np.ptp(expected, axis=0).max() > 1e-3  # photos are told apart at all
     np.testing.assert_allclose(outputs["person_share"], (masks >= 128).mean(axis=(1, 2, 3)), atol=1e-6)
     assert 0 < outputs["person_share"].min() < outputs["person_share"].max() < 1
+
+
+def test_photos_are_upright_and_opaque_inside_the_export(tag_bytes, photos):
+    """Turned, transparent and WebP files that look like a photo get its tags."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(photos[3]) as image:
+        image.load()
+    white = image.copy()
+    white.paste("white", (0, 0, 10, 10))
+    corner = Image.new("L", image.size, 255)
+    corner.paste(0, (0, 0, 10, 10))
+    see_through = image.copy()
+    see_through.putalpha(corner)
+    rotated = image.transpose(Image.Transpose.ROTATE_90)
+    plain = tag_bytes([encoded(image, "PNG"), encoded(white, "PNG")])
+    same = tag_bytes([encoded(image, "WEBP", lossless=True), encoded(see_through, "PNG")])
+    assert_same_rows(same, plain)
+    assert_same_rows(tag_bytes([encoded(see_through, "WEBP", lossless=True)]), {k: v[1:] for k, v in plain.items()})
+    for kind, options in (("PNG", {}), ("WEBP", {"lossless": True})):
+        turned = tag_bytes([encoded(rotated, kind, exif=exif, **options)])
+        sideways = tag_bytes([encoded(rotated, kind, **options)])
+        # Resizing and turning differ by a level in a few pixels from turning and resizing.
+        np.testing.assert_allclose(turned["neckline"], plain["neckline"][:1], atol=2e-3)
+        assert np.abs(sideways["neckline"] - plain["neckline"][:1]).max() > 5e-3
 
 
 def test_a_photo_only_model_has_no_segmenter_inside_and_answers_in_float32(baseline, baseline_export, photos, tmp_path):
@@ -190,7 +215,7 @@ def test_the_signatures_for_tensors_answer_as_the_one_for_files(sister_export, p
     assert_same_rows({k: v.numpy() for k, v in signatures["images"](images=np.stack([image, image])).items()}, expected)
 
     segmenter = load_segmenter(fcn)
-    store = ViewStore(64, segmenter.fingerprint, cache=tmp_path)
+    store = ViewStore(64, Preprocessor(segmenter, size=64).fingerprint, cache=tmp_path)
     pairs = store.open(store.fill([photos[2]], Preprocessor(segmenter, size=64)))
     photo = pairs.photos([0, 0])
     outputs = signatures["views"](photo=photo, segmented=composite(photo, pairs.masks([0, 0]), "black"))
@@ -200,7 +225,7 @@ def test_the_signatures_for_tensors_answer_as_the_one_for_files(sister_export, p
 
 def test_prepare_gives_the_views_that_the_model_is_trained_on(sister_export, photos, fcn, tmp_path):
     segmenter = load_segmenter(fcn)
-    store = ViewStore(64, segmenter.fingerprint, cache=tmp_path)
+    store = ViewStore(64, Preprocessor(segmenter, size=64).fingerprint, cache=tmp_path)
     pairs, rows = store.open(store.fill(photos, Preprocessor(segmenter, size=64))), range(len(photos))
     contents = [*(photo.read_bytes() for photo in photos), b"broken"]
     loaded = tf.saved_model.load(str(sister_export.folder))

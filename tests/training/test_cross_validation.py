@@ -194,8 +194,40 @@ def test_a_broken_photo_is_named_by_the_worker(dataset, tmp_path):
     broken.write_bytes(dataset.photos[0].read_bytes()[:-300])
     photos = (broken, *dataset.photos[1:])
     for _ in range(2):  # nothing was trained, so the second time is as the first
-        with pytest.raises(InputError, match=r"000001\.jpg: broken or truncated"):
+        with pytest.raises(InputError, match=r"000001\.jpg: a truncated JPEG"):
             cross_validate(replace(dataset, photos=photos), EXPERIMENT, tmp_path / "run")
+
+
+def test_broken_photos_are_left_out_where_asked(dataset, tmp_path):
+    """The run is then the run of the other photos, also when it is resumed."""
+    photos = list(dataset.photos)
+    for row, contents in {0: b"GIF89a", 7: photos[7].read_bytes()[:-300]}.items():
+        photos[row] = tmp_path / photos[row].name
+        photos[row].write_bytes(contents)
+    damaged = replace(dataset, photos=tuple(photos))
+    run, told = Run(tmp_path / "run"), []
+    run.folder.mkdir()
+    start_run(run, damaged, EXPERIMENT, resume=False)
+    with pytest.raises(InputError, match=r"(?s)2 of 48 photos.*000001.*GIF.*000008.*--on-error"):
+        fill_view_store(run, told.append)
+    skipping = replace(EXPERIMENT, on_error="skip")
+    start_run(run, damaged, skipping, resume=True)  # nothing was trained
+    fill_view_store(run, told.append)
+    assert {"event": "left_out", "photos": 2, "of": 48} in told
+    assert [(photo["row"], Path(photo["path"]).name) for photo in run.read("left_out.json")] == [
+        (0, "000001.jpg"),
+        (7, "000008.jpg"),
+    ]
+    whole = dataset.without(run.left_out)
+    assert run.photos == list(whole.photos)
+    np.testing.assert_array_equal(run.labels, whole.labels)
+    assert len(run.read("views.json")["keys"]) == 46
+    run.fold(0).folder.mkdir()
+    run.fold(0).predictions.touch()  # from here on the run is resumed
+    start_run(run, damaged, skipping, resume=True)
+    fill_view_store(run, told.append)
+    with pytest.raises(InputError, match="other photos or labels"):
+        start_run(run, dataset.without([0]), skipping, resume=True)
 
 
 def test_photos_without_a_person_are_counted_and_named(dataset_folder, dataset, tmp_path):

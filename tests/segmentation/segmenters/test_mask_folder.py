@@ -83,7 +83,7 @@ def test_masks_of_another_size_are_stretched(tmp_path):
 def test_a_mask_is_that_of_its_photo_in_the_view_store(dataset_folder):
     photos = sorted((dataset_folder / "images").iterdir())[:6]
     segmenter = open_segmenter(f"masks:{dataset_folder / 'masks'}")
-    store = ViewStore(40, segmenter.fingerprint)
+    store = ViewStore(40, Preprocessor(segmenter, size=40).fingerprint)
     views = store.open(store.fill(photos[::-1], Preprocessor(segmenter, size=40)))
     for row, photo in enumerate(photos[::-1]):
         with Image.open(dataset_folder / "masks" / f"{photo.stem}.png") as mask:
