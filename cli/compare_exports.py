@@ -35,7 +35,8 @@ def compare_exports(
     'sister-keras tag' takes it. Photos that one of the exports cannot read are counted apart.
 
     \b
-    sister-keras compare-exports saved_models/sister_a/1 saved_models/sister_a/2 catalogue
+    sister-keras compare-exports saved_models/sister_a/1 \\
+        saved_models/sister_a/2 catalogue
     """
     import_tensorflow()
     from keras_sister.catalogue.compare_exports import compare_exports as compare

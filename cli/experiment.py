@@ -67,7 +67,8 @@ _SETTINGS = {
 
 SECTIONS = {
     "Model": ("system", "backbone", "person_backbone", "weights", "size"),
-    "Person masks": ("segmenter", "segmenters", "background", "edges", "keep_largest", "margin"),
+    "Person masks": ("segmenter", "segmenters", "background", "edges", "keep_largest", "margin", "min_person_share"),
+    "Photos and labels": ("on_error", "on_unknown_value"),
     "Training": (
         "trainable",
         "augment",

@@ -23,8 +23,9 @@ def applications() -> dict[str, str]:
         'EfficientNetV2B0'
     """
     keras = find_spec("keras")
-    (folder,) = keras.submodule_search_locations if keras and keras.submodule_search_locations else ("",)
-    text = (Path(folder) / "applications" / "__init__.py").read_text(encoding="utf-8")
+    if keras is None or keras.origin is None:
+        return {}
+    text = (Path(keras.origin).parent / "applications" / "__init__.py").read_text(encoding="utf-8")
     imports = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
     networks = [
         alias.name for node in imports if (node.module or "").startswith("keras.src.applications.")
