@@ -192,7 +192,7 @@ def apply(
     resume: bool,
     **finder: Any,
 ) -> None:
-    """Remove the background of PHOTOs: files, or folders with all in them.
+    """Remove the background of PHOTOs, files or folders with subfolders.
 
     A photo without a person stays unchanged. All results are upright. A photo that cannot be read is skipped and
     reported; the exit code is then 1.
