@@ -4,9 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
 
-.PHONY: demo test latest lint fix docs bench clean
+.PHONY: demo test latest lint fix docs site bench clean
 
-demo: $(VENV)/.installed        ## the whole story on street photos, in DEMO
+demo: $(VENV)/.installed        ## the complete workflow on synthetic photos, in DEMO
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh "$(DEMO)"
 
 test: $(VENV)/.installed-dev    ## all tests
@@ -18,19 +18,24 @@ latest:                         ## all tests against pre-releases of what the mo
 	$(VENV)-latest/bin/pip install --quiet --upgrade --pre tensorflow keras numpy
 	$(VENV)-latest/bin/python -m pytest -n 2 --dist loadfile
 
-lint: $(VENV)/.installed-dev    ## style, types, who may import whom, documentation that may have drifted
+lint: $(VENV)/.installed-dev    ## style, types, who may import whom, docs/cli.md, the site built strictly
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/help_page.py --check docs/cli.md
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
-fix: $(VENV)/.installed-dev     ## mend style where a tool can
+fix: $(VENV)/.installed-dev     ## fix style automatically
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.installed-dev    ## write docs/cli.md anew
+docs: $(VENV)/.installed-dev    ## write docs/cli.md and the badges
 	$(BIN)/python scripts/help_page.py docs/cli.md
+	$(BIN)/python scripts/badges.py docs/badges
+
+site: $(VENV)/.installed-dev    ## build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 bench: $(VENV)/.installed-dev       ## measure; see benchmarks/README.md
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m benchmarks.training
@@ -38,7 +43,7 @@ bench: $(VENV)/.installed-dev       ## measure; see benchmarks/README.md
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python -m benchmarks.serving
 
 clean:
-	rm -rf $(VENV) $(VENV)-latest build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-latest build dist site *.egg-info
 
 $(VENV)/.installed: pyproject.toml setup.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'

@@ -1,1 +1,1 @@
-"""What is said about speed, measured; see README.md."""
+"""Benchmarks behind every statement about speed; see README.md."""

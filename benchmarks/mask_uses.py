@@ -1,4 +1,4 @@
-"""Cheap uses of a person mask, side by side: what a network of one tower makes of it on photos it has not seen.
+"""Accuracy of cheap uses of a person mask: networks of one tower, compared on held-out photos.
 
 sister-keras data street photos --photos 600 --seed 1
 sister-keras segment train photos --out fcn --size 96 --epochs 8
@@ -30,27 +30,27 @@ from keras_sister.segmentation.segmenters.open import open_segmenter
 SIZE, FOLDS, EPOCHS, BATCH, LEARNING_RATE = 72, 4, 16, 16, 1e-3
 
 Vectors = list[Any]
-"""Tensors (batch, channels); each goes through 1,024 units of its own, and the results are added."""
+"""Tensors, shape (batch, channels); each passes its own layer of 1,024 units, and the results are added."""
 
 
 def baseline(photo: Any, mask: Any) -> Vectors:
-    """The mask is not looked at."""
+    """No use of the mask."""
     return [_everything(resnet_mini(photo))]
 
 
 def masked(photo: Any, mask: Any) -> Vectors:
-    """The last map, pooled over the person."""
+    """The last feature map, pooled over the person."""
     return [_person(resnet_mini(photo), mask)]
 
 
 def both(photo: Any, mask: Any) -> Vectors:
-    """The last map, pooled over everything and over the person."""
+    """The last feature map, pooled over the whole photo and over the person."""
     features = resnet_mini(photo)
     return [_everything(features), _person(features, mask)]
 
 
 def soft(photo: Any, mask: Any) -> Vectors:
-    """As `both`, each cell weighed by its share of person."""
+    """As `both`, with each cell weighted by its share of person pixels."""
     features = resnet_mini(photo)
     share = keras.layers.Rescaling(1 / 255)(mask)
     share = keras.ops.image.resize(share, features.shape[1:3], antialias=True)
@@ -58,20 +58,20 @@ def soft(photo: Any, mask: Any) -> Vectors:
 
 
 def dimmed(photo: Any, mask: Any) -> Vectors:
-    """The background half-way to white, pooled over everything."""
+    """The background dimmed half-way to white, pooled over the whole photo."""
     return [_everything(resnet_mini(_dim(photo, mask)))]
 
 
 def dimmed_masked(photo: Any, mask: Any) -> Vectors:
-    """The background half-way to white, pooled over the person."""
+    """The background dimmed half-way to white, pooled over the person."""
     return [_person(resnet_mini(_dim(photo, mask)), mask)]
 
 
 def channel(photo: Any, mask: Any) -> Vectors:
-    """The mask as a fourth channel; no network trained on ImageNet takes one."""
+    """The mask as a fourth channel, which networks pretrained on ImageNet do not have."""
     pixels = PixelNormalization(mean=(127.5,) * 3, std=(127.5,) * 3)(photo)
     x = keras.layers.Concatenate()([pixels, keras.layers.Rescaling(1 / 127.5, -1)(mask)])
-    x = keras.layers.Conv2D(3, 1)(x)  # what the network's first layer may make of four channels
+    x = keras.layers.Conv2D(3, 1)(x)  # learns how to reduce four channels to the network's three
     return [_everything(resnet_mini(127.5 * (x + 1)))]
 
 
@@ -87,10 +87,11 @@ USES: dict[str, Callable[[Any, Any], Vectors]] = {
 @click.option("--uses", default=",".join(USES), show_default=True)
 def main(photos: Path, segmenter: str, seeds: int, uses: str) -> None:
     dataset, opened = load_dcsa(photos), open_segmenter(segmenter)
-    store = ViewStore(SIZE, opened.fingerprint)
-    pairs = store.open(store.fill(dataset.photos, Preprocessor(opened, size=SIZE, views=("photo", "mask"))))
+    preprocessor = Preprocessor(opened, size=SIZE, views=("photo", "mask"))
+    store = ViewStore(SIZE, preprocessor.fingerprint)
+    pairs = store.open(store.fill(dataset.photos, preprocessor))
     folds = stratified_folds(dataset.labels, DCSA, folds=FOLDS, seed=0)
-    print(f"{len(dataset)} photos, MACC in %, mean ± spread over {FOLDS} folds")
+    print(f"{len(dataset)} photos, MACC in %, mean ± standard deviation over {FOLDS} folds")
     print("| use of the mask | seed | MACC |\n|---|---|---|")
     for seed in range(seeds):
         for use in uses.split(","):
@@ -99,7 +100,7 @@ def main(photos: Path, segmenter: str, seeds: int, uses: str) -> None:
 
 
 def _test(use: Callable, pairs: ViewPairs, labels: np.ndarray, test: np.ndarray, *, seed: int, fold: int) -> float:
-    """MACC on `test` after the epoch that was best on an inner split."""
+    """MACC on `test` after the best epoch on a validation split."""
     of_fold = int(np.random.default_rng([seed, fold]).integers(2**31))
     rest = np.setdiff1d(np.arange(len(labels)), test)
     train, validation = inner_split(labels, DCSA, rest, seed=of_fold)

@@ -1,9 +1,9 @@
-"""What an export costs on this CPU, from JPEG bytes to tags and from tensors to logits, beside other ways to serve.
+"""Speed and memory of exports on this CPU, compared with other runtimes: from JPEG bytes, and from tensors.
 
     python -m benchmarks.serving [--backbone resnet50] [--size 224] [--rounds 11]
 
-All ways answer about the same drawn photos in turn, in one process. Load time, and what loading and answering add to
-the resident memory, come from a process of its own for each way.
+All variants predict the same synthetic photos in turn, in one process. Load time and resident memory are measured in
+one process per variant.
 """
 
 import argparse
@@ -34,8 +34,8 @@ from keras_sister.serving.tagger import Tagger
 from keras_sister.street import write_street
 
 PRECISIONS = {"export": "float32", "export, bfloat16": "bfloat16"}
-WAYS = ("model.export", *PRECISIONS, "ONNX Runtime", "OpenVINO", "OpenVINO, bfloat16")
-Ask = Callable[[Any], Any]
+VARIANTS = ("model.export", *PRECISIONS, "ONNX Runtime", "OpenVINO", "OpenVINO, bfloat16")
+Predict = Callable[[Any], Any]
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="resnet50")
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--measure", nargs=2, metavar=("WAY", "FOLDER"), help=argparse.SUPPRESS)
+    parser.add_argument("--measure", nargs=2, metavar=("VARIANT", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
         print(json.dumps(_memory_and_load_time(*options.measure)))
@@ -51,26 +51,26 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         photos = _photos(folder, options.size)
-        _make(folder, photos, options.backbone, options.size)
+        _export(folder, photos, options.backbone, options.size)
         contents = [photo.read_bytes() for photo in photos]
         pixels = np.stack([resize(decode(tf.constant(photo)), options.size).numpy() for photo in contents])
-        asks = {way: _load(way, folder) for way in WAYS}
-        from_bytes = {way: _load_for_bytes(way, folder, asks[way], options.size) for way in WAYS}
+        networks = {name: _load_network(name, folder) for name in VARIANTS}
+        taggers = {name: _load_tagger(name, folder, networks[name], options.size) for name in VARIANTS}
         for batch in (1, 8):
-            ways = {way: _calling(ask, pixels[:batch]) for way, ask in asks.items()}
+            variants = {name: _calling(predict, pixels[:batch]) for name, predict in networks.items()}
             title = f"from tensors to logits, batches of {batch}"
-            report("model.export", batch, ways, title=title, rounds=options.rounds)
+            report("model.export", batch, variants, title=title, rounds=options.rounds)
         for batch in (1, 8):
-            ways = {way: _calling(ask, tf.constant(contents[:batch])) for way, ask in from_bytes.items()}
+            variants = {name: _calling(tag, tf.constant(contents[:batch])) for name, tag in taggers.items()}
             title = f"from JPEG bytes to tags, batches of {batch}"
-            report("model.export", batch, ways, title=title, rounds=options.rounds)
+            report("model.export", batch, variants, title=title, rounds=options.rounds)
         for batch in (1, 8):
-            _report_parts(asks["export"], from_bytes["export"], contents[:batch], options)
+            _report_parts(networks["export"], taggers["export"], contents[:batch], options)
         _report_catalogue(folder, photos, options)
         print("| | MB of memory | seconds to load |\n|---|---|---|")
-        for way in WAYS:
-            found = _in_its_own_process(way, folder, options)
-            print(f"| {way} | {found['memory']:,.0f} | {found['load']:.1f} |")
+        for name in VARIANTS:
+            measured = _measure_in_new_process(name, folder, options)
+            print(f"| {name} | {measured['memory']:,.0f} | {measured['load']:.1f} |")
 
 
 def _photos(folder: Path, size: int) -> list[Path]:
@@ -78,8 +78,8 @@ def _photos(folder: Path, size: int) -> list[Path]:
     return sorted((folder / "street" / "images").iterdir())
 
 
-def _make(folder: Path, photos: list[Path], backbone: str, size: int) -> None:
-    """Every way's files, of one model with random weights."""
+def _export(folder: Path, photos: list[Path], backbone: str, size: int) -> None:
+    """Write the files of every variant, all from one model with random weights."""
     keras.utils.set_random_seed(0)
     model = models.build("baseline", DCSA, backbone=backbone, weights="none", size=size)
     model.export(folder / "plain", verbose=False)
@@ -89,39 +89,39 @@ def _make(folder: Path, photos: list[Path], backbone: str, size: int) -> None:
         convert(folder / "float32" / "1", name, folder / name)
 
 
-def _load(way: str, folder: Path) -> Ask:
-    """A function from uint8 photos (batch, size, size, 3) to logits, or on to probabilities where those come out."""
-    if way == "model.export":
+def _load_network(variant: str, folder: Path) -> Predict:
+    """A function from uint8 photos, shape (batch, size, size, 3), to logits, or to probabilities for exports."""
+    if variant == "model.export":
         plain = tf.saved_model.load(str(folder / "plain"))
         return lambda pixels: plain.serve({"photo": tf.cast(pixels, tf.float32)}).numpy()
-    if way in PRECISIONS:
-        views = _signature(way, folder, "views")
+    if variant in PRECISIONS:
+        views = _signature(variant, folder, "views")
         return lambda pixels: {name: out.numpy() for name, out in views(photo=tf.constant(pixels)).items()}
-    if way == "ONNX Runtime":
+    if variant == "ONNX Runtime":
         import onnxruntime
 
         session = onnxruntime.InferenceSession(folder / "onnx" / FORMATS["onnx"], providers=["CPUExecutionProvider"])
         return lambda pixels: session.run(None, {"photo": pixels})
     import openvino
 
-    hint = {"INFERENCE_PRECISION_HINT": "bf16" if "bfloat16" in way else "f32"}
+    hint = {"INFERENCE_PRECISION_HINT": "bf16" if "bfloat16" in variant else "f32"}
     network = openvino.Core().compile_model(folder / "openvino" / FORMATS["openvino"], "CPU", hint)
     return lambda pixels: network({"photo": pixels})
 
 
-def _load_for_bytes(way: str, folder: Path, ask: Ask, size: int) -> Ask:
-    """A function from strings (batch,) to tags. Networks that take no JPEGs get pixels that TensorFlow decodes."""
-    if way in PRECISIONS:
-        tag = _signature(way, folder, "serving_default")
+def _load_tagger(variant: str, folder: Path, network: Predict, size: int) -> Predict:
+    """A function from JPEG bytes, a string tensor (batch,), to tags. TensorFlow decodes for all but the exports."""
+    if variant in PRECISIONS:
+        tag = _signature(variant, folder, "serving_default")
         return lambda strings: {name: out.numpy() for name, out in tag(image_bytes=strings).items()}
     decoded = _decoder(size)
-    if way == "model.export":
-        return lambda strings: DCSA.probabilities(ask(decoded(strings).numpy()))
-    return lambda strings: ask(decoded(strings).numpy())
+    if variant == "model.export":
+        return lambda strings: DCSA.probabilities(network(decoded(strings).numpy()))
+    return lambda strings: network(decoded(strings).numpy())
 
 
-def _signature(way: str, folder: Path, name: str) -> Callable[..., dict[str, tf.Tensor]]:
-    loaded = tf.saved_model.load(str(folder / PRECISIONS[way] / "1"))
+def _signature(variant: str, folder: Path, name: str) -> Callable[..., dict[str, tf.Tensor]]:
+    loaded = tf.saved_model.load(str(folder / PRECISIONS[variant] / "1"))
     signature = loaded.signatures[name]
     signature.loaded = loaded  # signatures do not keep their variables alive
     return signature
@@ -136,61 +136,70 @@ def _decoder(size: int) -> Callable[[tf.Tensor], tf.Tensor]:
     return decoded
 
 
-def _calling(ask: Ask, asked: object) -> Callable[[], object]:
-    return lambda: ask(asked)
+def _calling(predict: Predict, batch: object) -> Callable[[], object]:
+    return lambda: predict(batch)
 
 
-def _report_parts(views: Ask, serving_default: Ask, contents: list[bytes], options: argparse.Namespace) -> None:
-    """The whole way by the export, beside its parts done one after the other: decoding, then the network."""
+def _report_parts(views: Predict, serving_default: Predict, contents: list[bytes], options: argparse.Namespace) -> None:
+    """Compare the signature `serving_default` with its parts in sequence: decoding, then the network."""
     strings, decoded = tf.constant(contents), _decoder(options.size)
-    ways = {
+    variants = {
         "decoding, then views": lambda: views(decoded(strings)),
         "serving_default": lambda: serving_default(strings),
     }
-    title = f"the whole beside its parts, batches of {len(contents)}"
-    report("decoding, then views", len(contents), ways, title=title, rounds=options.rounds)
+    title = f"serving_default against its parts, batches of {len(contents)}"
+    report("decoding, then views", len(contents), variants, title=title, rounds=options.rounds)
 
 
 def _report_catalogue(folder: Path, photos: list[Path], options: argparse.Namespace) -> None:
-    """`sister-keras tag` beside reading, decoding and asking by turns; whether the network ever waits."""
+    """Compare `sister-keras tag` with sequential reading, decoding and prediction."""
     catalogue = [str(photo) for photo in photos * 8]
     tagger = Tagger(folder / "float32" / "1")
     engines = {runtime: LocalEngine(Job(folder / "float32" / "1", runtime=runtime)) for runtime in RUNTIMES}
 
-    def by_turns() -> object:
+    def sequential() -> object:
         return list(tagger.tag(map(Path, catalogue)))
 
-    ways = {"by turns": by_turns}
-    ways |= {f"tag --runtime {runtime}": _tagging(engine, catalogue) for runtime, engine in engines.items()}
-    report("by turns", len(catalogue), ways, title="of a catalogue, from files to rows", rounds=options.rounds)
-    busy, began = time.process_time(), time.perf_counter()
-    ways["tag --runtime tensorflow"]()
-    cores = (time.process_time() - busy) / (time.perf_counter() - began)
-    print(f"Cores that tag keeps busy: {cores:.1f}.\n")
+    variants = {"sequential": sequential}
+    variants |= {f"tag --runtime {runtime}": _tagging(engine, catalogue) for runtime, engine in engines.items()}
+    report("sequential", len(catalogue), variants, title="catalogue, from files to rows", rounds=options.rounds)
+    busy, start = time.process_time(), time.perf_counter()
+    variants["tag --runtime tensorflow"]()
+    cores = (time.process_time() - busy) / (time.perf_counter() - start)
+    print(f"Busy cores during tag: {cores:.1f}.\n")
 
 
 def _tagging(engine: LocalEngine, catalogue: list[str]) -> Callable[[], object]:
     return lambda: list(engine.tag([Part(0, catalogue)], lambda photos: None))
 
 
-def _in_its_own_process(way: str, folder: Path, options: argparse.Namespace) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.serving", "--size", str(options.size), "--measure", way, str(folder)]
+def _measure_in_new_process(variant: str, folder: Path, options: argparse.Namespace) -> dict[str, float]:
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.serving",
+        "--size",
+        str(options.size),
+        "--measure",
+        variant,
+        str(folder),
+    ]
     child = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own module
     return json.loads(child.stdout.splitlines()[-1])
 
 
-def _memory_and_load_time(way: str, folder: str) -> dict[str, float]:
+def _memory_and_load_time(variant: str, folder: str) -> dict[str, float]:
     size = int(sys.argv[sys.argv.index("--size") + 1])
-    before, began = _resident(), time.perf_counter()
-    ask = _load(way, Path(folder))
-    load = time.perf_counter() - began
+    before, start = _resident_memory(), time.perf_counter()
+    network = _load_network(variant, Path(folder))
+    load = time.perf_counter() - start
     for batch in (1, 8):
-        ask(np.zeros((batch, size, size, 3), np.uint8))
-    return {"load": load, "memory": _resident() - before}
+        network(np.zeros((batch, size, size, 3), np.uint8))
+    return {"load": load, "memory": _resident_memory() - before}
 
 
-def _resident() -> float:
-    """This process's resident memory in MB, as Linux tells it."""
+def _resident_memory() -> float:
+    """Resident memory of this process in MB, on Linux."""
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1]) / 1024
 

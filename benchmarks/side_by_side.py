@@ -1,4 +1,4 @@
-"""Several ways to do one thing, timed in turn, round after round, so that a slow moment of the machine hits all."""
+"""Time several variants of one task in alternation, so that a slow moment of the machine affects all of them."""
 
 import datetime
 import os
@@ -11,28 +11,28 @@ import tensorflow as tf
 
 
 def report(
-    reference: str, photos: int, ways: Mapping[str, Callable[[], object]], *, title: str, rounds: int = 11
+    reference: str, photos: int, variants: Mapping[str, Callable[[], object]], *, title: str, rounds: int = 11
 ) -> None:
-    """Print photos a second of each way, and how many times those of the reference: medians over the rounds.
+    """Print photos per second for each variant, and the ratio to the reference: medians over the rounds.
 
     Args:
-        reference: the way that the others are measured by.
-        photos: that each way goes through.
-        ways: by name.
-        title: of the table.
-        rounds: how often each way is timed.
+        reference: name of the variant that the others are compared with.
+        photos: number of photos that one call processes.
+        variants: the functions to time, by name.
+        title: title of the table.
+        rounds: number of timed calls of each variant.
     """
-    for way in ways.values():
-        way()  # traces graphs
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for variant in variants.values():
+        variant()  # traces graphs
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(rounds):
-        for name, way in ways.items():
-            began = time.perf_counter()
-            way()
-            seconds[name].append(time.perf_counter() - began)
+        for name, variant in variants.items():
+            start = time.perf_counter()
+            variant()
+            seconds[name].append(time.perf_counter() - start)
     print(f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, TensorFlow {tf.__version__}\n")
-    print(f"| Photos a second, {title} | | of {reference} |\n|---|---|---|")
-    for name in ways:
+    print(f"| Photos per second, {title} | | relative to {reference} |\n|---|---|---|")
+    for name in variants:
         ratio = median(a / b for a, b in zip(seconds[reference], seconds[name], strict=True))
         print(f"| {name} | {photos / median(seconds[name]):,.0f} | {ratio:.2f} × |")
     print()

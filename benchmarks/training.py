@@ -1,4 +1,4 @@
-"""How much a view store saves, and what looking twice costs: ratios, measured side by side in one run.
+"""Speed of the input pipeline with and without the view store, and of a training step of each system.
 
 python -m benchmarks.training
 """
@@ -29,14 +29,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         write_street(Path(scratch) / "street", photos=PHOTOS, seed=0)
         photos = sorted((Path(scratch) / "street" / "images").iterdir())
-        report("decode and segment every epoch", PHOTOS, _reading(photos, Path(scratch)), title="into a batch")
-        report("baseline", PHOTOS, _training(), title="through a training step")
+        report("decode and segment every epoch", PHOTOS, _pipelines(photos, Path(scratch)), title="input pipeline")
+        report("baseline", PHOTOS, _training_steps(), title="training step")
 
 
-def _reading(photos: list[Path], scratch: Path) -> dict[str, Callable[[], object]]:
+def _pipelines(photos: list[Path], scratch: Path) -> dict[str, Callable[[], object]]:
     segmenter = NetworkSegmenter(fcn8s(classes=2, width=0.125), size=SIZE)
-    store = ViewStore(SIZE, segmenter.fingerprint, cache=scratch)
-    pairs: ViewPairs = store.open(store.fill(photos, Preprocessor(segmenter, size=SIZE)))
+    preprocessor = Preprocessor(segmenter, size=SIZE)
+    store = ViewStore(SIZE, preprocessor.fingerprint, cache=scratch)
+    pairs: ViewPairs = store.open(store.fill(photos, preprocessor))
 
     def decode(path: tf.Tensor) -> tf.Tensor:
         return images.resize(images.decode(tf.io.read_file(path)), SIZE)
@@ -52,7 +53,7 @@ def _reading(photos: list[Path], scratch: Path) -> dict[str, Callable[[], object
     }
 
 
-def _training() -> dict[str, Callable[[], object]]:
+def _training_steps() -> dict[str, Callable[[], object]]:
     rng = np.random.default_rng(0)
     channels = {"photo": 3, "segmented": 3, "mask": 1}
     views = {view: rng.integers(0, 256, (PHOTOS, SIZE, SIZE, c)).astype(np.uint8) for view, c in channels.items()}
@@ -63,8 +64,8 @@ def _training() -> dict[str, Callable[[], object]]:
             system, DCSA, backbone="resnet_mini", person_backbone="resnet_mini", weights="none", size=SIZE
         )
         model.compile("adam", loss=MaskedAttributeLoss(DCSA))
-        seen = {tensor.name: views[tensor.name] for tensor in model.inputs}
-        batches = tf.data.Dataset.from_tensor_slices((seen, labels)).batch(BATCH).cache()
+        inputs = {tensor.name: views[tensor.name] for tensor in model.inputs}
+        batches = tf.data.Dataset.from_tensor_slices((inputs, labels)).batch(BATCH).cache()
         return lambda: model.fit(batches, shuffle=False, verbose=0)
 
     return {system: epoch_of(system) for system in ("baseline", "masked", "sister_a", "sister_b", "gate_add")}

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
 @click.command(short_help="Compare runs with each other.")
 @click.argument("runs", metavar="RUN…", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--seed", type=int, default=0, show_default=True, help="Random seed of the bootstrap.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Random seed of the bootstrap."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def compare(runs: tuple[Path, ...], seed: int, as_json: bool) -> None:
     """Show runs of `sister-keras cv` side by side and compare each with the first.
@@ -47,8 +50,9 @@ def compare(runs: tuple[Path, ...], seed: int, as_json: bool) -> None:
     for name, label in labels.items():
         if label != name:
             console.print(f"{label}: {name}", markup=False, highlight=False, soft_wrap=True)
-    console.print(_scores(columns, labels, p_values))
-    console.print(_differences(comparisons, labels))
+    unit = "photo" if groups[0].runs[0].groups is None else "group"
+    console.print(_scores(columns, labels, p_values, unit))
+    console.print(_differences(comparisons, labels, unit))
 
 
 def _labels(names: list[str], width: int) -> dict[str, str]:
@@ -59,16 +63,16 @@ def _labels(names: list[str], width: int) -> dict[str, str]:
     return {names[0]: names[0]} | {name: f"run {i}" for i, name in enumerate(names[1:], start=1)}
 
 
-def _scores(columns: list, labels: dict[str, str], p_values: dict[str, dict[str, float]]) -> Table:
+def _scores(columns: list, labels: dict[str, str], p_values: dict[str, dict[str, float]], unit: str) -> Table:
     table = Table(
         title="Accuracy on held-out photos, %",
-        caption="* differs from the first run (sign test by photo, Holm-corrected, p < 0.05)",
+        caption=f"* differs from the first run (sign test by {unit}, Holm-corrected, p < 0.05)",
         title_justify="left",
         caption_justify="left",
     )
     table.add_column("attribute", no_wrap=True)
     for column in columns:
-        table.add_column(labels[column.name], justify="right", overflow="fold")
+        table.add_column(escape(labels[column.name]), justify="right", overflow="fold")
     accuracies = [column.accuracies() for column in columns]
     for name in accuracies[0]:
         stars = ["*" if p_values.get(column.name, {}).get(name, 1) < 0.05 else "" for column in columns]
@@ -79,16 +83,17 @@ def _scores(columns: list, labels: dict[str, str], p_values: dict[str, dict[str,
     return table
 
 
-def _differences(comparisons: list, labels: dict[str, str]) -> Table:
+def _differences(comparisons: list, labels: dict[str, str], unit: str) -> Table:
     table = Table(title="Difference of MACC, percentage points", title_justify="left")
-    for heading in ("", "over folds (corrected t-test)", "p", "over photos (bootstrap)"):
+    for heading in ("", "over folds (corrected t-test)", "p", f"over {unit}s (bootstrap)"):
         table.add_column(heading)
     for comparison in comparisons:
-        folds, photos = comparison.folds, comparison.photos
+        over_folds, over_photos = (
+            f"{100 * d.estimate:+.2f}  [{100 * d.low:+.2f}, {100 * d.high:+.2f}]"
+            for d in (comparison.folds, comparison.photos)
+        )
+        p_value = f"{comparison.folds.p:.3f}"
         table.add_row(
-            f"{labels[comparison.second]} − {labels[comparison.first]}",
-            *(f"{100 * d.estimate:+.2f}  [{100 * d.low:+.2f}, {100 * d.high:+.2f}]" for d in (folds,)),
-            f"{folds.p:.3f}",
-            *(f"{100 * d.estimate:+.2f}  [{100 * d.low:+.2f}, {100 * d.high:+.2f}]" for d in (photos,)),
+            escape(f"{labels[comparison.second]} − {labels[comparison.first]}"), over_folds, p_value, over_photos
         )
     return table

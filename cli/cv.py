@@ -9,6 +9,7 @@ from rich.table import Table
 
 from keras_sister.config import Experiment
 
+from .dataset import dataset_argument, on_unknown_value_option, open_and_show_notes
 from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run, settings_given
 from .progress import RunProgress
 from .quiet import say_loading
@@ -16,32 +17,41 @@ from .sections import SectionedCommand
 
 
 @click.command(cls=SectionedCommand, sections=SECTIONS, notes=NOTES, short_help="Cross-validate a system on a dataset.")
-@click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
+@dataset_argument
+@on_unknown_value_option
 @experiment_options
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder to create.  [default: runs/SYSTEM]")
 @click.option("--resume", is_flag=True, help="Continue an interrupted run in --out, with its settings.")
 @click.pass_context
-def cv(context: click.Context, dataset: Path, out: Path | None, resume: bool, **settings: Any) -> None:
-    """Cross-validate a system on the photos in DIR.
+def cv(
+    context: click.Context,
+    dataset: Path,
+    on_unknown_value: str | None,
+    out: Path | None,
+    resume: bool,
+    **settings: Any,
+) -> None:
+    """Cross-validate a system on DATASET: a folder in DCSA's layout, or a dataset file of `data init`.
 
     Every photo is tested once, by a model that was not trained on it; a validation split of the training photos selects
     the epoch. The defaults are the paper's where it has them.
 
     \b
     sister-keras cv DCSA --system sister_a --segmenter FCN --out runs/sister_a
+    sister-keras cv dataset.yaml --system baseline --trainable head
     sister-keras cv street --system baseline --backbone resnet_mini \\
         --weights none --size 112 --folds 4 --epochs 30 --learning-rate 1e-3
     """
-    from keras_sister.data.dcsa import load_dcsa
     from keras_sister.training.cross_validation import cross_validate
 
     out = out or Path("runs") / settings_given(context).get("system", Experiment.system)
     experiment = experiment_to_run(context, out, resume=resume)
-    photos = load_dcsa(dataset)
+    photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
     say_loading()  # which the workers do
-    with RunProgress(folds=experiment.folds) as progress:
+    with RunProgress(folds=1 if experiment.split else experiment.folds) as progress:
         summary = cross_validate(photos, experiment, out, resume=resume, on_event=progress.show)
     Console().print(_table(summary))
+    click.echo(_interval(summary))
     unknown = [str(number) for number, fold in enumerate(summary["folds"]) if fold["macc"] is None]
     if unknown:
         click.echo(f"\nLeft out of mean and spread, because no label of theirs is known: folds {', '.join(unknown)}")
@@ -57,8 +67,15 @@ def _table(summary: dict[str, Any]) -> Table:
         table.add_row(name, known, *(_percent(scores[answer]) for answer in ("majority", "accuracy")))
     table.add_section()
     spreads = [f"{_percent(summary[a]['mean'])} ± {_percent(summary[a]['std'])}" for a in ("majority", "macc")]
-    table.add_row("MACC, mean ± spread over folds", "", *spreads, style="bold")
+    table.add_row("MACC, mean ± std over folds", "", *spreads, style="bold")
     return table
+
+
+def _interval(summary: dict[str, Any]) -> str:
+    low, high = summary["macc"]["interval"]
+    units = f"{summary['photos']} photos" if summary["groups"] is None else f"{summary['groups']} groups"
+    macc = _percent(summary["macc"]["pooled"])
+    return f"MACC over all photos {macc} %, 95 % interval {_percent(low)} to {_percent(high)} ({units})"
 
 
 def _percent(value: float | None) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from keras_sister.errors import InputError
@@ -67,9 +68,9 @@ def _confusion(attribute: str, classes: tuple[str, ...], counts: list[list[int]]
     table = Table(title=f"{attribute}: photos by true class (rows) and predicted class", title_justify="left")
     table.add_column("")
     for name in classes:
-        table.add_column(name, justify="right")
+        table.add_column(escape(name), justify="right")
     for name, row in zip(classes, counts or [], strict=False):
-        table.add_row(name, *map(str, row))
+        table.add_row(escape(name), *map(str, row))
     return table
 
 

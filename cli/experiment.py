@@ -12,7 +12,9 @@ from keras_sister.config import (
     BACKBONES,
     BACKGROUNDS,
     EDGES,
+    ON_ERROR,
     PRECISIONS,
+    RANGES,
     SYSTEMS,
     TRAINABLE,
     Experiment,
@@ -30,8 +32,8 @@ def _setting(kind: Any, text: str, **more: Any) -> dict[str, Any]:
 
 _SETTINGS = {
     "system": _setting(click.Choice(list(SYSTEMS)), f"{', '.join(SYSTEMS)}.", metavar="SYSTEM"),
-    "backbone": _setting(click.Choice(BACKBONES), "Network of the whole-photo tower.", metavar="NETWORK"),
-    "person_backbone": _setting(click.Choice(BACKBONES), "Network of the person tower.", metavar="NETWORK"),
+    "backbone": _setting(str, "Network of the whole-photo tower.", metavar="NETWORK"),
+    "person_backbone": _setting(str, "Network of the person tower.", metavar="NETWORK"),
     "weights": _setting(
         str,
         "Initial weights of the towers: imagenet, none, FILE, or NETWORK=FILE once for each network.",
@@ -39,7 +41,7 @@ _SETTINGS = {
         metavar="WEIGHTS",
         show_default="imagenet",
     ),
-    "size": _setting(int, "Height and width of the model's input in pixels."),
+    "size": _setting(click.IntRange(*RANGES["size"]), "Height and width of the model's input in pixels."),
     "segmenter": _setting(
         str,
         "Person segmenter: selfie, a folder of 'segment train', masks:FOLDER, saved_model:PATH or hub:HANDLE.",
@@ -47,24 +49,44 @@ _SETTINGS = {
     "background": _setting(click.Choice(BACKGROUNDS), "Background of the person."),
     "edges": _setting(click.Choice(EDGES), "Edges of the person."),
     "keep_largest": _setting(bool, "Keep only the largest connected component of the mask.", is_flag=True),
-    "margin": _setting(int, "Dilate the mask by this many pixels, at the segmenter's size."),
+    "margin": _setting(
+        click.IntRange(*RANGES["margin"]), "Dilate the mask by this many pixels, at the segmenter's size."
+    ),
+    "min_person_share": _setting(click.FloatRange(0, 1), "A person on a smaller share of the pixels counts as nobody."),
     "trainable": _setting(click.Choice(TRAINABLE), "Train all weights, or the head only."),
     "augment": _setting(bool, "Random flip, shift, brightness and contrast of training photos.", is_flag=True),
-    "folds": _setting(int, "Number of folds."),
-    "epochs": _setting(int, "Maximum number of epochs."),
-    "batch_size": _setting(int, "Photos per step."),
-    "learning_rate": _setting(float, "Adam learning rate."),
+    "folds": _setting(click.IntRange(*RANGES["folds"]), "Number of folds."),
+    "split": _setting(
+        bool, "Test once, on the test rows of the dataset's split column, instead of folds.", is_flag=True
+    ),
+    "epochs": _setting(click.IntRange(*RANGES["epochs"]), "Maximum number of epochs."),
+    "batch_size": _setting(click.IntRange(*RANGES["batch_size"]), "Photos per step."),
+    "learning_rate": _setting(click.FloatRange(0, 1, min_open=True, max_open=True), "Adam learning rate."),
     "precision": _setting(click.Choice(PRECISIONS), "Keras dtype policy."),
-    "seed": _setting(int, "Random seed."),
+    "seed": _setting(click.IntRange(*RANGES["seed"]), "Random seed."),
+    "on_error": _setting(click.Choice(ON_ERROR), "Photos that cannot be read: stop, or skip and list them."),
 }
 
 
 SECTIONS = {
     "Model": ("system", "backbone", "person_backbone", "weights", "size"),
-    "Person masks": ("segmenter", "segmenters", "background", "edges", "keep_largest", "margin"),
-    "Training": ("trainable", "augment", "folds", "epochs", "batch_size", "learning_rate", "precision", "seed"),
+    "Person masks": ("segmenter", "segmenters", "background", "edges", "keep_largest", "margin", "min_person_share"),
+    "Photos and labels": ("on_error", "on_unknown_value"),
+    "Training": (
+        "trainable",
+        "augment",
+        "folds",
+        "split",
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "precision",
+        "seed",
+    ),
 }
-NOTES = {"Model": f"NETWORK: {', '.join(BACKBONES)}."}
+NOTES = {
+    "Model": f"NETWORK: {', '.join(BACKBONES)}, another of keras.applications, or the .keras file of your own model."
+}
 
 
 def experiment_options(command: Callable) -> Callable:
@@ -73,8 +95,10 @@ def experiment_options(command: Callable) -> Callable:
 
 
 def override_options(command: Callable) -> Callable:
-    """The same for a command whose settings come from elsewhere, but for the system and the segmenter."""
-    return _with_settings(command, dict.fromkeys(name for name in _SETTINGS if name not in ("system", "segmenter")))
+    """The same for a command whose settings come from elsewhere, but for the system, the segmenter and the split."""
+    return _with_settings(
+        command, dict.fromkeys(name for name in _SETTINGS if name not in ("system", "segmenter", "split"))
+    )
 
 
 def _with_settings(command: Callable, defaults: dict[str, Any]) -> Callable:

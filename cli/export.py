@@ -49,8 +49,8 @@ def export(
 ) -> None:
     """Export the model of RUN, made by 'sister-keras train', for TensorFlow Serving and 'sister-keras tag'.
 
-    The export includes the segmenter: it takes JPEG or PNG bytes and returns one named output per attribute. It is
-    loaded without Keras and compared with the model; if they differ, nothing is written.
+    The export includes the segmenter: it takes JPEG, PNG or WebP bytes and returns one named output per attribute. It
+    is loaded without Keras and compared with the model; if they differ, nothing is written.
 
     \b
     sister-keras export runs/final --out saved_models/sister_a
@@ -58,8 +58,10 @@ def export(
         --format onnx --format openvino
     """
     import_tensorflow()
+    import tensorflow
+
     from keras_sister.export.export_run import export_run
-    from keras_sister.export.server_files import IMAGE
+    from keras_sister.export.server_files import serving_image
     from keras_sister.run import Run
 
     out = out or Path("saved_models") / run.resolve().name
@@ -68,4 +70,6 @@ def export(
     click.echo(f"{exported.folder}\nLargest difference from the Keras model: {exported.difference:.1e}\n")
     click.echo(f"Tag photos:  sister-keras tag {shlex.quote(str(out))} PHOTO…")
     ports = "-p 127.0.0.1:8500:8500 -p 127.0.0.1:8501:8501"
-    click.echo(f"Serve it:    docker run {ports} -v {place} -e MODEL_NAME={name} {IMAGE}")
+    click.echo(
+        f"Serve it:    docker run {ports} -v {place} -e MODEL_NAME={name} {serving_image(tensorflow.__version__)}"
+    )

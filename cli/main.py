@@ -9,9 +9,11 @@ import click
 
 from keras_sister import __version__
 from keras_sister.errors import InputError
+from keras_sister.storage.disk_errors import disk_error
 
 from .cache import cache
 from .compare import compare
+from .compare_exports import compare_exports
 from .cv import cv
 from .data import data
 from .evaluate import evaluate
@@ -45,9 +47,7 @@ class _Commands(click.Group):
             sys.stderr.close()
             raise
         except OSError as error:
-            if error.filename is None:
-                raise
-            raise click.ClickException(f"{error.filename}: {error.strerror}.") from error
+            raise click.ClickException(str(disk_error(error))) from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,5 +64,5 @@ def main() -> None:
     """
 
 
-for command in (data, segment, cv, evaluate, compare, reproduce, train, export, tag, query, cache):
+for command in (data, segment, cv, evaluate, compare, reproduce, train, export, compare_exports, tag, query, cache):
     main.add_command(command)

@@ -77,7 +77,7 @@ class RunProgress:
         )
         self.ids = {
             name: self.bars.add_task(name, visible=False, note="")
-            for name in ("photos", "masks", "folds", "epochs", "steps", "scored")
+            for name in ("photos", "masks", "folds", "epochs", "steps", "scored", "megabytes")
         }
 
     def __enter__(self) -> "RunProgress":
@@ -110,6 +110,12 @@ class RunProgress:
                 " views.json lists them.",
                 highlight=False,
             )
+
+    def _left_out(self, event: dict[str, Any]) -> None:
+        self.console.print(
+            f"{event['photos']} of {event['of']} photos cannot be read and are left out; left_out.json lists them.",
+            highlight=False,
+        )
 
     def _step(self, event: dict[str, Any]) -> None:
         self._update("steps", event["step"], event["steps"], f"loss {event['loss']:.4f}")

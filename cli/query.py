@@ -12,7 +12,7 @@ from .show_tags import show_tags
 
 @click.command(short_help="Tag photos with a running TensorFlow Serving.")
 @click.argument("url")
-@click.argument("photos", metavar="PHOTO…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("photos", metavar="PHOTO…", nargs=-1, required=True)
 @click.option(
     "--schema",
     "export",
@@ -27,7 +27,13 @@ from .show_tags import show_tags
     show_default=True,
     help="Photos per request; a batching server accepts at most its max_batch_size.",
 )
-@click.option("--timeout", type=float, default=30, show_default=True, help="Time limit of a request, in seconds.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30,
+    show_default=True,
+    help="Time limit of a request, in seconds.",
+)
 @click.option(
     "--retries",
     type=click.IntRange(0),
@@ -38,17 +44,31 @@ from .show_tags import show_tags
 @click.option(
     "--rest-format", type=click.Choice(REST_FORMATS), default="row", show_default=True, help="Format of REST requests."
 )
+@click.option(
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="'NAME: VALUE'",
+    help="Header of every request, such as 'Authorization: Bearer …'; for gRPC its metadata. May be repeated.",
+)
+@click.option(
+    "--tls-roots",
+    type=click.Path(path_type=Path),
+    help="PEM file of the certificate authorities to trust, for https and grpcs.  [default: the usual ones]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per photo, with every attribute.")
 @click.pass_context
 def query(
     context: click.Context,
     url: str,
-    photos: tuple[Path, ...],
+    photos: tuple[str, ...],
     export: Path,
     batch_size: int,
     timeout: float,
     retries: int,
     rest_format: str,
+    headers: tuple[str, ...],
+    tls_roots: Path | None,
     as_json: bool,
 ) -> None:
     """Tag PHOTOs with the TensorFlow Serving at URL.
@@ -68,6 +88,20 @@ def query(
     from keras_sister.serving.export_folder import read_export_schema
 
     schema = read_export_schema(export)
-    client = connect(url, timeout=timeout, retries=retries, rest_format=rest_format)
-    failed = show_tags(query_photos(client, schema, photos, batch_size=batch_size), schema, as_json=as_json)
-    context.exit(int(failed))
+    client = connect(
+        url,
+        timeout=timeout,
+        retries=retries,
+        rest_format=rest_format,
+        headers=dict(map(_header, headers)),
+        tls_roots=tls_roots,
+    )
+    errors = show_tags(query_photos(client, schema, photos, batch_size=batch_size), schema, as_json=as_json)
+    context.exit(int(errors > 0))
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise click.BadParameter("expected NAME: VALUE.", param_hint="--header")
+    return name.strip(), value.strip()

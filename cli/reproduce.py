@@ -1,4 +1,4 @@
-"""``sister-keras reproduce``: a table or figure of the paper, ours beside theirs."""
+"""``sister-keras reproduce``: make a table or figure of the paper."""
 
 import re
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from rich.markdown import Markdown
 from keras_sister.errors import InputError
 from keras_sister.reproduction.plan import TABLES
 
+from .dataset import dataset_argument, open_and_show_notes
 from .experiment import NOTES, SECTIONS, override_options, settings_given
 from .progress import RunProgress
 from .sections import SectionedCommand
@@ -20,13 +21,13 @@ from .sections import SectionedCommand
 
 @click.command(cls=SectionedCommand, sections=SECTIONS, notes=NOTES, short_help="Make a table or figure of the paper.")
 @click.argument("table", metavar="TABLE", type=click.Choice(TABLES))
-@click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
+@dataset_argument
 @click.option(
     "--segmenter",
     "segmenters",
     multiple=True,
-    metavar="NAME=PLACE|PLACE",
-    help="Where the segmenter NAME lies, as `cv --segmenter` takes it. A PLACE alone stands for all.",
+    metavar="[NAME=]SEGMENTER",
+    help="Segmenter for NAME, as 'cv --segmenter' takes it; without NAME, for all experiments.",
 )
 @override_options
 @click.option(
@@ -34,18 +35,18 @@ from .sections import SectionedCommand
     type=click.Path(path_type=Path),
     default="reproduced",
     show_default=True,
-    help="Folder for the tables, and for the runs that they share.",
+    help="Folder for the tables and their runs.",
 )
 @click.pass_context
 def reproduce(
     context: click.Context, table: str, dataset: Path, segmenters: tuple[str, ...], out: Path, **settings: Any
 ) -> None:
-    """Make a TABLE of the paper from the photos in DIR.
+    """Make a TABLE or figure of the paper from the photos of DATASET.
 
-    TABLE is table1, table2, table3, twin, figure4, figure5, or systems for every system beside each other.
+    TABLE is table1, table2, table3, twin, figure4 or figure5 of the paper, or systems, which compares all systems.
 
-    Runs what is missing, goes on with what was killed, and writes TABLE.md, TABLE.csv and TABLE.png. Settings are the
-    paper's; where you give another, the table says so and leaves the paper's numbers out.
+    Runs missing experiments, resumes interrupted ones, and writes TABLE.md, TABLE.csv and TABLE.png. The settings are
+    the paper's. With other settings, the table lists the deviations and leaves the paper's numbers out.
 
     \b
     sister-keras reproduce table2 DCSA --segmenter fcn8s-voc=fcn
@@ -56,27 +57,26 @@ def reproduce(
         --size 72 --folds 8 --epochs 16 --batch-size 16 --learning-rate 1e-3 \\
         --augment
     """
-    from keras_sister.data.dcsa import load_dcsa
     from keras_sister.reproduction.picture import check_matplotlib
     from keras_sister.reproduction.plan import make_plan
     from keras_sister.reproduction.reproduce import reproduce_table
     from keras_sister.run import OnEvent
 
     check_matplotlib()
-    photos = load_dcsa(dataset)
+    photos = open_and_show_notes(dataset)
     settings = settings_given(context)
     if "system" in settings:
-        raise InputError(f"{context.params['config']}: system is what {table} itself says; take it out.")
+        raise InputError(f"{context.params['config']}: remove 'system'; {table} determines the systems.")
     named, everywhere = _segmenters(segmenters)
     plan = make_plan(table, photos, settings={**settings, **everywhere}, segmenters=named)
     console = Console(stderr=True)
     console.print(f"{plan.title}: {len(plan.cells)} runs", highlight=False)
-    for departure in plan.departures:
-        console.print(f"Not as in the paper: {departure}", highlight=False, markup=False)
+    for deviation in plan.deviations:
+        console.print(f"Deviation from the paper: {deviation}", highlight=False, markup=False)
 
     @contextmanager
     def shown(number: int, folder: Path) -> Iterator[OnEvent]:
-        console.print(f"{number + 1} of {len(plan.cells)}: {folder}", highlight=False)
+        console.print(f"{number + 1} of {len(plan.cells)}: {folder}", highlight=False, markup=False)
         with RunProgress(folds=plan.cells[number].experiment.folds, how_to_resume="with the same command") as progress:
             yield progress.show
 
@@ -86,9 +86,9 @@ def reproduce(
 
 
 def _segmenters(given: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
-    # A place may hold a = as well, as in saved_model:PATH#person=15.
+    # A segmenter may contain a = too, as in saved_model:PATH#person=15.
     named = dict(text.split("=", 1) for text in given if re.match(r"[\w-]+=", text))
     alone = [text for text in given if not re.match(r"[\w-]+=", text)]
     if len(alone) > 1:
-        raise InputError(f"--segmenter: {' and '.join(alone)} are both to stand for all; name them, NAME=PLACE.")
+        raise InputError(f"--segmenter: {' and '.join(alone)} have no name; give NAME=SEGMENTER for each.")
     return named, {"segmenter": alone[0]} if alone else {}

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from keras_sister.config import BACKBONES, BACKGROUNDS, EDGES
+from keras_sister.config import BACKGROUNDS, EDGES, MIN_PERSON_SHARE, RANGES
 from keras_sister.errors import InputError
 from keras_sister.training.segmenters.settings import NETWORKS, SegmenterSettings
 
+from .dataset import dataset_argument
 from .progress import RunProgress, count
 from .quiet import import_tensorflow
 
@@ -23,24 +24,26 @@ def segment() -> None:
     """Train, evaluate and apply person segmenters."""
 
 
-_DATASET = click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
 _MASKS = click.option(
     "--masks",
     type=click.Path(path_type=Path),
-    help="Folder of masks: by default DIR/masks; for VOC further masks, such as SBD's.",
+    help="Folder of masks: by default masks/ in or beside DATASET; for VOC further masks, such as SBD's.",
 )
 
 
 @segment.command(short_help="Train an FCN-8s or a DeepLab V3+.")
-@_DATASET
+@dataset_argument
 @_MASKS
 @click.option("--network", type=click.Choice(NETWORKS), default="fcn8s", show_default=True, help="Network to train.")
 @click.option(
-    "--width", type=float, default=0.125, show_default=True, help="FCN-8s: filters relative to the published network."
+    "--width",
+    type=click.FloatRange(min=0, min_open=True),
+    default=0.125,
+    show_default=True,
+    help="FCN-8s: filters relative to the published network.",
 )
 @click.option(
     "--backbone",
-    type=click.Choice(BACKBONES),
     default="resnet50",
     show_default=True,
     metavar="NETWORK",
@@ -54,19 +57,32 @@ _MASKS = click.option(
     help="Initial weights of VGG16 (with --width 1) or of the backbone; for DeepLab also a KerasHub preset.",
 )
 @click.option("--staged", is_flag=True, help="Train FCN-32s, then FCN-16s and FCN-8s from it, each for --epochs.")
-@click.option("--size", type=int, default=128, show_default=True, help="Height and width in pixels.")
-@click.option("--epochs", type=int, default=12, show_default=True, help="Epochs to train.")
-@click.option("--batch-size", type=int, default=8, show_default=True, help="Photos per step.")
-@click.option("--learning-rate", type=float, default=2e-3, show_default=True, help="Adam learning rate.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
+@click.option(
+    "--size", type=click.IntRange(*RANGES["size"]), default=128, show_default=True, help="Height and width in pixels."
+)
+@click.option(
+    "--epochs", type=click.IntRange(*RANGES["epochs"]), default=12, show_default=True, help="Epochs to train."
+)
+@click.option(
+    "--batch-size", type=click.IntRange(*RANGES["batch_size"]), default=8, show_default=True, help="Photos per step."
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=2e-3,
+    show_default=True,
+    help="Adam learning rate.",
+)
+@click.option("--seed", type=click.IntRange(*RANGES["seed"]), default=0, show_default=True, help="Random seed.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the segmenter to create.")
 @click.option("--resume", is_flag=True, help="Continue an interrupted training in --out.")
 def train(dataset: Path, masks: Path | None, out: Path, resume: bool, **settings: Any) -> None:
-    """Train an FCN-8s or a DeepLab V3+ on the photos in DIR and their masks.
+    """Train an FCN-8s or a DeepLab V3+ on the photos of DATASET and their masks.
 
-    DIR is a folder of PASCAL VOC 2012, of CFPD, or in DCSA's layout with a mask for each photo. VOC's validation
-    photos, or else one photo in five, are held out for the scores. The defaults train a small network from scratch on a
-    CPU; the published networks are --width 1 --weights imagenet and --network deeplab --weights imagenet.
+    DATASET is a folder of PASCAL VOC 2012, of CFPD, or in DCSA's layout with a mask for each photo, or a dataset file
+    beside such masks. VOC's validation photos, or else one photo in five, are held out for the scores. The defaults
+    train a small network from scratch on a CPU; the published networks are --width 1 --weights imagenet and --network
+    deeplab --weights imagenet.
 
     \b
     sister-keras segment train street --out fcn
@@ -139,6 +155,15 @@ _FINDER = (
 )
 
 
+_MIN_PERSON_SHARE = click.option(
+    "--min-person-share",
+    type=click.FloatRange(0, 1),
+    default=MIN_PERSON_SHARE,
+    show_default=True,
+    help="A person on a smaller share of the pixels counts as nobody.",
+)
+
+
 def _finder_options(command: Callable) -> Callable:
     """Add the options that select a segmenter, for `_open`."""
     for option in reversed(_FINDER):
@@ -153,82 +178,119 @@ def _open(segmenter: str, weights: Path | None, keep_largest: bool, margin: int)
     return open_segmenter(spec, keep_largest=keep_largest, margin=margin)
 
 
+def _find(places: tuple[Path, ...]) -> list[Path]:
+    """The photos in files and folders; says what is left out."""
+    from keras_sister.photo_files import LeftOut, find_photos
+
+    left_out = LeftOut()
+    files = find_photos(places, left_out)
+    if left_out:
+        click.echo(left_out, err=True)
+    return files
+
+
 @segment.command()
 @_PHOTOS
 @_finder_options
+@_MIN_PERSON_SHARE
 @click.option("--background", type=click.Choice(BACKGROUNDS), default="white", show_default=True, help="Background.")
 @click.option("--edges", type=click.Choice(EDGES), default="hard", show_default=True, help="Edges of the person.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for cutouts/ and masks/.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted job in --out; photos that changed are made anew.")
 @click.pass_context
 def apply(
-    context: click.Context, photos: tuple[Path, ...], background: str, edges: str, out: Path, **finder: Any
+    context: click.Context,
+    photos: tuple[Path, ...],
+    min_person_share: float,
+    background: str,
+    edges: str,
+    out: Path,
+    resume: bool,
+    **finder: Any,
 ) -> None:
-    """Remove the background of PHOTOs, files or folders.
+    """Remove the background of PHOTOs, files or folders with subfolders.
 
-    A photo without a person stays unchanged. A photo that cannot be read is skipped and reported; the exit code is then
-    1.
+    A photo without a person stays unchanged. All results are upright. A photo that cannot be read is skipped and
+    reported; the exit code is then 1.
 
     \b
     sister-keras segment apply me.jpg holiday --out cut
     """
     import_tensorflow()
-    from keras_sister.photo_files import find_photos
     from keras_sister.segmentation.cutouts import write_cutouts
     from keras_sister.segmentation.preprocessor import Preprocessor
 
-    files = find_photos(photos)
+    files = _find(photos)
     with count("photos", len(files)) as advance:
         preprocessor = Preprocessor(
-            _open(**finder), size=None, views=("segmented",), background=background, edges=edges
+            _open(**finder),
+            size=None,
+            views=("segmented",),
+            background=background,
+            edges=edges,
+            min_person_share=min_person_share,
         )
-        done = write_cutouts(preprocessor, files, out, on_photo=advance)
+        done = write_cutouts(preprocessor, files, out, resume=resume, on_photo=advance)
     for error in done.errors:
         click.echo(error, err=True)
     for photo in done.without_person:
         click.echo(f"{photo}: no person found, left unchanged", err=True)
-    click.echo(f"{done.written} photos in {out / 'cutouts'}, their masks in {out / 'masks'}")
+    if done.without_person:
+        click.echo(f"{len(done.without_person)} photos without a person", err=True)
+    before = f"; {done.resumed} were there before" if done.resumed else ""
+    click.echo(f"{done.written} photos in {out / 'cutouts'}, their masks in {out / 'masks'}{before}")
     context.exit(int(bool(done.errors)))
 
 
 @segment.command(short_help="Make a contact sheet of photos and masks.")
 @_PHOTOS
 @_finder_options
+@_MIN_PERSON_SHARE
 @click.option("--out", type=click.Path(path_type=Path), default="sheet.png", show_default=True, help="The picture.")
-def preview(photos: tuple[Path, ...], out: Path, **finder: Any) -> None:
+@click.pass_context
+def preview(
+    context: click.Context, photos: tuple[Path, ...], min_person_share: float, out: Path, **finder: Any
+) -> None:
     """Make a contact sheet of PHOTOs, files or folders: photo, mask, person on white and on black.
+
+    A photo that cannot be read has the reason in its place; the exit code is then 1.
 
     \b
     sister-keras segment preview me.jpg you.jpg --out sheet.png
     sister-keras segment preview street/images --segmenter masks:street/masks
     """
     import_tensorflow()
-    from keras_sister.photo_files import find_photos
     from keras_sister.segmentation.contact_sheet import contact_sheet
     from keras_sister.segmentation.preprocessor import Preprocessor
-    from keras_sister.segmentation.segmented_photo import segment_photo
+    from keras_sister.segmentation.segmented_photo import SegmentedPhoto, try_segment
 
-    files = find_photos(photos)
-    preprocessor = Preprocessor(_open(**finder), size=None, views=("segmented",))
+    files = _find(photos)
+    preprocessor = Preprocessor(_open(**finder), size=None, views=("segmented",), min_person_share=min_person_share)
     with count("photos", len(files)) as advance:
-        found = []
+        tried = []
         for file in files:
-            found.append(segment_photo(preprocessor, file))
+            tried.append(try_segment(preprocessor, file))
             advance()
-    contact_sheet(found).save(out)
+    contact_sheet(tried).save(out)
+    found = [photo for photo in tried if isinstance(photo, SegmentedPhoto)]
+    for photo in tried:
+        if not isinstance(photo, SegmentedPhoto):
+            click.echo(photo.error, err=True)
     click.echo(f"{out}: {len(found)} photos, no person found in {sum(not photo.person.any() for photo in found)}")
+    context.exit(int(len(found) < len(tried)))
 
 
 @segment.command()
-@_DATASET
+@dataset_argument
 @_finder_options
 @_MASKS
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def evaluate(dataset: Path, masks: Path | None, as_json: bool, **finder: Any) -> None:
-    """Compare a segmenter with the ground-truth masks in DIR.
+    """Compare a segmenter with the ground-truth masks of DATASET.
 
-    DIR is a folder of PASCAL VOC 2012 (its validation photos), of CFPD (every fifth photo), or in DCSA's layout (all
-    photos). If the segmenter has the classes of the masks, mean IoU is over them, else over person and background.
-    Void pixels are ignored.
+    DATASET is a folder of PASCAL VOC 2012 (its validation photos), of CFPD (every fifth photo), or in DCSA's layout
+    (all photos), or a dataset file beside a folder of masks (all photos). If the segmenter has the classes of the
+    masks, mean IoU is over them, else over person and background. Void pixels are ignored.
 
     \b
     sister-keras segment evaluate street

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -13,11 +14,15 @@ if TYPE_CHECKING:
     from keras_sister.serving.predictions import Tags
 
 
-def show_tags(found: "Iterable[Tags]", schema: "Schema", *, as_json: bool) -> bool:
-    """Print tags as they come; whether a photo could not be read."""
-    console, failed = Console(), False
+def show_tags(found: "Iterable[Tags]", schema: "Schema", *, as_json: bool, max_errors: int | None = None) -> int:
+    """Print tags as they come.
+
+    Returns:
+        The number of photos that could not be read; it ends when there are more than `max_errors`.
+    """
+    console, errors = Console(), 0
     for tags in found:
-        failed = failed or tags.error is not None
+        errors += tags.error is not None
         if as_json:
             click.echo(json.dumps(tags.to_dict()))
         elif tags.error:
@@ -26,17 +31,19 @@ def show_tags(found: "Iterable[Tags]", schema: "Schema", *, as_json: bool) -> bo
             person = "" if tags.person_share is None else f", {tags.person_share:.0%} of it person"
             click.echo(f"{click.format_filename(tags.photo)}{person}")
             console.print(_table(tags, schema))
-    return failed
+        if max_errors is not None and errors > max_errors:
+            break
+    return errors
 
 
 def _table(tags: "Tags", schema: "Schema") -> Table:
-    several = [attribute for attribute in schema if not attribute.is_binary]
-    positive = [a for a in schema if a.is_binary and tags.attributes[a.name].value == a.classes[1]]
+    named = [attribute for attribute in schema if attribute.classes != ("no", "yes")]
+    yes = [a for a in schema if a.classes == ("no", "yes") and tags.attributes[a.name].value == "yes"]
     table = Table(show_header=False, box=None)
     table.add_column(style="bold")
     table.add_column()
     table.add_column(justify="right")
-    for attribute in (*several, *positive):
+    for attribute in (*named, *yes):
         found = tags.attributes[attribute.name]
-        table.add_row(attribute.name, found.value, f"{found.probability:.0%}")
+        table.add_row(attribute.name, escape(found.value), f"{found.probability:.0%}")
     return table

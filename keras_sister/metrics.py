@@ -41,6 +41,8 @@ class AttributeAccuracy(keras.metrics.Metric):
         0.914
     """
 
+    _direction = "up"  # where Keras's callbacks look, so that those on ``val_macc`` maximise it
+
     def __init__(self, schema: Schema, *, name: str = "macc", dtype: Any = "float32") -> None:
         super().__init__(name=name, dtype=dtype)
         self.schema = schema

@@ -1,8 +1,9 @@
 """The run folder: everything that went into an experiment and everything that came out of it.
 
     config.yaml    all settings                        schema.json    attributes and classes
-    dataset.json   photo paths and labels              folds.json     the photos of every fold, by row
+    dataset.json   photo paths, labels, groups, …      folds.json     the photos of every fold, by row
     views.json     the view store that was used        summary.json   the scores
+    left_out.json  photos that could not be read, with their rows among all photos given, if any were left out
     weights.json   SHA-256 of the initial weights' files
     fold-00/ …     one folder per fold: history.json, model.weights.h5, predictions.npz
     logs/          standard error of the worker processes
@@ -32,11 +33,21 @@ OnEvent = Callable[[dict[str, Any]], None]
 
 - ``photos``: ``photos`` of ``of`` photos are in the view store;
 - ``counted``: ``done`` of ``of`` items of the kind ``what`` are processed;
+- ``left_out``: ``photos`` of ``of`` photos cannot be read and are left out;
 - ``without_person``: no person was found in ``photos`` of ``of`` photos;
 - ``step``: ``epoch`` (from 0) of ``epochs``, ``step`` (from 1) of ``steps``, and the ``loss``;
 - ``epoch``: ``epoch`` of ``epochs`` has ended, with its scores;
 - ``done``: the task has ended; for a fold with its number, ``fold``.
 """
+
+
+def report_bytes(on_event: OnEvent) -> Callable[[int, int], None]:
+    """A function that turns the bytes of a download, those that have arrived and all, into events."""
+
+    def report(done: int, of: int) -> None:
+        on_event({"event": "counted", "what": "megabytes", "done": done // 1_000_000, "of": of // 1_000_000})
+
+    return report
 
 
 @dataclass(frozen=True)
@@ -152,8 +163,36 @@ class Run:
         return views
 
     @property
+    def groups(self) -> np.ndarray | None:
+        """The group of each photo: array of text, shape (photos,); None if every photo stands alone."""
+        return self._optional_column("groups")
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """Weight of each photo in the loss: float64 array, shape (photos,); None for equal weights."""
+        return self._optional_column("weights")
+
+    @property
+    def split(self) -> np.ndarray | None:
+        """The official split: array of ``train``, ``val`` and ``test``, shape (photos,); None without one."""
+        return self._optional_column("split")
+
+    @property
+    def left_out(self) -> list[int]:
+        """Rows, among the photos that the run was given, of those that could not be read and are not in it."""
+        if not (self.folder / "left_out.json").exists():
+            return []
+        try:
+            return [int(photo["row"]) for photo in self.read("left_out.json")]
+        except (KeyError, TypeError, ValueError) as error:
+            raise changed(self.folder / "left_out.json") from error
+
+    @property
     def folds(self) -> list[np.ndarray]:
-        """The photos of every fold: index arrays that together contain each photo once."""
+        """The photos of every fold: index arrays that together contain each photo once.
+
+        With the official split, one fold: the test photos.
+        """
         file = self.folder / "folds.json"
         folds, photos = self.read("folds.json"), len(self._photo_column("path"))
         if not isinstance(folds, list) or not all(isinstance(rows, list) and rows for rows in folds):
@@ -161,10 +200,14 @@ class Run:
         rows = [row for fold in folds for row in fold]
         if not all(type(row) is int for row in rows):
             raise changed(file)
-        if sorted(rows) != list(range(photos)):
-            raise InputError(f"{file}: the folds do not contain each of the {photos} photos once.")
-        if len(folds) != self.experiment.folds:
-            raise InputError(f"{file}: {len(folds)} folds, but config.yaml has {self.experiment.folds}.")
+        tested = list(range(photos))
+        if self.experiment.split and self.split is not None:
+            tested = np.flatnonzero(self.split == "test").tolist()
+        if sorted(rows) != tested:
+            raise InputError(f"{file}: the folds do not contain each of the {len(tested)} photos once.")
+        expected = 1 if self.experiment.split else self.experiment.folds
+        if len(folds) != expected:
+            raise InputError(f"{file}: {len(folds)} folds, but config.yaml has {expected}.")
         return [np.array(fold, np.int64) for fold in folds]
 
     @property
@@ -206,6 +249,16 @@ class Run:
             InputError: if another process holds it.
         """
         return locked(self.folder)
+
+    def _optional_column(self, key: str) -> np.ndarray | None:
+        file, content, photos = self.folder / "dataset.json", self.read("dataset.json"), len(self._photo_column("path"))
+        column = content.get(key)
+        if column is None:
+            return None
+        kind = (int, float) if key == "weights" else (str, int)
+        if not isinstance(column, list) or len(column) != photos or not all(isinstance(v, kind) for v in column):
+            raise changed(file)
+        return np.array(column)
 
     def _photo_column(self, key: str) -> list[Any]:
         try:

@@ -3,6 +3,7 @@
 A schema is part of every run, model and export (``schema.json``). This module needs NumPy only.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -132,6 +133,15 @@ class Schema:
         """The columns of each attribute's logits: ``logits[:, schema.logit_slices[name]]``."""
         ends = np.cumsum([attribute.n_logits for attribute in self.attributes]).tolist()
         return {a.name: slice(end - a.n_logits, end) for a, end in zip(self.attributes, ends, strict=True)}
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the names and classes, in order, as hexadecimal digits.
+
+        It is the output ``schema_hash`` of an export, by which a client notices that it has another schema.
+        """
+        content = [[attribute.name, list(attribute.classes)] for attribute in self]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def probabilities(self, logits: np.ndarray) -> dict[str, np.ndarray]:
         """Turn logits into probabilities.

@@ -1,6 +1,7 @@
 """The protocol of person segmenters. Adding one takes one file with a class that has these members."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 
@@ -15,8 +16,8 @@ class Segmenter(Protocol):
     size: int | None
     fingerprint: str
 
-    def check(self, names: Sequence[str]) -> None:
-        """Check, before the work begins, that photos with these names can be segmented.
+    def check(self, photos: Sequence[Path]) -> None:
+        """Check, before the work begins, that these photos can be segmented.
 
         Raises:
             InputError: if one cannot.

@@ -1,7 +1,7 @@
-"""F1 and Hamming loss by tensorflow-addons, for the tests to compare with.
+"""Compute F1 and Hamming loss with tensorflow-addons, as a reference for the tests.
 
-tensorflow-addons is no longer developed and cannot be imported beside Keras 3, so this runs in an environment of its
-own, and what it prints is kept:
+tensorflow-addons is no longer developed and does not work with Keras 3, so this script runs in an environment of its
+own, and its output is committed:
 
 python3.11 -m venv addons && addons/bin/pip install tensorflow-cpu==2.15.1 tensorflow-addons==0.23.0
 addons/bin/python scripts/addons_reference.py > tests/evaluation/addons_reference.json
@@ -17,7 +17,7 @@ PHOTOS, BINARY, CLASSES = 60, 4, 3
 
 
 def main() -> None:
-    rng = np.random.RandomState(0)  # whose numbers are the same in every NumPy
+    rng = np.random.RandomState(0)  # its numbers are the same in every version of NumPy
     labels = np.concatenate([rng.rand(PHOTOS, BINARY) < 0.3, rng.randint(CLASSES, size=(PHOTOS, 1))], axis=1)
     logits = np.round(rng.randn(PHOTOS, BINARY + CLASSES), 3).astype(np.float32)
 
@@ -28,7 +28,7 @@ def main() -> None:
 
     f1 = {
         "binary": measure(tfa.metrics.F1Score(BINARY, threshold=0.5), *binary),
-        "multi": measure(tfa.metrics.F1Score(CLASSES), *multi),  # decides for the most probable class
+        "multi": measure(tfa.metrics.F1Score(CLASSES), *multi),  # predicts the most probable class
         "macro": measure(tfa.metrics.F1Score(BINARY + CLASSES, average="macro", threshold=0.5), *every),
         "micro": measure(tfa.metrics.F1Score(BINARY + CLASSES, average="micro", threshold=0.5), *every),
     }

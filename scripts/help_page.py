@@ -1,7 +1,7 @@
-"""Write the help of every command to one Markdown page, or check that the page is what the commands say.
+"""Write the help of every command to one Markdown page, or check that the page is up to date.
 
 python scripts/help_page.py docs/cli.md            # write
-python scripts/help_page.py --check docs/cli.md    # exit code 1 if it has drifted
+python scripts/help_page.py --check docs/cli.md    # exit code 1 if it is outdated
 """
 
 import sys
@@ -37,4 +37,4 @@ if __name__ == "__main__":
     if "--check" not in sys.argv:
         target.write_text(page(), encoding="utf-8")
     elif target.read_text(encoding="utf-8") != page():
-        sys.exit(f"{target} is not what the commands say; run `make docs`.")
+        sys.exit(f"{target} is outdated; run `make docs`.")

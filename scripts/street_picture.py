@@ -1,4 +1,4 @@
-"""Draw docs/street.jpg: photos of `sister-keras data street`, each above what is left of it without its background.
+"""Draw docs/street.jpg: photos of `sister-keras data street`, and below each the person on white.
 
 python scripts/street_picture.py docs/street.jpg
 """
@@ -19,8 +19,8 @@ def main(out: Path) -> None:
     sheet = Image.new("RGB", (len(PHOTOS) * (WIDTH + 4) - 4, 2 * HEIGHT + 4), "white")
     for column, index in enumerate(PHOTOS):
         street = draw_photo(SEED, index)
-        alone = np.where(street.mask[..., None] > 0, street.photo, 255).astype(np.uint8)
-        for row, picture in enumerate((street.photo, alone)):
+        person_on_white = np.where(street.mask[..., None] > 0, street.photo, 255).astype(np.uint8)
+        for row, picture in enumerate((street.photo, person_on_white)):
             sheet.paste(_cover(Image.fromarray(picture)), (column * (WIDTH + 4), row * (HEIGHT + 4)))
     sheet.save(out, quality=88)
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every system on drawn photos: the table of docs/systems.md. The segmenter learns from other photos than the systems.
-# Usage: scripts/street_table.sh [FOLDER]; what is there already is not made again.
+# All systems on synthetic photos: the table of docs/systems.md. The segmenter is trained on other photos than the systems.
+# Usage: scripts/street_table.sh [FOLDER]; steps that are finished are not repeated.
 set -euo pipefail
 folder=${1:-street-table}
 mkdir -p "$folder"

@@ -1,9 +1,11 @@
+import inspect
+
 import keras
 import numpy as np
 import pytest
 
 from keras_sister.backbones import build_backbone
-from keras_sister.config import BACKBONES
+from keras_sister.config import BACKBONES, Experiment
 from keras_sister.errors import InputError
 
 from .harness import to_numpy
@@ -62,10 +64,143 @@ def test_a_network_of_ones_own_is_copied_with_its_weights():
         np.testing.assert_allclose(to_numpy(untouched(PHOTOS.astype(np.float32))), expected, atol=1e-6)
 
 
-def test_a_network_that_gives_no_map_is_refused():
-    pixels = keras.Input((64, 64, 3))
-    with pytest.raises(ValueError, match="one output map"):
-        build_backbone(keras.Model(pixels, keras.layers.GlobalMaxPooling2D()(pixels)), size=64)
+def adapted() -> keras.layers.Normalization:
+    layer = keras.layers.Normalization()
+    layer.adapt(PHOTOS.astype(np.float32))
+    return layer
+
+
+def own_networks() -> dict[str, keras.Model]:
+    layers, pixels = keras.layers, keras.Input((64, 64, 3))
+    conv = layers.Conv2D(4, 3, strides=8)
+    networks = {
+        "functional": keras.Model(pixels, conv(adapted()(pixels))),
+        "sequential": keras.Sequential([keras.Input((64, 64, 3)), adapted(), layers.Conv2D(4, 3, strides=8)]),
+        "nested": keras.Model(pixels, 2 * keras.Sequential([adapted(), layers.Conv2D(4, 3, strides=8)])(pixels)),
+        "frozen": keras.Model(pixels, layers.BatchNormalization()(layers.Conv2D(4, 3)(adapted()(pixels)))),
+        "partly frozen": keras.Model(pixels, layers.BatchNormalization()(layers.Conv2D(4, 3)(pixels / 255))),
+        "compiled": keras.Sequential([keras.Input((64, 64, 3)), layers.Conv2D(4, 3, strides=8)]),
+        "any size": keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(4, 3, strides=8)]),
+    }
+    networks["frozen"].trainable = False
+    networks["partly frozen"].layers[-2].trainable = False
+    networks["compiled"].compile("adam", loss=lambda y, p: keras.ops.mean(p))
+    for network in networks.values():
+        for weight in network.trainable_weights:
+            weight.assign(np.random.default_rng(1).normal(0, 0.1, weight.shape))
+    return networks
+
+
+@pytest.mark.parametrize("kind", own_networks())
+def test_a_network_of_ones_own_is_copied_exactly(kind, tmp_path):
+    own = own_networks()[kind]
+    expected = to_numpy(own(PHOTOS.astype(np.float32)))
+    tower = build_backbone(own, size=64)
+    tower.save(tmp_path / "tower.keras")
+    for copy in (tower, keras.saving.load_model(tmp_path / "tower.keras")):
+        np.testing.assert_array_equal(to_numpy(copy(PHOTOS)), expected)
+        assert len(copy.trainable_weights) == len(own.trainable_weights)
+    if kind != "compiled":  # its loss is a lambda
+        own.save(tmp_path / "own.keras")
+        np.testing.assert_array_equal(to_numpy(build_backbone(str(tmp_path / "own.keras"), size=64)(PHOTOS)), expected)
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.convolution = keras.layers.Conv2D(4, 3)
+
+    def call(self, images):
+        return self.convolution(images)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Doubled(keras.Model):
+    """A functional model that does more than its layers."""
+
+    def call(self, inputs, training=None, mask=None):
+        return 2 * super().call(inputs, training=training, mask=mask)
+
+
+PIXELS = keras.Input((64, 64, 3))
+MAP = keras.layers.Conv2D(4, 3)(PIXELS)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (lambda: keras.Model(PIXELS, keras.layers.GlobalMaxPooling2D()(PIXELS)), "one output map"),
+        (lambda: keras.Model(PIXELS, [MAP, PIXELS]), "one output map"),
+        (
+            lambda: keras.Sequential([keras.layers.Conv2D(4, 3)]),
+            r"not built; begin it with keras.Input\(\(64, 64, 3\)\)",
+        ),
+        (Subclassed, "a subclassed model cannot be copied"),
+        (lambda: Doubled(PIXELS, MAP), "computes something else"),
+        (lambda: keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(4, 3)]), "takes images .*32, 32, 3"),
+        (lambda: keras.Sequential([keras.Input((64, 64, 1)), keras.layers.Conv2D(4, 3)]), "takes images .*64, 64, 1"),
+    ],
+)
+def test_what_cannot_be_copied_gets_one_line(network, message):
+    with pytest.raises(InputError, match=message) as error:
+        build_backbone(network(), size=64)
+    assert "\n" not in str(error.value)
+
+
+def test_files_that_are_unsafe_missing_or_changed_are_refused(tmp_path):
+    own = keras.Sequential([keras.Input((64, 64, 3)), keras.layers.Lambda(lambda x: x * 2), keras.layers.Conv2D(4, 3)])
+    with pytest.warns(UserWarning, match="lambda"):
+        own.save(tmp_path / "lambda.keras")
+    (tmp_path / "text.keras").write_text("no model")
+    keras.Sequential([keras.Input((64, 64, 3)), keras.layers.Conv2D(4, 3)]).save(tmp_path / "own.keras")
+    recorded = Experiment(backbone=str(tmp_path / "own.keras")).absolute().backbone
+    assert build_backbone(recorded, size=64).output_shape == (None, 62, 62, 4)
+    (tmp_path / "own.keras").write_bytes((tmp_path / "own.keras").read_bytes() + b" ")
+    for file, message in (
+        (tmp_path / "none.keras", "no such file"),
+        (tmp_path / "text.keras", r"text\.keras: not a Keras model that can be loaded safely"),
+        (tmp_path / "lambda.keras", r"lambda\.keras: not a Keras model that can be loaded safely"),
+        (recorded, r"own\.keras: changed since the run was started"),
+    ):
+        with pytest.raises(InputError, match=message):
+            build_backbone(str(file), size=64)
+
+
+@pytest.mark.parametrize(
+    ("name", "network", "size"),
+    [
+        ("MobileNetV2", keras.applications.MobileNetV2, 64),
+        ("MobileNetV3Small", keras.applications.MobileNetV3Small, 64),
+        ("EfficientNetB0", keras.applications.EfficientNetB0, 64),
+        ("vgg16", keras.applications.VGG16, 64),
+        ("densenet-121", keras.applications.DenseNet121, 64),
+        ("Xception", keras.applications.Xception, 96),
+    ],
+)
+def test_any_network_of_keras_with_its_own_preprocessing(name, network, size):
+    photos = np.random.default_rng(0).integers(0, 256, (1, size, size, 3)).astype(np.uint8)
+    tower = build_backbone(name, size=size, weights="none")
+    theirs = network(include_top=False, weights=None, input_shape=(size, size, 3))
+    # MobileNetV3 scales inside, which has no weights; what EfficientNet scales by is adapted, and has.
+    theirs.set_weights(tower.get_weights())
+    preprocess = inspect.getmodule(network).preprocess_input
+    expected = to_numpy(theirs(preprocess(photos.astype(np.float32)), training=False))
+    found = to_numpy(tower(photos, training=False))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+def test_a_network_is_recorded_by_one_name_however_it_is_spelt():
+    for name in ("EfficientNetV2B0", "efficientnetv2b0", "efficientnetv2-b0", "EFFICIENTNET_V2_B0"):
+        assert Experiment(backbone=name).backbone == "efficientnetv2-b0"
+    every = [name for name in dir(keras.applications) if name[0].isupper()]
+    assert len({Experiment(backbone=name).backbone for name in every}) == len(every) > 35
+    with pytest.raises(InputError, match=r"Received: 'resnet51'. Did you mean resnet50"):
+        Experiment(backbone="resnet51")
+
+
+def test_photos_too_small_for_a_network():
+    with pytest.raises(InputError, match="InceptionV3: cannot be built for 32 × 32 pixels"):
+        build_backbone("inceptionv3", size=32, weights="none")
 
 
 def test_weights_from_a_file(tmp_path):

@@ -1,4 +1,4 @@
-"""What the pages show is what the code does."""
+"""README and docs agree with the code: commands, Python examples, links, badges, the command reference."""
 
 import os
 import re
@@ -6,7 +6,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import click
 import numpy as np
@@ -14,26 +13,36 @@ import pytest
 
 from cli.main import main
 from keras_sister.schema import DCSA
+from scripts.badges import badges
 
-ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "saved_models/README.md"]
-
-
-def blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+from .pages import PAGES, ROOT, examples
 
 
 def shown_commands() -> list[list[str]]:
-    lines = "\n".join(block for page in PAGES for block in blocks(page, "bash")).replace("\\\n", " ").splitlines()
-    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("sister-keras ")]
+    stages = [
+        stage.strip()
+        for page in PAGES
+        for example in examples(page, "bash")
+        for line in example.lines
+        for stage in line.split(" | ")
+    ]
+    shown = [shlex.split(stage, comments=True)[1:] for stage in stages if stage.startswith("sister-keras ")]
+    return [arguments for arguments in shown if arguments != ["--help"]]
 
 
-def test_readme_shows_commands():
+def test_docs_show_every_command():
     assert {arguments[0] for arguments in shown_commands()} == set(main.commands)
 
 
+def test_every_command_has_a_page_in_the_site():
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for command in main.commands:
+        assert f"- {command}: commands/{command}.md" in navigation
+        assert (ROOT / "docs" / "commands" / f"{command}.md").is_file()
+
+
 @pytest.mark.parametrize("arguments", shown_commands(), ids=" ".join)
-def test_commands_in_the_pages_are_understood(arguments):
+def test_commands_in_the_docs_are_valid(arguments):
     command, context = main, click.Context(main)
     while isinstance(command, click.Group):
         command = command.get_command(context, arguments[0])
@@ -41,13 +50,16 @@ def test_commands_in_the_pages_are_understood(arguments):
         arguments = arguments[1:]
 
 
-def test_the_library_in_the_readme(tmp_path, dataset_folder, selfie_weights, monkeypatch):
-    """The first snippet trains and saves a model here; the second loads it in a process that knows nothing else."""
+@pytest.mark.parametrize(("page", "attributes"), [("README.md", 26), ("docs/library/index.md", 2)])
+def test_the_library_examples_train_and_load_a_model(
+    page, attributes, tmp_path, dataset_folder, selfie_weights, monkeypatch
+):
+    """The first example trains and saves a model here; the second loads it in a new process."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("keras_sister.segmentation.segmenters.selfie.find_weights", lambda: selfie_weights)
     paths = sorted((dataset_folder / "images").iterdir())[:16]
-    given = {"paths": paths, "labels": np.random.default_rng(0).integers(-1, 2, (16, len(DCSA)))}
-    first, second = blocks("README.md", "python")
+    given = {"paths": paths, "labels": np.random.default_rng(0).integers(-1, 2, (16, attributes))}
+    first, second, *_ = [example.text for example in examples(page, "python")]
     exec(first, given)  # noqa: S102 - our own page
     shutil.copy(paths[0], tmp_path / "me.jpg")
     program = (
@@ -57,11 +69,33 @@ def test_the_library_in_the_readme(tmp_path, dataset_folder, selfie_weights, mon
     subprocess.run(
         [sys.executable, "-c", program], check=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
-    expected = DCSA.probabilities(given["model"].predict(given["preprocessor"].load(["me.jpg"]), verbose=0))
+    schema = given.get("schema", DCSA)
+    expected = schema.probabilities(given["model"].predict(given["preprocessor"].load(["me.jpg"]), verbose=0))
     with np.load("found.npz") as found:
-        assert list(found) == DCSA.names
+        assert list(found) == schema.names
         for name, values in expected.items():
             np.testing.assert_allclose(found[name], values, atol=1e-5)
+
+
+def test_the_examples_with_an_export_predict(tmp_path, sister_export, photos, monkeypatch, capsys):
+    """The Tagger of the library page and the plain TensorFlow of the exports' page print the same neckline."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(sister_export.folder.parent, tmp_path / "saved_models" / "sister_a")
+    shutil.copy(photos[0], tmp_path / "me.jpg")
+    tagger = examples("docs/library/index.md", "python")[-1]
+    (plain,) = examples("saved_models/README.md", "python")
+    exec(tagger.text, (names := {}))  # noqa: S102 - our own page
+    exec(plain.text, (outputs := {}))  # noqa: S102
+    assert "tf.Tensor(" in capsys.readouterr().out
+    image = outputs["tf"].stack([outputs["tf"].io.read_file("me.jpg")])
+    probabilities = outputs["tags"](image_bytes=image)["neckline"].numpy()[0]
+    assert names["tags"].attributes["neckline"].value == ("v_shape", "round", "other")[int(np.argmax(probabilities))]
+
+
+def test_the_schema_example_prints_what_its_comment_says(capsys):
+    (example,) = examples("docs/concepts/unknown-labels.md", "python")
+    exec(example.text, {})  # noqa: S102 - our own page
+    assert capsys.readouterr().out.strip() == re.search(r"print.*# (.*)", example.text)[1]
 
 
 @pytest.mark.parametrize("compiled", [True, False])
@@ -88,6 +122,24 @@ assert k.load_model("sister.keras", compile=False).count_params() == {model.coun
 
 def test_every_link_leads_somewhere():
     for page in PAGES:
-        links = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8"))
+        links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", (ROOT / page).read_text(encoding="utf-8"))
         for link in links:
             assert ((ROOT / page).parent / link).exists(), f"{page}: {link}"
+
+
+def test_badges_are_those_of_pyproject():
+    for name, contents in badges().items():
+        assert (ROOT / "docs" / "badges" / name).read_text(encoding="utf-8") == contents, "run `make docs`"
+
+
+def test_the_site_builds_strictly_and_loads_nothing_from_the_network(tmp_path):
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path)]
+    built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    pages = list(tmp_path.rglob("*.html"))
+    assert len(pages) >= 25
+    for page in pages:
+        html = page.read_text(encoding="utf-8")
+        loaded = re.findall(r"<(?:script|img|link|iframe)[^>]+(?:src|href)=[\"']?(https?://[^\"' >]+)", html)
+        assert not loaded, f"{page}: {loaded}"

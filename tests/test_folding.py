@@ -114,3 +114,18 @@ def test_a_segmenter_without_batch_normalisation_is_left_as_it_is():
     plain = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 1)])
     segmenter = NetworkSegmenter(plain, size=8)
     assert segmenter.folded() is segmenter
+
+
+def test_a_backbone_with_adapted_normalization_stays_exact():
+    images = VIEWS["photo"].astype(np.float32)
+    normalization = keras.layers.Normalization()
+    normalization.adapt(images)
+    pixels = keras.Input((64, 64, 3))
+    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 8, strides=8)(normalization(pixels)))
+    network = disturbed(keras.Model(pixels, x))
+    normalization.finalize_state()  # its statistics were disturbed too
+    model = models.build("baseline", SCHEMA, backbone=network, size=64)
+    folded = fold_batch_norm(model)
+    expected = np.asarray(model({"photo": images}))
+    np.testing.assert_allclose(folded({"photo": images}), expected, atol=1e-5 * np.abs(expected).max())
+    assert type(folded) is type(model)

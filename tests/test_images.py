@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_sister.errors import InputError
-from keras_sister.images import decode, resize
+from keras_sister.images import decode, resize, to_masks
 from keras_sister.photo_files import read_photo
 
 
@@ -40,6 +40,9 @@ FILES = {
     "palette png": encoded(IMAGE.convert("P"), "PNG"),
     "rgba png": encoded(IMAGE.convert("RGBA"), "PNG"),
     "grey png": encoded(IMAGE.convert("L"), "PNG"),
+    "webp": encoded(IMAGE, "WEBP", quality=80),
+    "lossless webp": encoded(IMAGE, "WEBP", lossless=True),
+    "mpo": encoded(IMAGE, "MPO", save_all=True, append_images=[IMAGE.rotate(180)]),
 }
 
 
@@ -54,16 +57,96 @@ def test_decoding_is_bit_for_bit_pillows(kind):
     np.testing.assert_array_equal(mapped(decode, FILES[kind]), expected)
 
 
-def test_exif_orientation_is_ignored():
-    exif = Image.Exif()
-    exif[0x0112] = 6  # rotate by 90 degrees to view
-    turned = encoded(IMAGE, "JPEG", quality=85, exif=exif)
-    np.testing.assert_array_equal(decode(tf.constant(turned)), decode(tf.constant(FILES["jpeg"])))
+def test_opaque_files_are_what_tensorflow_decodes():
+    for kind, contents in FILES.items():
+        if kind not in ("rgba png", "webp", "lossless webp"):
+            plain = tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
+            np.testing.assert_array_equal(decode(tf.constant(contents)), plain)
+
+
+HOLES = Image.fromarray(np.arange(61 * 47, dtype=np.uint8).reshape(61, 47))  # every degree of transparency
+SEEN_THROUGH = IMAGE.copy()
+SEEN_THROUGH.putalpha(HOLES)
+FEW_COLOURS = IMAGE.quantize(16)
+TRANSPARENT = {
+    "rgba": encoded(SEEN_THROUGH, "PNG"),
+    "grey and alpha": encoded(Image.merge("LA", (IMAGE.convert("L"), HOLES)), "PNG"),
+    "palette, degrees": encoded(FEW_COLOURS, "PNG", transparency=bytes(range(0, 256, 16))),
+    "palette, one colour": encoded(FEW_COLOURS, "PNG", transparency=3),
+    "rgb, one colour": encoded(FEW_COLOURS.convert("RGB"), "PNG", transparency=FEW_COLOURS.getpalette()[:3]),
+    "grey, one level": encoded(FEW_COLOURS.convert("L"), "PNG", transparency=FEW_COLOURS.convert("L").getpixel((0, 0))),
+    "black and white": encoded(IMAGE.convert("1"), "PNG", transparency=0),
+    "lossless webp": encoded(SEEN_THROUGH, "WEBP", lossless=True, exact=True),
+    "webp": encoded(SEEN_THROUGH, "WEBP", quality=80),
+}
+
+
+def on_white(image: Image.Image) -> np.ndarray:
+    white = Image.new("RGBA", image.size, "white")
+    return np.asarray(Image.alpha_composite(white, image.convert("RGBA")).convert("RGB"))
+
+
+@pytest.mark.parametrize("kind", TRANSPARENT)
+def test_transparency_is_flattened_on_white_as_by_pillow(kind):
+    contents = TRANSPARENT[kind]
+    expected = on_white(Image.open(io.BytesIO(contents)))
+    np.testing.assert_array_equal(decode(tf.constant(contents)).numpy(), expected)
+    np.testing.assert_array_equal(mapped(decode, contents), expected)
+    assert (expected != np.asarray(Image.open(io.BytesIO(contents)).convert("RGBA"))[..., :3]).any()
+
+
+def test_every_colour_under_every_degree_of_transparency_is_mixed_as_by_pillow():
+    levels, alphas = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
+    image = Image.fromarray(np.stack([levels, levels, levels[::-1], alphas], axis=-1), "RGBA")
+    np.testing.assert_array_equal(decode(tf.constant(encoded(image, "PNG"))), on_white(image))
+
+
+@pytest.mark.parametrize(("colour_type", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
+@pytest.mark.parametrize("keyed", [False, True])
+def test_png_of_16_bits(colour_type, channels, keyed):
+    """Of 16 bits the high byte is kept; a transparent colour is compared in all 16 bits, which Pillow does not do."""
+    values = np.random.default_rng(0).integers(0, 65536, (20, 30, channels)).astype(">u2")
+    values[:8] = values[0, 0]
+    values[2] += 1  # not the transparent colour, but with the same high bytes
+    colour = values[0, 0].tobytes()
+    has_alpha = channels in (2, 4)
+    contents = png(values, colour_type, b"" if has_alpha or not keyed else chunk(b"tRNS", colour))
+    high = (values >> 8).astype(np.uint8)
+    alpha = np.full((20, 30), 255, np.uint8)
+    if has_alpha:
+        alpha = high[..., -1]
+    elif keyed:
+        alpha = np.where((values == values[0, 0]).all(axis=-1), 0, 255).astype(np.uint8)
+    rgb = high[..., :3] if channels > 2 else np.repeat(high[..., :1], 3, axis=-1)
+    expected = on_white(Image.fromarray(np.dstack([rgb, alpha])))
+    np.testing.assert_array_equal(decode(tf.constant(contents)), expected)
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(values: np.ndarray, colour_type: int, more: bytes) -> bytes:
+    height, width, _ = values.shape
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0))
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    return b"\x89PNG\r\n\x1a\n" + header + more + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize(
     "contents",
-    [b"", b"no image", FILES["png"][:8], FILES["jpeg"][:300], FILES["png"][:300], encoded(IMAGE, "GIF")],
+    [
+        b"",
+        b"no image",
+        FILES["png"][:8],
+        FILES["jpeg"][:300],
+        FILES["png"][:300],
+        FILES["webp"][:300],
+        b"RIFF\0\0\0\0WEBPVP8X",
+        encoded(IMAGE, "GIF"),
+        encoded(IMAGE, "BMP"),
+        encoded(IMAGE, "WEBP", save_all=True, append_images=[IMAGE.rotate(180)]),
+    ],
 )
 def test_broken_files_and_other_kinds_are_errors(contents):
     with pytest.raises(tf.errors.InvalidArgumentError):
@@ -76,7 +159,26 @@ def claiming(width: int, height: int) -> bytes:
     return FILES["png"][:12] + header + struct.pack(">I", zlib.crc32(header)) + FILES["png"][33:]
 
 
-@pytest.mark.parametrize("contents", [claiming(30_000, 30_000), encoded(Image.new("L", (10_000, 9_000)), "JPEG")])
+def hiding(image: bytes) -> bytes:
+    """A WebP that declares one pixel around an image of more."""
+    body = b"WEBPVP8X" + struct.pack("<I", 10) + bytes(10) + image[12:]
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def test_a_webp_that_declares_another_size_is_an_error():
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        decode(tf.constant(hiding(FILES["lossless webp"])))
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        claiming(30_000, 30_000),
+        encoded(Image.new("L", (10_000, 9_000)), "JPEG"),
+        encoded(Image.new("RGB", (10_000, 9_000)), "WEBP", lossless=True, quality=0, method=0),
+    ],
+    ids=["png", "jpeg", "webp"],
+)
 def test_a_photo_of_too_many_pixels_is_not_decoded(contents, tmp_path):
     with pytest.raises(tf.errors.InvalidArgumentError, match="too many pixels"):
         decode(tf.constant(contents))
@@ -97,3 +199,11 @@ def test_resizing_is_pillows_bilinear_within_a_level(size):
 def test_resizing_to_the_same_size_changes_nothing():
     image = np.asarray(IMAGE.crop((0, 0, 40, 40)))
     np.testing.assert_array_equal(resize(tf.constant(image), 40), image)
+
+
+def test_no_mask_is_one_of_zeros_and_ones():
+    """Such a mask would be read as 0 and 1, though nobody was found."""
+    probability = tf.constant(np.linspace(0, 1, 4096, dtype=np.float32).reshape(1, 64, 64, 1))
+    expected = np.round(255 * probability.numpy()).astype(np.uint8)
+    expected[expected == 1] = 0
+    np.testing.assert_array_equal(to_masks(probability, 64, 64), expected)

@@ -1,38 +1,25 @@
-"""The backbones of ``keras.applications``, each with the normalisation that its ImageNet weights expect."""
+"""The backbones of ``keras.applications``, each with its own normalisation."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import keras
-from keras import applications
+import numpy as np
 
+from keras_sister.backbone_names import applications
 from keras_sister.errors import InputError
 from keras_sister.layers import PixelNormalization
 
-_CAFFE = {"mean": (123.68, 116.779, 103.939), "std": (1.0, 1.0, 1.0), "bgr": True}
 _TORCH = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
 _TENSORFLOW = {"mean": (127.5, 127.5, 127.5), "std": (127.5, 127.5, 127.5)}
 _BY_128 = {"mean": (128.0, 128.0, 128.0), "std": (128.0, 128.0, 128.0)}
 
-# These networks can normalise by themselves, but would do so at the precision of the dtype policy.
-_RAW = {"include_preprocessing": False}
+APPLICATIONS = applications()
+"""The networks of the installed ``keras.applications``: our name of each, and Keras's."""
 
-APPLICATIONS: dict[str, tuple[Callable[..., keras.Model], dict[str, Any], dict[str, Any]]] = {
-    "resnet50": (applications.ResNet50, _CAFFE, {}),
-    "resnet101": (applications.ResNet101, _CAFFE, {}),
-    "resnet152": (applications.ResNet152, _CAFFE, {}),
-    "resnet50v2": (applications.ResNet50V2, _TENSORFLOW, {}),
-    "resnet101v2": (applications.ResNet101V2, _TENSORFLOW, {}),
-    "resnet152v2": (applications.ResNet152V2, _TENSORFLOW, {}),
-    "efficientnetv2-b0": (applications.EfficientNetV2B0, _TORCH, _RAW),
-    "efficientnetv2-b3": (applications.EfficientNetV2B3, _TORCH, _RAW),
-    "efficientnetv2-s": (applications.EfficientNetV2S, _BY_128, _RAW),
-    "efficientnetv2-m": (applications.EfficientNetV2M, _BY_128, _RAW),
-    "convnext_tiny": (applications.ConvNeXtTiny, _TORCH, _RAW),
-    "convnext_small": (applications.ConvNeXtSmall, _TORCH, _RAW),
-    "convnext_base": (applications.ConvNeXtBase, _TORCH, _RAW),
-}
-"""Constructor, normalisation and further arguments of each backbone."""
+_NORMALIZING = {"efficientnetv2-b": _TORCH, "efficientnetv2-": _BY_128, "convnext_": _TORCH, "mobilenetv3": _TENSORFLOW}
+"""Networks that can normalise by themselves, but would do so at the precision of the dtype policy."""
 
 
 def last_feature_map(network: str, pixels: Any, *, pretrained: bool) -> Any:
@@ -47,17 +34,46 @@ def last_feature_map(network: str, pixels: Any, *, pretrained: bool) -> Any:
         Symbolic tensor, shape (batch, height, width, channels).
 
     Raises:
-        InputError: if the ImageNet weights cannot be downloaded.
+        InputError: if the ImageNet weights cannot be downloaded, or the images are too small for the network.
     """
-    constructor, normalization, options = APPLICATIONS[network]
-    x = PixelNormalization(**normalization, name="normalization")(pixels)
-    options = {"include_top": False, "input_tensor": x, **options}
+    constructor = getattr(keras.applications, APPLICATIONS[network])
+    options: dict[str, Any] = {"include_top": False}
+    normalization: dict[str, Any] | None = next(
+        (known for prefix, known in _NORMALIZING.items() if network.startswith(prefix)), None
+    )
+    if normalization:
+        options["include_preprocessing"] = False
+    else:
+        normalization = _normalization_of(sys.modules[constructor.__module__].preprocess_input)
+    options["input_tensor"] = PixelNormalization(**normalization, name="normalization")(pixels)
     if not pretrained:
-        return constructor(weights=None, **options).output
+        return _built(constructor, weights=None, **options)
     try:
-        return constructor(weights="imagenet", **options).output
+        return _built(constructor, weights="imagenet", **options)
+    except InputError:
+        raise
     except Exception as error:  # Keras raises a plain Exception for a failed download
         raise InputError(
             f"The ImageNet weights of {network} cannot be downloaded: {error}.\n"
             "Download the file elsewhere and use --weights FILE, or start from random weights with --weights none."
         ) from error
+
+
+def _built(constructor: Callable[..., keras.Model], *, weights: str | None, **options: Any) -> Any:
+    try:
+        return constructor(weights=weights, **options).output
+    except ValueError as error:
+        reason = str(error).strip().splitlines()[0]
+        size = options["input_tensor"].shape[1]
+        raise InputError(f"{constructor.__name__}: cannot be built for {size} × {size} pixels: {reason}") from error
+
+
+def _normalization_of(preprocess_input: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
+    """The mean, standard deviation and order of channels of a network's own ``preprocess_input``, by trying it."""
+    black, white = (preprocess_input(np.full((1, 1, 1, 3), level, np.float64))[0, 0, 0] for level in (0.0, 255.0))
+    red = preprocess_input(np.array([[[[255.0, 0.0, 0.0]]]]))[0, 0, 0]
+    bgr = bool(red[0] == black[0])
+    std = np.round(255 / (white - black), 6)
+    mean = np.round(0 - black * std, 6)
+    order = slice(None, None, -1) if bgr else slice(None)
+    return {"mean": tuple(mean[order].tolist()), "std": tuple(std[order].tolist()), "bgr": bgr}

@@ -6,53 +6,89 @@ from typing import Any
 
 import keras
 
+from keras_sister.backbone_names import is_file
 from keras_sister.backbones.applications import APPLICATIONS, last_feature_map
+from keras_sister.backbones.efficientnet_lite import IMAGENET, LITE, efficientnet_lite, find_imagenet, load_pth
+from keras_sister.backbones.own import own_backbone
 from keras_sister.backbones.resnet_mini import resnet_mini
-from keras_sister.config import BACKBONES
+from keras_sister.config import backbone_name
 from keras_sister.errors import InputError
+from keras_sister.layers.data_format import channels_last
+from keras_sister.storage.weight_files import OnBytes, WeightFile
 
 
+@channels_last()
 def build_backbone(
     network: str | keras.Model, *, size: int, weights: str | Path | dict[str, str] = "imagenet", name: str = "backbone"
 ) -> keras.Model:
     """Build a network from raw pixels to its last feature map. Normalisation happens inside.
 
     Args:
-        network: a name in `keras_sister.config.BACKBONES`; or a ``keras.Model`` of your own from raw RGB, 0–255,
+        network: a name in `keras_sister.config.BACKBONES`, or any other of the installed ``keras.applications``; or a
+            functional or sequential ``keras.Model`` of your own, or its ``.keras`` file, from raw RGB, 0–255,
             (batch, height, width, 3), to one feature map (batch, height, width, channels). Your model is copied with
             its weights, so that two towers built from it do not share weights; `weights` is then ignored.
         size: height and width of the input, in pixels, at least 32.
-        weights: ``imagenet`` (``keras.applications`` downloads and caches them); ``none`` for random initialisation; a
-            file, either ``….weights.h5`` or one of ``keras.applications`` without top; or a dict of backbone names and
-            files.
+        weights: ``imagenet`` (downloaded and cached); ``none`` for random initialisation; a file, either
+            ``….weights.h5``, one of ``keras.applications`` without top, or a ``.pth`` of EfficientNet-Lite; or a dict
+            of backbone names and files.
         name: name of the returned model.
 
     Returns:
         A ``keras.Model``: (batch, size, size, 3) to (batch, height, width, channels).
 
     Raises:
-        InputError: for an unknown name, or weights that cannot be loaded.
-        ValueError: if your own model does not have one input image and one output map.
+        InputError: for an unknown name, weights that cannot be loaded, or a model of your own that cannot be copied or
+            does not have one input image and one output map.
 
     Example:
         >>> build_backbone("resnet50", size=224, weights="none").output_shape
         (None, 7, 7, 2048)
     """
     pixels = keras.Input((size, size, 3), name="pixels")
-    if isinstance(network, keras.Model):
-        return keras.Model(pixels, _copy(network)(pixels), name=name)
-    if network not in BACKBONES:
-        raise InputError(f"backbone must be one of {', '.join(BACKBONES)}, or a keras.Model. Received: {network!r}")
+    if isinstance(network, keras.Model) or is_file(network):
+        return keras.Model(pixels, own_backbone(network, size)(pixels), name=name)
+    network = backbone_name("backbone", network)
     source = _weights_of(network, weights)
     backbone = keras.Model(pixels, _feature_map(network, pixels, pretrained=source == "imagenet"), name=name)
-    if source not in ("imagenet", "none"):
+    if source == "imagenet" and network in LITE:
+        load_pth(backbone, find_imagenet(network), network)
+    elif source not in ("imagenet", "none"):
         _load_weights(backbone, source, network)
     return backbone
+
+
+def weight_file(network: str, weights: str | dict[str, str]) -> WeightFile | None:
+    """The pinned file of a backbone's ImageNet weights, or None if ``keras.applications`` or a file has them.
+
+    Args:
+        network, weights: see `build_backbone`.
+
+    Raises:
+        InputError: if `weights` names files for other backbones only.
+    """
+    return IMAGENET[network] if network in IMAGENET and _weights_of(network, weights) == "imagenet" else None
+
+
+def fetch_weights(network: str, weights: str | dict[str, str], on_bytes: OnBytes) -> None:
+    """Download a backbone's pinned weight file, so that `build_backbone` finds it in the cache.
+
+    Args:
+        network, weights: see `build_backbone`.
+        on_bytes: receives the progress.
+
+    Raises:
+        InputError: if the file is not available.
+    """
+    if weight_file(network, weights):
+        find_imagenet(network, on_bytes)
 
 
 def _feature_map(network: str, pixels: Any, *, pretrained: bool) -> Any:
     if network in APPLICATIONS:
         return last_feature_map(network, pixels, pretrained=pretrained)
+    if network in LITE:
+        return efficientnet_lite(network, pixels)
     if pretrained:
         raise InputError("resnet_mini has no ImageNet weights; use --weights none, or --weights FILE.")
     return resnet_mini(pixels)
@@ -69,6 +105,11 @@ def _weights_of(network: str, weights: str | Path | dict[str, str]) -> str | Pat
 def _load_weights(backbone: keras.Model, file: str | Path, network: str) -> None:
     if not Path(file).is_file():
         raise InputError(f"weights: no such file: {file}. Expected imagenet, none, or a weight file of {network}.")
+    if Path(file).suffix == ".pth":
+        if network not in LITE:
+            raise InputError(f"{file}: {network} takes weights of Keras (.h5); .pth files are for {', '.join(LITE)}.")
+        load_pth(backbone, Path(file), network)
+        return
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # Keras only warns of a layer that is missing in the file
@@ -76,14 +117,3 @@ def _load_weights(backbone: keras.Model, file: str | Path, network: str) -> None
     except (OSError, ValueError, KeyError, UserWarning) as error:
         first_line = str(error).strip().partition("\n")[0]
         raise InputError(f"{file}: not the weights of {network} without top: {first_line}") from error
-
-
-def _copy(network: keras.Model) -> keras.Model:
-    copy = keras.models.clone_model(network)
-    copy.set_weights(network.get_weights())
-    if len(copy.inputs) != 1 or not isinstance(copy.output, keras.KerasTensor) or len(copy.output.shape) != 4:
-        raise ValueError(
-            "Expected a backbone with one input image and one output map (batch, height, width, channels)."
-            f" Received: {network.name} with outputs {network.outputs}"
-        )
-    return copy

@@ -23,6 +23,7 @@ class Job:
         threshold: minimum probability of a tag, in [0, 1].
         runtime: one of `keras_sister.serving.choices.RUNTIMES`.
         batch_size: photos per call of the network.
+        trust: see `keras_sister.serving.tagger.Tagger`.
 
     Raises:
         InputError: for a threshold outside [0, 1], or an unknown runtime.
@@ -32,6 +33,7 @@ class Job:
     threshold: float = 0.5
     runtime: str = "tensorflow"
     batch_size: int = 8
+    trust: bool = False
 
     def __post_init__(self) -> None:
         check_choice("runtime", self.runtime, RUNTIMES)
@@ -56,5 +58,6 @@ class Engine(Protocol):
             on_photos: called for completed photos.
 
         Yields:
-            Each part once, in any order, with one row per photo in the order of its photos.
+            Each part once, in any order, with one row per photo in the order of its photos; see
+            `keras_sister.catalogue.rows.table_row`.
         """

@@ -28,14 +28,13 @@ class LocalEngine:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self._tagger = Tagger(job.export, runtime=job.runtime)
+        self._tagger = Tagger(job.export, runtime=job.runtime, trust=job.trust)
 
     def tag(self, parts: Iterable[Part], on_photos: OnPhotos) -> Iterator[tuple[Part, list[Row]]]:
         """See `keras_sister.catalogue.job.Engine`. Parts come in their order."""
         rows: list[Row] = []
         for part, predictions in self._predictions(parts):
-            photos = part.photos[len(rows) : len(rows) + len(predictions)]
-            rows += map(self._row, photos, predictions)
+            rows += map(self._row, predictions)
             on_photos(len(predictions))
             if len(rows) == len(part.photos):
                 yield part, rows
@@ -56,8 +55,8 @@ class LocalEngine:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _row(self, photo: str, prediction: Prediction) -> Row:
-        return table_row(photo, prediction, self._tagger.schema, self.job.threshold)
+    def _row(self, prediction: Prediction) -> Row:
+        return table_row(prediction, self._tagger.schema, self.job.threshold)
 
 
 def _first(waiting: deque[tuple[Part, Future[list[Prediction]]]]) -> tuple[Part, list[Prediction]]:

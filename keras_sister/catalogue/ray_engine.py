@@ -19,7 +19,6 @@ import tensorflow as tf
 from keras_sister.catalogue.job import Job, OnPhotos
 from keras_sister.catalogue.local_engine import LocalEngine
 from keras_sister.catalogue.resumable_table import Part
-from keras_sister.catalogue.rows import printable_path
 from keras_sister.catalogue.table_formats import Row
 from keras_sister.errors import InputError
 from keras_sister.extras import missing_extra
@@ -45,7 +44,7 @@ class RayEngine:
 
     def __init__(self, job: Job) -> None:
         self.job = replace(job, export=newest_version(job.export).resolve())
-        Tagger(self.job.export, runtime=job.runtime)  # reports errors once, not in every actor
+        Tagger(self.job.export, runtime=job.runtime, trust=job.trust)  # reports errors once, not in every actor
         _connect()
 
     def tag(self, parts: Iterable[Part], on_photos: OnPhotos) -> Iterator[tuple[Part, list[Row]]]:
@@ -58,8 +57,7 @@ class RayEngine:
                 for tagged in self._dataset(some.values()).iter_rows():
                     part, rows = some[tagged["number"]], json.loads(tagged["rows"])
                     on_photos(len(rows))
-                    names = map(printable_path, part.photos)
-                    yield part, [{**row, "photo": name} for name, row in zip(names, rows, strict=True)]
+                    yield part, rows
             except ray.exceptions.RayError as error:
                 raise InputError(f"Ray: {_reason(error)}") from error
 

@@ -7,25 +7,27 @@
 
 A part appears by one rename, and is valid once its ``.json`` exists. A killed job therefore loses only unfinished
 parts, and a resumed job neither skips nor repeats a photo. ``settings.json`` is written first and deleted last, so
-parts are never taken for those of another job.
+parts are never taken for those of another job. A table that is replaced stays whole until the new one is complete.
 """
 
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from keras_sister.catalogue.table_formats import Row, table_format
 from keras_sister.errors import InputError
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.json_files import write_text
+from keras_sister.storage.lock import OWNER, locked
+
+_OURS = (".lock", OWNER)  # files of the lock, which are no parts
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Part:
 
     Attributes:
         number: counted from 0.
-        photos: paths, as they were given.
+        photos: paths, or other texts that identify the photos.
     """
 
     number: int
@@ -48,10 +50,22 @@ class TableCounts:
     Attributes:
         photos: number of rows.
         errors: number of rows whose photo could not be read.
+        reasons: the errors by reason.
     """
 
     photos: int
     errors: int
+    reasons: dict[str, int] = field(default_factory=dict, compare=False)
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> "TableCounts":
+        """Count rows."""
+        reasons = Counter(row["error"] for row in rows if row["error"] is not None)
+        return cls(len(rows), sum(reasons.values()), dict(reasons))
+
+    def __add__(self, other: "TableCounts") -> "TableCounts":
+        reasons = dict(Counter(self.reasons) + Counter(other.reasons))
+        return TableCounts(self.photos + other.photos, self.errors + other.errors, reasons)
 
 
 class ResumableTable:
@@ -71,10 +85,16 @@ class ResumableTable:
         self._format = table_format(out)
         self._parts = out.with_name(f"{out.name}.parts")
         self._settings_file = self._parts / "settings.json"
+        self._whole = self._parts / f"whole{out.suffix}"
 
     @contextmanager
-    def opened(self, *, resume: bool) -> Iterator[TableCounts | None]:
+    def opened(self, *, resume: bool, replace: str | None = None) -> Iterator[TableCounts | None]:
         """Hold the table for this process.
+
+        Args:
+            resume: continue an interrupted job, if there is one.
+            replace: what to do with a table that exists: None refuses it; ``update`` and ``overwrite`` replace it when
+                the new one is complete; ``overwrite`` also drops an interrupted job unless `resume` is set.
 
         Yields:
             The counts of the table, if an interrupted job had already joined its parts; else None.
@@ -83,28 +103,38 @@ class ResumableTable:
             InputError: if the table exists, was started with other settings, is being written by another process, or
                 cannot be written.
         """
-        if self.out.exists() and not (resume and self._settings_file.exists()):
-            raise InputError(f"{self.out}: already exists; choose another --out.")
-        if self._settings_file.exists() and not resume:
-            raise InputError(f"{self._parts}: an unfinished job; add --resume to continue it, or remove the folder.")
+        if self.out.exists() and not self._parts.exists():
+            self._refuse_table(replace)
         try:
             self._parts.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{self._parts}: cannot be created: {error.strerror}.") from error
-        lock = self._parts / ".lock"
+        with locked(self._parts):
+            try:
+                with self._disk_errors():
+                    total = self._start(resume, replace)
+                yield total
+            finally:
+                if not self._settings_file.exists():  # nothing is left to resume
+                    with suppress(OSError):
+                        for name in _OURS:
+                            (self._parts / name).unlink(missing_ok=True)
+                        self._parts.rmdir()
+
+    def previous_rows(self) -> Iterator[Row]:
+        """The rows of the table that is to be replaced.
+
+        Raises:
+            InputError: if it cannot be read.
+        """
         try:
-            with FileLock(lock, timeout=0):
-                try:
-                    with self._disk_errors():
-                        total = self._start()
-                    yield total
-                finally:
-                    if not self._settings_file.exists():  # nothing is left to resume
-                        with suppress(OSError):
-                            lock.unlink()
-                            self._parts.rmdir()
-        except Timeout as error:
-            raise InputError(f"{self.out}: another process is writing it; wait for it or stop it.") from error
+            yield from self._format.read(self.out, self.columns)
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise InputError(f"{self.out}: not a readable table; add --overwrite to replace it.") from error
+
+    def scratch(self, name: str) -> Path:
+        """A path for a temporary file, which is deleted with the parts."""
+        return self._parts / name
 
     def count(self, part: Part) -> TableCounts | None:
         """The counts of a part; None if it does not exist yet.
@@ -115,19 +145,21 @@ class ResumableTable:
         place = self._place(part.number)
         try:
             found = json.loads(place.with_suffix(".json").read_text(encoding="utf-8"))
-            count, paths = TableCounts(found["photos"], found["errors"]), found["paths"]
+            count, paths = TableCounts(found["photos"], found["errors"], found["reasons"]), found["paths"]
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
         if not place.exists():
             return None
         if paths != _hash(part.photos):
-            raise InputError(f"{place}: was made from other photos; give the same photos, or remove {place.parent}.")
+            raise InputError(
+                f"{place}: was made from other photos; give the same photos, or --overwrite to start again."
+            )
         return count
 
     def write(self, part: Part, rows: Sequence[Row]) -> TableCounts:
         """Write a part. Parts may come in any order."""
         place = self._place(part.number)
-        count = TableCounts(len(rows), sum(row["error"] is not None for row in rows))
+        count = TableCounts.of(rows)
         with self._disk_errors():
             write_atomically(place, partial(self._format.write, rows=rows, columns=self.columns))
             _write_json(place.with_suffix(".json"), {**asdict(count), "paths": _hash(part.photos)})
@@ -135,38 +167,61 @@ class ResumableTable:
 
     def finish(self, parts: int, total: TableCounts) -> None:
         """Join all parts, and delete them."""
-        whole = self._parts / f"whole{self.out.suffix}"
         with self._disk_errors():
-            self._format.join([self._place(number) for number in range(parts)], whole)
+            self._format.join([self._place(number) for number in range(parts)], self._whole)
             _write_json(self._settings_file, {"settings": self.settings, "total": asdict(total)})
-            whole.replace(self.out)
+            self._whole.replace(self.out)
             self._remove_parts()
 
-    def _start(self) -> TableCounts | None:
-        if self._settings_file.exists():
+    def _start(self, resume: bool, replace: str | None) -> TableCounts | None:
+        if self._settings_file.exists() and not (replace == "overwrite" and not resume):
             started = self._read_settings()
-            if started.get("settings") != self.settings:
-                raise InputError(
-                    f"{self._parts}: was started with another export, threshold or runtime; remove it to start again."
-                )
-            if self.out.exists():
+            total = started.get("total")
+            if total is None or self._whole.exists() or not self.out.exists():
+                self._check_resumable(started, resume)
+                return None
+            if replace is None:  # joined, but the parts were not deleted any more
+                if not resume:
+                    self._refuse_table(replace)
+                self._check_resumable(started, resume)
                 self._remove_parts()
-                return TableCounts(**started["total"])
-        elif any(self._parts.glob("[!.]*")):
-            raise InputError(f"{self._parts}: exists, but is not from a job; remove it or choose another --out.")
-        else:
-            _write_json(self._settings_file, {"settings": self.settings})
+                return TableCounts(**total)
+        if self._settings_file.exists():
+            self._remove_parts()
+        if any(self._parts.glob("[!.]*")):
+            raise InputError(f"{self._parts}: exists, but is not from a job; choose another --out.")
+        if self.out.exists():
+            self._refuse_table(replace)
+        _write_json(self._settings_file, {"settings": self.settings})
         return None
+
+    def _check_resumable(self, started: Mapping[str, Any], resume: bool) -> None:
+        if not resume:
+            raise InputError(
+                f"{self._parts}: an unfinished job; add --resume to continue it, or --overwrite to start again."
+            )
+        if started.get("settings") != self.settings:
+            raise InputError(
+                f"{self._parts}: was started with another export, threshold, runtime or --keep; add --overwrite without"
+                " --resume to start again."
+            )
+
+    def _refuse_table(self, replace: str | None) -> None:
+        if replace is None:
+            raise InputError(
+                f"{self.out}: already exists; choose another --out, or add --update to tag what is new or changed, or"
+                " --overwrite to replace it."
+            )
 
     def _read_settings(self) -> dict[str, Any]:
         try:
             return dict(json.loads(self._settings_file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
-            raise InputError(f"{self._settings_file}: not readable; remove {self._parts} to start again.") from error
+            raise InputError(f"{self._settings_file}: not readable; add --overwrite to start again.") from error
 
     def _remove_parts(self) -> None:
         for file in self._parts.iterdir():
-            if file.is_file() and file not in (self._settings_file, self._parts / ".lock"):
+            if file.is_file() and file.name not in (self._settings_file.name, *_OURS):
                 file.unlink()
         self._settings_file.unlink()
 

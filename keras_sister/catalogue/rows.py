@@ -1,52 +1,76 @@
 """The columns and rows of a catalogue's table."""
 
-import os
+from collections.abc import Sequence
 
 from keras_sister.catalogue.table_formats import Row
+from keras_sister.errors import InputError
 from keras_sister.schema import Attribute, Schema
-from keras_sister.serving.predictions import Prediction
+from keras_sister.serving.predictions import DIGITS, Prediction, tag_name
+
+FINGERPRINT = "fingerprint"
+"""Column of the hash of a photo's file, the export and the settings of the job; empty if the file could not be read."""
 
 
-def table_columns(schema: Schema) -> dict[str, type]:
+def table_columns(schema: Schema, keep: Sequence[str] = ()) -> dict[str, type]:
     """The columns of a table, with the type of their values.
 
-    ``photo`` is the path as it was given (see `printable_path`); ``tags`` are those of `table_row`; ``person_share`` is
-    None without a segmenter; ``error`` is None for a photo that could be read. The probabilities follow: for a binary
-    attribute one column with its name, for its positive class; for others ``attribute=class`` for each class.
+    ``photo`` is the photo as the input names it, followed by the columns in `keep`; ``tags`` are those of `table_row`;
+    ``person_share`` is None without a segmenter; ``error`` is None for a photo that could be read. The probabilities
+    follow, with six digits: for a no-or-yes attribute one column with its name, for another binary attribute one column
+    ``attribute=class`` of its positive class, for others one such column for each class. The last column is
+    `FINGERPRINT`.
+
+    Raises:
+        InputError: if two columns have one name.
     """
     probabilities = [name for attribute in schema for name in _names(attribute)]
-    return {"photo": str, "tags": list, "person_share": float, "error": str, **dict.fromkeys(probabilities, float)}
+    ours = {"photo": str, "tags": list, "person_share": float, "error": str, FINGERPRINT: str}
+    for name in probabilities:
+        if name in ours:
+            raise InputError(
+                f"The attribute '{name}' has the name of a column of the table; rename it and train again."
+            )
+    for name in keep:
+        if name in ours or name in probabilities or list(keep).count(name) > 1:
+            raise InputError(f"--keep {name}: the table has a column of this name; rename it in the CSV file.")
+    numbers = dict.fromkeys(probabilities, float)
+    last = ours.pop(FINGERPRINT)
+    return {"photo": ours.pop("photo"), **dict.fromkeys(keep, str), **ours, **numbers, FINGERPRINT: last}
 
 
-def table_row(photo: str, prediction: Prediction, schema: Schema, threshold: float) -> Row:
-    """The row of a photo.
+def table_row(prediction: Prediction, schema: Schema, threshold: float) -> Row:
+    """The row of a photo, without the columns of the input; its `FINGERPRINT` is the SHA-256 of the file.
 
-    Its tags are the names of binary attributes whose positive class has at least the probability `threshold`, and
+    Its tags are the names of no-or-yes attributes whose *yes* has at least the probability `threshold`, and
     ``attribute=class`` of the others whose most probable class has.
     """
-    row: Row = {
-        "photo": printable_path(photo),
-        "tags": [],
-        "person_share": prediction.person_share,
-        "error": prediction.error,
-    }
+    row: Row = {"tags": [], "person_share": _rounded(prediction.person_share), "error": prediction.error}
     for attribute in schema:
         names = _names(attribute)
         if prediction.error is not None:
             row |= dict.fromkeys(names)
             continue
         probabilities = [float(p) for p in prediction.probabilities[attribute.name].ravel()]
-        row |= dict(zip(names, probabilities, strict=True))
-        best = max(range(len(names)), key=probabilities.__getitem__)
+        row |= dict(zip(names, map(_rounded, probabilities), strict=True))
+        if attribute.is_binary:
+            probabilities = [1 - probabilities[0], probabilities[0]]
+        if attribute.classes == ("no", "yes"):
+            best = 1
+        else:  # at exactly 0.5 the positive class, as in `Schema.predict`
+            best = max(range(len(probabilities)), key=lambda i: (probabilities[i], attribute.is_binary and i))
         if probabilities[best] >= threshold:
-            row["tags"].append(names[best])
-    return row
+            row["tags"].append(tag_name(attribute, attribute.classes[best]))
+    return {**row, FINGERPRINT: prediction.sha256}
 
 
-def printable_path(path: str) -> str:
-    r"""A path as valid text: bytes that are not UTF-8, as in names from old archives, become ``\xe9``."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+def error_row(columns: Sequence[str], error: str) -> Row:
+    """The row of an input row that names no photo."""
+    return {**dict.fromkeys(columns), "tags": [], "error": error}
 
 
 def _names(attribute: Attribute) -> list[str]:
-    return [attribute.name] if attribute.is_binary else [f"{attribute.name}={name}" for name in attribute.classes]
+    return [tag_name(attribute, name) for name in (attribute.classes[1:] if attribute.is_binary else attribute.classes)]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, DIGITS)

@@ -1,65 +1,96 @@
-"""Expand the sources of a catalogue job to photo paths, one at a time."""
+"""Expand the sources of a catalogue job to photos, one at a time."""
 
 import codecs
-import csv
 import glob
 import itertools
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from keras_sister.catalogue.csv_column import OnNote, read_column, split_source
+from keras_sister.catalogue.listed_photo import ListedPhoto, listed
 from keras_sister.errors import InputError
-from keras_sister.photo_files import PHOTO_SUFFIXES, is_photo_name
+from keras_sister.photo_files import PHOTO_SUFFIXES, LeftOut, no_photos, walk_photos
+
+_CHUNK = 1 << 16
 
 
-def photo_paths(sources: Sequence[str], *, stdin: BinaryIO) -> Iterator[str]:
+def list_photos(
+    sources: Sequence[str],
+    *,
+    stdin: BinaryIO,
+    keep: Sequence[str] = (),
+    null: bool = False,
+    on_note: OnNote = lambda note: None,
+    left_out: LeftOut | None = None,
+) -> Iterator[ListedPhoto]:
     """Find photos. All sources are validated before the first photo.
 
     Args:
         sources: each one of
 
             - a file;
-            - a folder: the JPEGs and PNGs in it and in its subfolders, by name;
-            - a pattern such as ``photos/*.jpg``: the matching files, by name;
+            - a folder: the JPEGs, PNGs and WebPs in it and in its subfolders, by name;
+            - a pattern such as ``photos/*.jpg``: the matching files, by name; a folder that exists is taken literally,
+              also if its name is ``[2024]``;
             - ``FILE.csv:COLUMN``: the paths in that column, relative to the CSV file;
             - ``-``: one path per line on `stdin`.
         stdin: read for ``-``.
+        keep: columns of the CSV files to carry through; all sources must then be CSV files.
+        null: paths on `stdin` end in a null byte, as ``find -print0`` writes them, not in a line break.
+        on_note: called with a line for a CSV file that is not UTF-8 with commas.
+        left_out: receives the files in folders that are not named like photos, as the folders are read.
 
     Returns:
-        Paths, one at a time. Single files, and those from a CSV file or `stdin`, need not exist.
+        Photos, one at a time. Single files, and those from a CSV file or `stdin`, need not exist. A blank or a URL is a
+        photo with an error.
 
     Raises:
         InputError: for a folder or pattern without photos, a CSV file without the column or without a column name, or a
             source that neither exists nor is named like a photo.
     """
-    return itertools.chain.from_iterable([_lines(stdin) if source == "-" else _checked(source) for source in sources])
+    left_out = LeftOut() if left_out is None else left_out
+    for source in sources:
+        if keep and (Path(source).exists() or split_source(source) is None):
+            raise InputError(f"{source}: --keep needs columns; give FILE.csv:COLUMN.")
+    return itertools.chain.from_iterable(
+        [_lines(stdin, null) if source == "-" else _checked(source, keep, on_note, left_out) for source in sources]
+    )
 
 
-def _lines(stdin: BinaryIO) -> Iterator[str]:
-    for line in stdin:
-        path = line.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n")
-        if path.strip():
-            yield os.fsdecode(path)
+def _lines(stdin: BinaryIO, null: bool) -> Iterator[ListedPhoto]:
+    for line in _until_null(stdin) if null else stdin:
+        yield listed(os.fsdecode(line if null else line.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n")))
 
 
-def _checked(source: str) -> Iterator[str]:
-    files = _files(source)
-    first = next(files, None)
+def _until_null(stdin: BinaryIO) -> Iterator[bytes]:
+    rest = b""
+    while chunk := stdin.read(_CHUNK):
+        *whole, rest = (rest + chunk).split(b"\0")
+        yield from whole
+    if rest:
+        yield rest
+
+
+def _checked(source: str, keep: Sequence[str], on_note: OnNote, left_out: LeftOut) -> Iterator[ListedPhoto]:
+    place = None if Path(source).exists() else split_source(source)
+    photos = read_column(*place, keep=keep, on_note=on_note) if place else map(listed, _files(source, left_out))
+    first = next(photos, None)
     if first is None:
-        raise InputError(f"{source or repr(source)}: no JPEG or PNG found.")
-    return itertools.chain([first], files)
+        raise InputError(f"{source}: no rows." if place else no_photos(source or repr(source), left_out))
+    return itertools.chain([first], photos)
 
 
-def _files(source: str) -> Iterator[str]:
-    if ".csv:" in source.lower():
-        yield from _column(source)
-    elif source and Path(source).is_dir():
-        yield from _in_folder(Path(source))
-    elif glob.has_magic(source) and not Path(source).exists():
-        found = sorted(glob.glob(source, recursive=True))  # noqa: PTH207 - a pattern may be absolute
+def _files(source: str, left_out: LeftOut) -> Iterator[str]:
+    pattern = _pattern(source)
+    if source and Path(source).is_dir():
+        yield from map(str, walk_photos(Path(source), left_out))
+    elif pattern and not Path(source).exists():
+        found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - a pattern may be absolute
         yield from (path for path in found if not Path(path).is_dir())
-    elif source.lower().endswith(".csv"):
+    elif source.lower().endswith((".csv", ".tsv")):
         raise InputError(f"{source}: add the column of the photo paths, {source}:COLUMN.")
     elif source and (Path(source).suffix.lower() in PHOTO_SUFFIXES or Path(source).exists()):
         yield source
@@ -67,28 +98,11 @@ def _files(source: str) -> Iterator[str]:
         raise InputError(f"{source}: no such file or folder.")
 
 
-def _in_folder(folder: Path, within: frozenset[Path] = frozenset()) -> Iterator[str]:
-    """A folder's photos, then those of its subfolders, by name; names with a leading dot are skipped.
-
-    A dead link is a photo that cannot be read. A link to a parent folder is skipped, because it would never end.
-    """
-    within |= {folder.resolve()}
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    yield from (str(entry) for entry in entries if is_photo_name(entry) and not entry.is_dir())
-    for entry in entries:
-        if entry.is_dir() and entry.resolve() not in within:
-            yield from _in_folder(entry, within)
-
-
-def _column(source: str) -> Iterator[str]:
-    end = source.lower().index(".csv:") + len(".csv")
-    place, column = source[:end], source[end + 1 :]
-    try:
-        with Path(place).open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            if column not in (rows.fieldnames or ()):
-                raise InputError(f"{place}: no column '{column}'; found {', '.join(rows.fieldnames or ()) or 'none'}.")
-            yield from (str(Path(place).parent / row[column]) for row in rows if row[column])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{place}: not a readable CSV file in UTF-8 with commas: {reason}.") from error
+def _pattern(source: str) -> str:
+    """The source as a pattern, in which the folders that exist are taken literally; empty if it is none."""
+    end = 0
+    for separator in re.finditer(re.escape(os.sep), source):
+        if not Path(source[: separator.end()]).is_dir():
+            break
+        end = separator.end()
+    return glob.escape(source[:end]) + source[end:] if glob.has_magic(source[end:]) else ""

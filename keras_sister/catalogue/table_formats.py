@@ -2,12 +2,13 @@
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from keras_sister.errors import InputError
 from keras_sister.extras import missing_extra
+from keras_sister.serving.predictions import DIGITS
 
 Row = dict[str, Any]
 """The values of a photo by column: numbers, strings, lists of strings, or None."""
@@ -21,6 +22,9 @@ class TableFormat(Protocol):
 
     def join(self, parts: Iterable[Path], path: Path) -> None:
         """Join parts, with one in memory at a time."""
+
+    def read(self, path: Path, columns: dict[str, type]) -> Iterator[Row]:
+        """Read the rows of a table, one at a time; columns that it lacks are None."""
 
 
 def table_format(path: Path) -> TableFormat:
@@ -52,23 +56,44 @@ class _JsonLines:
             for part in parts:
                 file.write(part.read_bytes())
 
+    def read(self, path: Path, columns: dict[str, type]) -> Iterator[Row]:
+        with path.open(encoding="utf-8") as file:
+            yield from (dict.fromkeys(columns) | json.loads(line) for line in file)
+
 
 class _Csv:
-    """Lists are joined by semicolons, None becomes an empty cell."""
+    """Lists are joined by semicolons, None becomes an empty cell, numbers have six digits after the point."""
 
     def write(self, path: Path, rows: Sequence[Row], columns: dict[str, type]) -> None:
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(columns))
             writer.writeheader()
-            writer.writerows(
-                {name: ";".join(v) if isinstance(v, list) else v for name, v in row.items()} for row in rows
-            )
+            writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
 
     def join(self, parts: Iterable[Path], path: Path) -> None:
         with path.open("wb") as file:
             for i, part in enumerate(parts):
                 header, _, rows = part.read_bytes().partition(b"\r\n")
                 file.write((b"" if i else header + b"\r\n") + rows)
+
+    def read(self, path: Path, columns: dict[str, type]) -> Iterator[Row]:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            for row in csv.DictReader(file):
+                yield {name: _value(row.get(name), kind) for name, kind in columns.items()}
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list):
+        return ";".join(value)
+    return f"{value:.{DIGITS}f}" if isinstance(value, float) else value
+
+
+def _value(cell: str | None, kind: type) -> Any:
+    if kind is list:
+        return cell.split(";") if cell else []
+    if not cell:
+        return None
+    return float(cell) if kind is float else cell
 
 
 class _Parquet:
@@ -92,3 +117,15 @@ class _Parquet:
         finally:
             if writer is not None:
                 writer.close()
+
+    def read(self, path: Path, columns: dict[str, type]) -> Iterator[Row]:
+        from pyarrow import parquet
+
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches():
+                for row in batch.to_pylist():
+                    yield {name: _rounded(row.get(name)) for name in columns}
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, DIGITS) if isinstance(value, float) else value  # float32 has more digits as a Python float

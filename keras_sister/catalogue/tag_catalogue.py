@@ -1,83 +1,261 @@
-"""Tag a catalogue of any size into one file; an interrupted job can be resumed."""
+"""Tag a catalogue of any size into one file; an interrupted job can be resumed, and a table updated."""
 
+import hashlib
 import itertools
-from collections.abc import Iterable, Iterator
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from keras_sister.catalogue.job import Engine, OnPhotos
+from keras_sister.catalogue.job import Engine, Job, OnPhotos
+from keras_sister.catalogue.listed_photo import ListedPhoto
+from keras_sister.catalogue.previous_rows import PreviousRows
 from keras_sister.catalogue.resumable_table import Part, ResumableTable, TableCounts
-from keras_sister.catalogue.rows import table_columns
-from keras_sister.errors import InputError
+from keras_sister.catalogue.rows import FINGERPRINT, error_row, table_columns
+from keras_sister.catalogue.table_formats import Row
+from keras_sister.errors import InputError, check_choice
+from keras_sister.photo_files import printable_path, try_read
 from keras_sister.serving.export_folder import export_fingerprint, read_export_schema
 
 PART_SIZE = 512
 """Photos per part of the table."""
 
+REPLACEMENTS = ("update", "overwrite")
+"""What may be done with a table that exists: tag what is new or changed, or tag everything again."""
+
+_READERS = 8  # threads that read photos to see whether they changed
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a catalogue job did.
+
+    Attributes:
+        photos: rows of the table.
+        errors: rows whose photo could not be read.
+        reasons: the errors by reason.
+        kept: rows taken over from the table that was updated.
+        resumed: rows that an interrupted job had finished before.
+        seconds: duration of this process's part of the job.
+    """
+
+    photos: int
+    errors: int
+    reasons: dict[str, int]
+    kept: int
+    resumed: int
+    seconds: float
+
+    @property
+    def photos_per_second(self) -> float | None:
+        """Photos tagged per second by this process; None if there were none."""
+        tagged = self.photos - self.kept - self.resumed
+        return tagged / self.seconds if tagged and self.seconds else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as dicts and numbers."""
+        return {**asdict(self), "photos_per_second": self.photos_per_second}
+
+
+class UnreadablePhotosError(InputError):
+    """More photos could not be read than are allowed.
+
+    Attributes:
+        summary: what was done until then.
+    """
+
+    def __init__(self, message: str, summary: Summary) -> None:
+        super().__init__(message)
+        self.summary = summary
+
 
 def tag_catalogue(
     engine: Engine,
-    photos: Iterable[str],
+    photos: Iterable[str | ListedPhoto],
     out: Path,
     *,
+    keep: Sequence[str] = (),
     resume: bool = False,
+    replace: str | None = None,
+    max_errors: int | None = None,
     on_photos: OnPhotos = lambda photos: None,
-) -> TableCounts:
+) -> Summary:
     """Tag photos into a file with the columns of `keras_sister.catalogue.rows.table_columns`.
 
     Args:
         engine: where the job runs, and its settings.
-        photos: paths, any number; only a few parts are held in memory.
+        photos: paths, or what `keras_sister.catalogue.sources.list_photos` found; any number, of which only a few parts
+            are held in memory.
         out: a file with the suffix ``.parquet``, ``.csv`` or ``.jsonl``.
+        keep: names of the columns in each photo's `ListedPhoto.kept`.
         resume: continue an interrupted job.
+        replace: one of `REPLACEMENTS`, for an `out` that exists; None refuses it. ``update`` keeps the rows of photos
+            whose contents, export and settings are the same as when the row was made.
+        max_errors: largest number of photos that may be unreadable; None for any number.
         on_photos: called for completed photos; first with those of a resumed job.
 
     Returns:
-        The number of photos and of errors.
+        The numbers of photos and errors, and the duration.
 
     Raises:
+        UnreadablePhotosError: if more than `max_errors` photos could not be read; finished parts are kept.
         InputError: if `out` exists, was started with other settings, is being written by another process, or cannot be
-            written; or if there are no photos.
+            written; if two columns have one name; or if there are no photos.
 
     Example:
-        >>> tag_catalogue(LocalEngine(Job(Path("saved_models/sister_a"))), ["me.jpg"], Path("tags.csv"))
-        TableCounts(photos=1, errors=0)
+        >>> tag_catalogue(LocalEngine(Job(Path("saved_models/sister_a"))), ["me.jpg"], Path("tags.csv")).photos
+        1
     """
-    job = engine.job
-    settings = {"export": export_fingerprint(job.export), "threshold": job.threshold, "runtime": job.runtime}
-    table = ResumableTable(out, table_columns(read_export_schema(job.export)), settings)
+    if replace is not None:
+        check_choice("replace", replace, REPLACEMENTS)
+    settings = _settings(engine.job)
+    columns = table_columns(read_export_schema(engine.job.export), keep)
+    table = ResumableTable(out, columns, {**settings, "keep": list(keep)})
     parts = _parts(photos)
     first = next(parts, None)
     if first is None:
         raise InputError("No photos were given.")
-    counts: dict[int, TableCounts] = {}
-
-    def missing() -> Iterator[Part]:
-        for part in itertools.chain([first], parts):
-            count = table.count(part)
-            if count is None:
-                yield part
-            else:
-                counts[part.number] = count
-                on_photos(count.photos)
-
-    with table.opened(resume=resume) as whole:
+    with table.opened(resume=resume, replace=replace) as whole:
+        filling = _Filling(table, settings, keep, max_errors, on_photos)
         if whole is not None:
             on_photos(whole.photos)
-            return whole
-        for part, rows in engine.tag(missing(), on_photos):
-            counts[part.number] = table.write(part, rows)
-        total = TableCounts(
-            sum(count.photos for count in counts.values()),
-            sum(count.errors for count in counts.values()),
+            filling.total, filling.resumed = whole, whole.photos
+            return filling.summary()
+        if replace == "update" and out.exists():
+            filling.read_previous()
+        try:
+            for part, rows in engine.tag(filling.missing(itertools.chain([first], parts)), on_photos):
+                filling.complete(part.number, rows)
+        finally:
+            filling.close()
+        table.finish(filling.parts, filling.total)
+    return filling.summary()
+
+
+class _Filling:
+    """Fills a table: finds the rows that are known, and joins them with those of the engine."""
+
+    def __init__(
+        self,
+        table: ResumableTable,
+        settings: dict[str, object],
+        keep: Sequence[str],
+        max_errors: int | None,
+        on_photos: OnPhotos,
+    ) -> None:
+        self.table, self.settings, self.keep = table, settings, keep
+        self.max_errors, self.on_photos = max_errors, on_photos
+        self.total, self.parts, self.kept, self.resumed = TableCounts(0, 0), 0, 0, 0
+        self._pending: dict[int, tuple[list[ListedPhoto], list[Row | None]]] = {}
+        self._previous: PreviousRows | None = None
+        self._started = time.monotonic()
+
+    def read_previous(self) -> None:
+        """Read the table that is updated."""
+        self._previous = PreviousRows(self.table.scratch("previous.sqlite"), self.table.previous_rows())
+
+    def close(self) -> None:
+        """Close the rows of the previous table."""
+        if self._previous is not None:
+            self._previous.close()
+
+    def missing(self, parts: Iterable[tuple[int, list[ListedPhoto]]]) -> Iterator[Part]:
+        """The photos of each part that must be tagged; parts without any are written at once."""
+        for number, photos in parts:
+            self.parts += 1
+            count = self.table.count(_identified(number, photos))
+            if count is not None:
+                self.total += count
+                self.resumed += count.photos
+                self.on_photos(count.photos)
+                continue
+            rows = self._known(photos)
+            self._pending[number] = (photos, rows)
+            self.on_photos(sum(row is not None for row in rows))
+            to_tag = [photo.path for photo, row in zip(photos, rows, strict=True) if row is None]
+            if to_tag:
+                yield Part(number, to_tag)
+            else:
+                self.complete(number, [])
+
+    def complete(self, number: int, tagged: Sequence[Row]) -> None:
+        """Write a part.
+
+        Args:
+            number: the part.
+            tagged: rows of the photos that `missing` gave for it.
+        """
+        photos, known = self._pending.pop(number)
+        new = ({**row, FINGERPRINT: self._fingerprint(row[FINGERPRINT])} for row in tagged)
+        rows = [self._named(photo, next(new) if row is None else row) for photo, row in zip(photos, known, strict=True)]
+        self._check_errors(TableCounts.of(rows))
+        self.total += self.table.write(_identified(number, photos), rows)
+
+    def summary(self) -> Summary:
+        """What was done so far."""
+        total, seconds = self.total, round(time.monotonic() - self._started, 3)
+        return Summary(total.photos, total.errors, total.reasons, self.kept, self.resumed, seconds)
+
+    def _known(self, photos: Sequence[ListedPhoto]) -> list[Row | None]:
+        """Rows that need no tagging: input rows that name no photo, and photos that have not changed."""
+        rows = [error_row(tuple(self.table.columns), photo.error) if photo.error else None for photo in photos]
+        if self._previous is None:
+            return rows
+        with ThreadPoolExecutor(_READERS) as pool:
+            hashes = list(pool.map(_sha256, photos))
+        for i, sha256 in enumerate(hashes):
+            fingerprint = self._fingerprint(sha256)
+            if fingerprint and (row := self._previous.get(fingerprint)):
+                rows[i] = row
+                self.kept += 1
+        return rows
+
+    def _named(self, photo: ListedPhoto, row: Row) -> Row:
+        """A row with what the input says of its photo, in the order of the columns."""
+        named = {**row, "photo": printable_path(photo.text), **dict(zip(self.keep, photo.kept, strict=True))}
+        return {name: named[name] for name in self.table.columns}
+
+    def _fingerprint(self, sha256: str | None) -> str | None:
+        """A hash of everything that a row's prediction depends on; None if the file could not be read."""
+        if sha256 is None:
+            return None
+        return hashlib.sha256(json.dumps([self.settings, sha256]).encode()).hexdigest()[:32]
+
+    def _check_errors(self, count: TableCounts) -> None:
+        total = self.total + count
+        if self.max_errors is None or total.errors <= self.max_errors:
+            return
+        self.total = total
+        reasons = "; ".join(f"{number} × {reason}" for reason, number in total.reasons.items())
+        raise UnreadablePhotosError(
+            f"{self.table.out}: {total.errors} photos could not be read, more than --max-errors {self.max_errors}:"
+            f" {reasons}. Finished parts are kept; add --resume to continue.",
+            self.summary(),
         )
-        table.finish(len(counts), total)
-    return total
 
 
-def _parts(photos: Iterable[str]) -> Iterator[Part]:
-    iterator = iter(photos)
+def _settings(job: Job) -> dict[str, object]:
+    return {"export": export_fingerprint(job.export), "threshold": job.threshold, "runtime": job.runtime}
+
+
+def _parts(photos: Iterable[str | ListedPhoto]) -> Iterator[tuple[int, list[ListedPhoto]]]:
+    iterator = (ListedPhoto(photo, photo) if isinstance(photo, str) else photo for photo in photos)
     for number in itertools.count():
         some = list(itertools.islice(iterator, PART_SIZE))
         if not some:
             return
-        yield Part(number, some)
+        yield number, some
+
+
+def _identified(number: int, photos: Sequence[ListedPhoto]) -> Part:
+    return Part(number, [photo.identity for photo in photos])
+
+
+def _sha256(photo: ListedPhoto) -> str | None:
+    if photo.error:
+        return None
+    contents, error = try_read(Path(photo.path))
+    return None if error else hashlib.sha256(contents).hexdigest()

@@ -1,10 +1,12 @@
 """Client of TensorFlow Serving over gRPC. Needs the extra ``serving``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from keras_sister.client.proxy import grpc_proxy, is_loopback, through
 from keras_sister.client.retry import RetryableError, first_line, retry
 from keras_sister.errors import InputError
 from keras_sister.extras import missing_extra
@@ -16,14 +18,24 @@ class GrpcClient:
     Args:
         target: host and port.
         model: name of the model on the server.
-        timeout, retries: see `keras_sister.client.connect.connect`.
+        timeout, retries, headers, tls_roots: see `keras_sister.client.connect.connect`.
         secure: use TLS.
 
     Raises:
         InputError: if tensorflow-serving-api is not installed.
     """
 
-    def __init__(self, target: str, model: str, timeout: float, retries: int, *, secure: bool) -> None:
+    def __init__(
+        self,
+        target: str,
+        model: str,
+        timeout: float,
+        retries: int,
+        headers: Mapping[str, str],
+        tls_roots: Path | None,
+        *,
+        secure: bool,
+    ) -> None:
         try:
             import grpc
             from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
@@ -31,8 +43,15 @@ class GrpcClient:
             raise missing_extra("gRPC needs tensorflow-serving-api", "serving") from error
         self.model, self.timeout, self.retries = model, timeout, retries
         self.url = f"grpc{'s' if secure else ''}://{target}/{model}"
-        credentials = grpc.ssl_channel_credentials() if secure else None
-        channel = grpc.secure_channel(target, credentials) if secure else grpc.insecure_channel(target)
+        self._metadata = [(name.lower(), value) for name, value in headers.items()]
+        host = target.rpartition(":")[0]
+        self._through = through(grpc_proxy(host))
+        options = [("grpc.enable_http_proxy", int(not is_loopback(host)))]
+        if secure:
+            credentials = grpc.ssl_channel_credentials(tls_roots.read_bytes() if tls_roots else None)
+            channel = grpc.secure_channel(target, credentials, options)
+        else:
+            channel = grpc.insecure_channel(target, options)
         self.stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         self.new_request = predict_pb2.PredictRequest
 
@@ -54,7 +73,7 @@ class GrpcClient:
         import grpc
 
         try:
-            return self.stub.Predict(request, timeout=self.timeout)
+            return self.stub.Predict(request, timeout=self.timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             retryable = (
                 grpc.StatusCode.UNAVAILABLE,
@@ -62,4 +81,7 @@ class GrpcClient:
                 grpc.StatusCode.DEADLINE_EXCEEDED,
             )
             kind = RetryableError if error.code() in retryable else InputError
-            raise kind(f"{self.url}: {error.code().name}: {first_line(error.details())}") from error
+            said = first_line(error.details())
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                said = f"timed out: no response within {self.timeout:g} s (--timeout)"
+            raise kind(f"{self.url}: {error.code().name}: {said}{self._through}") from error

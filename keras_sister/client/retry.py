@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from keras_sister.errors import InputError
 
-_FIRST_PAUSE = 0.5  # seconds before the first retry; doubles each time
+FIRST_PAUSE = 0.5  # seconds before a retry; doubles each time
 _MAX_LENGTH = 300  # characters of a server's message
 
 _Result = TypeVar("_Result")
@@ -22,7 +22,7 @@ def retry(request: Callable[[], _Result], retries: int) -> _Result:
         try:
             return request()
         except RetryableError:
-            time.sleep(_FIRST_PAUSE * 2**attempt)
+            time.sleep(FIRST_PAUSE * 2**attempt)
     return request()
 
 

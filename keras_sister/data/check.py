@@ -12,14 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
-from keras_sister.data.dcsa import find_photos, read_labels
-from keras_sister.photo_files import MAX_PIXELS
-from keras_sister.schema import DCSA, Schema
+from keras_sister.data.dataset import Dataset
+from keras_sister.data.inspection import Inspection
+from keras_sister.data.label_warnings import label_warnings
+from keras_sister.data.near_duplicates import find_near_duplicates
+from keras_sister.data.open import inspect_dataset
+from keras_sister.photo_files import LeftOut, is_photo_name, try_read
+from keras_sister.photo_kinds import is_animated_webp, too_many_pixels, why_not_decoded
+from keras_sister.schema import Schema
 
-_FORMATS = ("JPEG", "MPO", "PNG")
-"""The formats that TensorFlow decodes, by Pillow's names; MPO is the JPEG of some cameras."""
+_SIDEWAYS = (5, 6, 7, 8)
+"""The EXIF orientations that exchange width and height."""
 
 
 @dataclass(frozen=True)
@@ -27,16 +32,20 @@ class DatasetReport:
     """The result of `check_dataset`.
 
     Attributes:
-        folder: path of the dataset.
+        folder: path of the dataset, a folder or a file.
         photos: number of photos.
-        widths: smallest, median and largest width in pixels; zeros if no photo can be read.
+        widths: smallest, median and largest width in pixels, upright; zeros if no photo can be read.
         heights: the same for heights.
         modes: number of photos by colour mode: RGB, L (grey), CMYK and others.
+        rotated: number of photos with an EXIF orientation other than upright, which is applied.
+        profiles: number of photos by the name of their ICC profile, where that is not sRGB: it is ignored.
+        left_out: number of files in ``images/`` by ending that are not read.
         attributes: for each attribute ``counts``, the number of photos of each class, and ``unknown``, the share of
             unknown labels, in [0, 1].
         masks: number of person masks in ``masks/``.
         duplicates: groups of photos with the same content.
         problems: what makes training impossible or wrong, one line each, naming the file.
+        notes: what was decided when the dataset was read, one line each.
         warnings: what may matter, one line each.
     """
 
@@ -45,10 +54,14 @@ class DatasetReport:
     widths: tuple[int, int, int]
     heights: tuple[int, int, int]
     modes: dict[str, int]
+    rotated: int
+    profiles: dict[str, int]
+    left_out: dict[str, int]
     attributes: dict[str, dict[str, Any]]
     masks: int
     duplicates: list[list[str]]
     problems: list[str]
+    notes: list[str]
     warnings: list[str]
 
     def to_dict(self) -> dict[str, Any]:
@@ -62,77 +75,120 @@ class _Photo:
     digest: str
     size: tuple[int, int] | None = None
     mode: str = ""
-    turned: bool = False
+    rotated: bool = False
+    profile: str | None = None
     problem: str | None = None
 
 
-def check_dataset(folder: str | Path, *, on_photo: Callable[[], None] = lambda: None) -> DatasetReport:
-    """Check a dataset in DCSA's layout. Every photo is decoded.
+def check_dataset(
+    path: str | Path,
+    *,
+    inspection: Inspection | None = None,
+    near_duplicates: bool = False,
+    on_photo: Callable[[], None] = lambda: None,
+) -> DatasetReport:
+    """Check a dataset. Every photo is decoded.
 
     Args:
-        folder: contains ``images/`` and ``labels/``, optionally ``masks/``.
+        path: a folder in DCSA's layout, or a dataset file; person masks are in ``masks/``, in the folder or beside the
+            file.
+        inspection: what `keras_sister.data.open.inspect_dataset` returned, if it was called before.
+        near_duplicates: look for photos that look alike although their files differ (needs ImageHash).
         on_photo: called after each photo.
 
     Returns:
         A report. Its ``problems`` are empty if the dataset can be trained on.
 
+    Raises:
+        InputError: if the dataset file or its table cannot be read.
+
     Example:
         >>> check_dataset("DCSA").problems
         []
     """
-    folder = Path(folder)
-    paths, problems = find_photos(folder)
-    labels, more = read_labels(folder, DCSA, paths)
+    path = Path(path)
+    inspection = inspection or inspect_dataset(path)
+    dataset = inspection.dataset
     # Warning filters are shared by all threads. Pillow releases the interpreter lock while it decodes.
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        warnings.simplefilter("ignore")  # of damaged EXIF data, and of sizes that are checked here
         photos = []
-        for photo in pool.map(_inspect, paths):
+        for photo in pool.map(_inspect, dataset.photos):
             photos.append(photo)
             on_photo()
-        masks, unreadable, odd = _inspect_masks(folder / "masks", photos)
+        masks, unreadable, odd = _inspect_masks((path if path.is_dir() else path.parent) / "masks", photos)
     readable = [photo for photo in photos if photo.size]
-    duplicates = _duplicates(photos)
+    rows = _duplicates(photos)
+    duplicates = [[photos[row].path.name for row in group] for group in rows]
+    found = [*label_warnings(dataset, rows), *(_alike(photos, dataset) if near_duplicates else [])]
+    left_out = _left_out(path / "images") if path.is_dir() else LeftOut()
     return DatasetReport(
-        folder=str(folder),
+        folder=str(path),
         photos=len(photos),
         widths=_spread([photo.size[0] for photo in readable if photo.size]),
         heights=_spread([photo.size[1] for photo in readable if photo.size]),
         modes=dict(Counter(photo.mode for photo in readable).most_common()),
-        attributes=_count(DCSA, labels),
+        rotated=sum(photo.rotated for photo in photos),
+        profiles=dict(Counter(photo.profile for photo in photos if photo.profile).most_common()),
+        left_out=dict(left_out.most_common()),
+        attributes=_count(dataset.schema, dataset.labels),
         masks=masks,
         duplicates=duplicates,
         problems=[
-            *problems,
-            *more,
-            *_without_labels(folder, labels),
+            *inspection.problems,
+            *_without_labels(path, dataset.labels),
             *(photo.problem for photo in photos if photo.problem),
             *unreadable,
         ],
-        warnings=[*_warnings(photos, labels, duplicates), *odd] if photos else [],
+        notes=list(dataset.notes),
+        warnings=[*_warnings(photos, dataset, duplicates, left_out), *found, *odd] if photos else [],
     )
 
 
 def _inspect(path: Path) -> _Photo:
+    contents, reason = try_read(path)
+    digest = hashlib.sha256(contents).hexdigest() if contents else str(path)
+    if reason:
+        return _Photo(path, digest, problem=f"{path}: {reason}.")
     try:
-        contents = path.read_bytes()
-    except OSError as error:
-        return _Photo(path, str(path), problem=f"{path}: {error.strerror}.")
-    digest = hashlib.sha256(contents).hexdigest()
-    try:
+        if too_many_pixels(contents) or is_animated_webp(contents):
+            raise ValueError
         with Image.open(io.BytesIO(contents)) as whole, Image.open(io.BytesIO(contents)) as image:
             image.load()
             whole.verify()  # Pillow accepts a PNG without its end, TensorFlow does not
-            if image.format in _FORMATS:
-                turned = image.getexif().get(0x0112, 1) != 1
-                return _Photo(path, digest, image.size, image.mode, turned)
-            reason = f"a {image.format} file; save it as JPEG or PNG"
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        reason = f"more than {MAX_PIXELS:,} pixels"
-    except Exception as error:
-        # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others for broken files.
-        reason = "truncated" if "truncated" in str(error).lower() else "not a readable image"
-    return _Photo(path, digest, problem=f"{path}: {reason}.")
+            orientation = _orientation(image)
+            size = image.size[::-1] if orientation in _SIDEWAYS else image.size
+            return _Photo(path, digest, size, image.mode, orientation != 1, _profile(image))
+    except Exception:  # Pillow raises OSError, SyntaxError, struct.error and others for broken files
+        return _Photo(path, digest, problem=f"{path}: {why_not_decoded(contents)}.")
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8."""
+    try:
+        orientation = image.getexif().get(0x0112, 1)
+    except (SyntaxError, ValueError, OSError):
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _profile(image: Image.Image) -> str | None:
+    """The name of an ICC profile other than sRGB."""
+    if not (contents := image.info.get("icc_profile")):
+        return None
+    try:
+        name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(contents))).strip()
+    except (ImageCms.PyCMSError, OSError):
+        return "unreadable"
+    return None if name.lower().startswith("srgb") else name or "without a name"
+
+
+def _left_out(folder: Path) -> LeftOut:
+    left_out = LeftOut()
+    for file in folder.iterdir() if folder.is_dir() else ():
+        if not file.name.startswith(".") and not is_photo_name(file) and not file.is_dir():
+            left_out.add(file)
+    return left_out
 
 
 def _inspect_masks(folder: Path, photos: list[_Photo]) -> tuple[int, list[str], list[str]]:
@@ -155,16 +211,30 @@ def _inspect_masks(folder: Path, photos: list[_Photo]) -> tuple[int, list[str], 
     return len(files), unreadable, odd
 
 
-def _duplicates(photos: list[_Photo]) -> list[list[str]]:
-    groups: dict[str, list[str]] = {}
-    for photo in photos:
-        groups.setdefault(photo.digest, []).append(photo.path.name)
-    return [names for names in groups.values() if len(names) > 1]
+def _duplicates(photos: list[_Photo]) -> list[list[int]]:
+    """Rows of photos with the same content."""
+    groups: dict[str, list[int]] = {}
+    for row, photo in enumerate(photos):
+        groups.setdefault(photo.digest, []).append(row)
+    return [rows for rows in groups.values() if len(rows) > 1]
 
 
-def _without_labels(folder: Path, labels: np.ndarray) -> list[str]:
+def _alike(photos: list[_Photo], dataset: Dataset) -> list[str]:
+    """Photos that look alike, have other bytes, and may be split between training and test."""
+    readable = [row for row, photo in enumerate(photos) if photo.size]
+    found = []
+    for group in find_near_duplicates([photos[row].path for row in readable]):
+        rows = [readable[i] for i in group]
+        apart = dataset.groups is None or len(set(dataset.groups[rows])) > 1
+        if apart and len({photos[row].digest for row in rows}) > 1:
+            names = ", ".join(photos[row].path.name for row in rows)
+            found.append(f"{names}: look alike; in one group they are never split.")
+    return found
+
+
+def _without_labels(path: Path, labels: np.ndarray) -> list[str]:
     if len(labels) and (labels < 0).all():
-        return [f"{folder / 'labels'}: no label of any photo is known; there is nothing to train on."]
+        return [f"{path}: no label of any photo is known; there is nothing to train on."]
     return []
 
 
@@ -178,19 +248,22 @@ def _count(schema: Schema, labels: np.ndarray) -> dict[str, dict[str, Any]]:
     }
 
 
-def _warnings(photos: list[_Photo], labels: np.ndarray, duplicates: list[list[str]]) -> list[str]:
+def _warnings(photos: list[_Photo], dataset: Dataset, duplicates: list[list[str]], left_out: LeftOut) -> list[str]:
     found = [
         f"{', '.join(names)}: identical files; they may be split between training and test." for names in duplicates
     ]
-    turned = [photo.path.name for photo in photos if photo.turned]
-    if turned:
+    other = [photo for photo in photos if photo.profile]
+    if other:
         found.append(
-            f"{turned[0]} ({len(turned)} in all): has an EXIF orientation, which is ignored; rotate its pixels."
+            f"{other[0].path.name} ({len(other)} in all): has the ICC profile '{other[0].profile}', which is ignored;"
+            " convert it to sRGB."
         )
-    blank = int((labels < 0).all(axis=1).sum())
+    if left_out:
+        found.append(f"images/: {left_out}.")
+    blank = int((dataset.labels < 0).all(axis=1).sum())
     if 0 < blank < len(photos):
         found.append(f"{blank} photos have no known label at all.")
-    for attribute, column in zip(DCSA, labels.T, strict=True):
+    for attribute, column in zip(dataset.schema, dataset.labels.T, strict=True):
         absent = [name for i, name in enumerate(attribute.classes) if not (column == i).any()]
         if absent:
             found.append(f"{attribute.name}: no photo is labelled {', '.join(absent)}.")

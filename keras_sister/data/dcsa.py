@@ -28,7 +28,8 @@ def load_dcsa(folder: str | Path) -> Dataset:
     """Read a dataset in DCSA's layout. The photos are not opened.
 
     Args:
-        folder: contains ``images/`` and ``labels/``; any number of photos, JPEG or PNG, named by their numbers from 1.
+        folder: contains ``images/`` and ``labels/``; any number of photos, JPEG, PNG or WebP, named by their numbers
+            from 1.
 
     Returns:
         Photos in the order of their numbers, with labels of the schema `DCSA`.
@@ -63,7 +64,7 @@ def find_photos(folder: Path) -> tuple[list[Path], list[str]]:
         return [], [f"{images}: no such folder; a dataset has images/000001.jpg … and labels/<attribute>_GT.mat."]
     files = sorted(file for file in images.iterdir() if is_photo_name(file))
     if not files:
-        return [], [f"{images}: no photos (.jpg, .jpeg or .png)."]
+        return [], [f"{images}: no JPEG, PNG or WebP."]
     photos: dict[int, Path] = {}
     problems = []
     for file in files:

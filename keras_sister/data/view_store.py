@@ -1,10 +1,12 @@
 """The view store: every photo is decoded and segmented once, for all folds, models and backgrounds.
 
-A store is a folder for one image size and one segmenter. It consists of blocks, each a folder of its own:
+A store is a folder for one image size and one way to make masks. It consists of blocks, each a folder of its own:
 
-    <cache>/views/224px-<fingerprint>/<block>/photos.npy   uint8 (rows, 224, 224, 3), RGB
-                                              masks.npy    uint8 (rows, 224, 224, 1), 255 = person
-                                              index.json   the SHA-256 of each row's file
+    <cache>/views/224px-v2-<fingerprint>/<block>/photos.npy   uint8 (rows, 224, 224, 3), RGB
+                                                 masks.npy    uint8 (rows, 224, 224, 1), 255 = person
+                                                 index.json   the SHA-256 of each row's file
+
+In its name are the image size, the version of `keras_sister.images`, and a hash of what makes the masks.
 
 A block appears by one rename and never changes. Two processes may therefore fill a store at once (at worst a photo is
 stored twice), a killed process loses only its last block, and a photo whose bytes changed is stored anew.
@@ -26,7 +28,8 @@ import tensorflow as tf
 
 from keras_sister import images
 from keras_sister.errors import InputError
-from keras_sister.photo_files import content_hash
+from keras_sister.photo_files import UnreadablePhotosError, content_hash, try_read
+from keras_sister.photo_kinds import why_not_decoded
 from keras_sister.storage.cache import cache_folder
 
 BLOCK = 64
@@ -41,9 +44,9 @@ class PairMaker(Protocol):
     size: int | None
     fingerprint: str | None
 
-    def check(self, names: Sequence[str]) -> None: ...
+    def check(self, photos: Sequence[Path]) -> None: ...
 
-    def resize(self, image: Any) -> dict[str, Any]: ...
+    def read(self, contents: Any) -> dict[str, Any]: ...
 
     def view_pair(self, resized: dict[str, Any], names: Any = None) -> dict[str, Any]: ...
 
@@ -103,11 +106,11 @@ class ViewPairs:
 
 
 class ViewStore:
-    """The view pairs of one image size and one segmenter.
+    """The view pairs of one image size and one way to make masks.
 
     Args:
         size: height and width of the views, in pixels.
-        fingerprint: fingerprint of the segmenter; None for a store without masks.
+        fingerprint: that of the preprocessor; None for a store without masks.
         cache: the cache folder; `cache_folder()` by default.
 
     Example:
@@ -122,7 +125,7 @@ class ViewStore:
         self.size = size
         self.fingerprint = fingerprint
         name = hashlib.sha256(fingerprint.encode()).hexdigest()[:16] if fingerprint else "photos"
-        self.folder = (cache or cache_folder()) / "views" / f"{size}px-{name}"
+        self.folder = (cache or cache_folder()) / "views" / f"{size}px-v{images.VERSION}-{name}"
 
     def fill(
         self,
@@ -142,7 +145,8 @@ class ViewStore:
             The key of every photo, in order: its content hash.
 
         Raises:
-            InputError: if a photo cannot be decoded or segmented, naming it.
+            UnreadablePhotosError: if photos cannot be decoded; the view pairs of all others are then stored.
+            InputError: if a photo cannot be segmented, naming it.
             ValueError: for a preprocessor of another size or segmenter.
         """
         if (preprocessor.size, preprocessor.fingerprint) != (self.size, self.fingerprint):
@@ -150,20 +154,25 @@ class ViewStore:
                 f"Expected a preprocessor with size={self.size} and fingerprint={self.fingerprint}."
                 f" Received: {preprocessor!r}"
             )
-        preprocessor.check([photo.stem for photo in photos])
-        keys = [content_hash(photo) for photo in photos]
+        preprocessor.check(photos)
+        keys, reasons = _hash_all(photos)
         stored = self._locations()
-        missing = list({key: photo for key, photo in zip(keys, photos, strict=True) if key not in stored}.items())
+        missing = {key: photo for key, photo in zip(keys, photos, strict=True) if key and key not in stored}
         self.folder.mkdir(parents=True, exist_ok=True)
         self._sweep()
-        batches = _view_pairs([photo for _, photo in missing], preprocessor)
-        done, of = len(photos) - len(missing), len(photos)
+        done, of = len(photos) - len(missing) - len(reasons), len(photos)
         on_event({"event": "photos", "photos": done, "of": of})
-        for start, pairs in zip(range(0, len(missing), BLOCK), batches, strict=True):
-            block = missing[start : start + BLOCK]
-            self._write([key for key, _ in block], pairs)
+        unmade = dict(missing)
+        for rows, pairs in _view_pairs(list(missing.values()), preprocessor):
+            block = [list(missing)[row] for row in rows]
+            self._write(block, pairs)
+            for key in block:
+                del unmade[key]
             done += len(block)
             on_event({"event": "photos", "photos": done, "of": of})
+        reasons |= {row: _why_not_decoded(photos[row]) for row, key in enumerate(keys) if key in unmade}
+        if reasons:
+            raise UnreadablePhotosError(photos, reasons)
         return keys
 
     def open(self, keys: Sequence[str]) -> ViewPairs:
@@ -202,24 +211,47 @@ class ViewStore:
                 shutil.rmtree(aside, ignore_errors=True)
 
 
-def _view_pairs(photos: Sequence[Path], preprocessor: PairMaker) -> Iterator[dict[str, np.ndarray]]:
-    """Decode, resize and segment photos in one ``tf.data`` pipeline; yields blocks of `BLOCK` view pairs."""
+def _hash_all(photos: Sequence[Path]) -> tuple[list[str], dict[int, str]]:
+    """The content hash of each photo, empty where it cannot be read, and the reasons by row."""
+    keys, reasons = [], {}
+    for row, photo in enumerate(photos):
+        try:
+            keys.append(content_hash(photo))
+        except InputError as error:
+            keys.append("")
+            reasons[row] = str(error)
+    return keys, reasons
+
+
+def _view_pairs(photos: Sequence[Path], preprocessor: PairMaker) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """Decode, resize and segment photos in one ``tf.data`` pipeline.
+
+    Yields:
+        Blocks of up to `BLOCK` rows of `photos`, in order, with their view pairs. A photo that cannot be decoded is in
+        no block.
+    """
     if not photos:
         return
 
-    def read(path: tf.Tensor, name: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        return preprocessor.resize(images.decode(tf.io.read_file(path))), name
+    def read(row: tf.Tensor, path: tf.Tensor, name: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]:
+        return row, preprocessor.read(tf.io.read_file(path)), name
+
+    def segment(
+        rows: tf.Tensor, resized: dict[str, tf.Tensor], names: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        return rows, preprocessor.view_pair(resized, names)
 
     # As bytes, because a file name need not be UTF-8.
     files = ([os.fsencode(photo) for photo in photos], [os.fsencode(photo.stem) for photo in photos])
     options = tf.data.Options()
     options.autotune.enabled = False  # it sometimes settles for one core, which takes twice as long
     batches = (
-        tf.data.Dataset.from_tensor_slices(files)
+        tf.data.Dataset.from_tensor_slices((np.arange(len(photos)), *files))
         .map(read, num_parallel_calls=os.cpu_count())
+        .ignore_errors()  # one broken photo loses only itself
         .batch(BLOCK // 8)  # a full-width FCN fits two such batches in memory
         .prefetch(2)  # decode while the segmenter works
-        .map(preprocessor.view_pair, num_parallel_calls=2)
+        .map(segment, num_parallel_calls=2)
         .rebatch(BLOCK)
         .prefetch(1)
         .with_options(options)
@@ -227,14 +259,9 @@ def _view_pairs(photos: Sequence[Path], preprocessor: PairMaker) -> Iterator[dic
     try:
         yield from batches.as_numpy_iterator()
     except tf.errors.OpError as error:
-        raise InputError(_culprit(photos) or f"{error.message.splitlines()[0]}") from error
+        raise InputError(error.message.splitlines()[0]) from error
 
 
-def _culprit(photos: Sequence[Path]) -> str | None:
-    """The error for the first photo that does not decode; TensorFlow's message does not name the file."""
-    for photo in photos:
-        try:
-            images.decode(tf.io.read_file(os.fsencode(photo)))
-        except tf.errors.OpError:
-            return f"{photo}: broken or truncated image. 'sister-keras data check' lists every unreadable photo."
-    return None
+def _why_not_decoded(photo: Path) -> str:
+    contents, reason = try_read(photo)  # it may be gone by now
+    return f"{photo}: {reason or why_not_decoded(contents)}."

@@ -60,7 +60,9 @@ def attribute_metrics(schema: Schema, labels: np.ndarray, logits: np.ndarray) ->
         )
     )
     decided &= known  # `truth` is already false there; a negative in both counts for no F1
-    f1 = metrics.f1_score(truth, decided, average=None, zero_division=0)
+    # scikit-learn takes a single column for two classes; a label that never occurs changes no score but the macro mean.
+    both = [np.pad(columns, ((0, 0), (0, 1))) for columns in (truth, decided)]
+    f1 = metrics.f1_score(*both, average=None, zero_division=0)[:-1]
     precision = [_average_precision(truth[k, j], confident[k, j]) for j, k in enumerate(known.T)]
     attributes = {}
     for i, (name, columns) in enumerate(schema.logit_slices.items()):
@@ -80,8 +82,8 @@ def attribute_metrics(schema: Schema, labels: np.ndarray, logits: np.ndarray) ->
         "balanced_accuracy": _mean_of_known([a["balanced_accuracy"] for a in attributes.values()]),
         "f1": {
             "macro": float(np.mean(f1[known.any(axis=0)])),
-            "micro": float(metrics.f1_score(truth, decided, average="micro", zero_division=0)),
-            "instance": float(metrics.f1_score(truth, decided, average="samples", zero_division=0)),
+            "micro": float(metrics.f1_score(*both, average="micro", zero_division=0)),
+            "instance": float(metrics.f1_score(*both, average="samples", zero_division=0)),
         },
         "mean_average_precision": _mean_of_known(precision),
         "hamming_loss": float(np.mean(truth[known] != decided[known])),

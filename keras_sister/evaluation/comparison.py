@@ -78,7 +78,7 @@ class Comparison:
         first: name of the reference.
         second: name of the other system.
         folds: MACC of the second minus the first over the folds, by the corrected resampled t-test.
-        photos: the same over all photos, by the paired bootstrap.
+        photos: the same over all photos, by the paired bootstrap; over all groups, where photos have them.
         attributes: the differences by attribute.
     """
 
@@ -98,7 +98,8 @@ def group_by_seed(runs: Sequence[OutOfFold]) -> list[Group]:
     groups: list[list[OutOfFold]] = []
     for run in runs:
         for group in groups:
-            same = replace(run.experiment, seed=0) == replace(group[0].experiment, seed=0)
+            first = replace(group[0].experiment, seed=0)
+            same = replace(run.experiment, seed=0).contents() == first.contents()
             if same and run.experiment.seed not in [other.experiment.seed for other in group]:
                 group.append(run)
                 break
@@ -155,6 +156,9 @@ def _must_agree(first: OutOfFold, second: OutOfFold) -> None:
         label = f"'{first.schema.names[column]}' of {first.photos[row][0]}"
         more = f" and {len(unequal) - 1} more" if len(unequal) > 1 else ""
         raise InputError(f"{second.name}: labels differ from those of {first.name}: {label}{more}.")
+    ours, theirs = (None if run.groups is None else run.groups.tolist() for run in (first, second))
+    if ours != theirs:
+        raise InputError(f"{second.name}: the groups of photos differ from those of {first.name}.")
 
 
 def _must_pair(first: OutOfFold, second: OutOfFold) -> None:
@@ -166,15 +170,21 @@ def _must_pair(first: OutOfFold, second: OutOfFold) -> None:
 
 
 def _compare_two(first: Group, second: Group, *, seed: int) -> Comparison:
+    if len(second.fold_maccs()) < 2:
+        raise InputError(f"{second.name}: has one fold with known labels; a comparison over folds needs two or more.")
     known, correct, other = first.known, first.correct, second.correct
     tested = len(known) / len(first.runs[0].folds)
-    p_values = [sign_test(correct[k, i], other[k, i]) for i, k in enumerate(known.T)]
+    groups = second.runs[0].groups
+    p_values = [
+        sign_test(correct[k, i], other[k, i], groups=None if groups is None else groups[k])
+        for i, k in enumerate(known.T)
+    ]
     scores = zip(first.accuracies().items(), second.accuracies().values(), strict=True)
     adjusted = dict(zip(first.schema.names, holm(np.array(p_values)), strict=True))
     return Comparison(
         first.name,
         second.name,
         corrected_t_test(second.fold_maccs() - first.fold_maccs(), test_share=tested / (len(known) - tested)),
-        bootstrap_macc(known, other, correct, seed=seed),
+        bootstrap_macc(known, other, correct, groups=groups, seed=seed),
         [AttributeDifference(name, a, b, float(adjusted[name])) for (name, a), b in scores],
     )

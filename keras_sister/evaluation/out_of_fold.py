@@ -26,6 +26,10 @@ class OutOfFold:
         labels: int32 array, shape (photos, attributes), −1 = unknown.
         logits: float32 array, shape (photos, schema.n_logits).
         folds: the photos of every fold, index arrays.
+        groups: array of text, shape (photos,): photos of one group, such as one product, are not independent; None if
+            every photo stands alone.
+        untested: labels of the training photos of an official split, which no fold tests: int32 array (photos,
+            attributes); None without them. Above are the tested photos only.
     """
 
     name: str
@@ -35,6 +39,8 @@ class OutOfFold:
     labels: np.ndarray
     logits: np.ndarray
     folds: list[np.ndarray]
+    groups: np.ndarray | None = None
+    untested: np.ndarray | None = None
 
     @cached_property
     def predicted(self) -> np.ndarray:
@@ -90,7 +96,21 @@ def read_out_of_fold(folder: Path) -> OutOfFold:
         except InputError as error:
             raise InputError(f"{file}: {error} Remove the file and run the command again with --resume.") from error
     photos = list(zip(names, run.photo_keys, strict=True))
-    return OutOfFold(folder.name or str(folder), _by_content(run), schema, photos, labels, logits, folds)
+    name, experiment, groups = folder.name or str(folder), _by_content(run), run.groups
+    tested = np.sort(np.concatenate(folds))
+    if len(tested) == len(labels):
+        return OutOfFold(name, experiment, schema, photos, labels, logits, folds, groups)
+    return OutOfFold(
+        name,
+        experiment,
+        schema,
+        [photos[row] for row in tested],
+        labels[tested],
+        logits[tested],
+        [np.searchsorted(tested, rows) for rows in folds],
+        None if groups is None else groups[tested],
+        np.delete(labels, tested, axis=0),
+    )
 
 
 def _checked_logits(file: Path, schema: Schema, rows: np.ndarray, labels: np.ndarray, names: list[str]) -> np.ndarray:
@@ -124,7 +144,10 @@ def majority_predictions(run: OutOfFold) -> OutOfFold:
     """The predictions of the majority class: the most frequent class among a fold's training photos."""
     logits = np.zeros_like(run.logits)
     for rows in run.folds:
-        logits[rows] = _one_hot(run.schema, majority_classes(run.schema, np.delete(run.labels, rows, axis=0)))
+        training = np.delete(run.labels, rows, axis=0)
+        if run.untested is not None:
+            training = np.concatenate([training, run.untested])
+        logits[rows] = _one_hot(run.schema, majority_classes(run.schema, training))
     return replace(run, name="majority", logits=logits)
 
 

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from keras_sister.errors import InputError
-
 
 @dataclass(frozen=True)
 class Difference:
@@ -34,13 +32,8 @@ def corrected_t_test(differences: np.ndarray, *, test_share: float) -> Differenc
 
     Returns:
         The mean difference; if all differences are equal, the interval is that value and p is 1 for 0, else 0.
-
-    Raises:
-        InputError: for fewer than two folds.
     """
     k = len(differences)
-    if k < 2:
-        raise InputError("Only one fold has known labels; two systems cannot be compared over folds.")
     mean = float(np.mean(differences))
     error = float(np.sqrt((1 / k + test_share) * np.var(differences, ddof=1)))
     if error == 0:
@@ -49,18 +42,21 @@ def corrected_t_test(differences: np.ndarray, *, test_share: float) -> Differenc
     return Difference(mean, mean - reach, mean + reach, float(2 * stats.t.sf(abs(mean) / error, k - 1)))
 
 
-def sign_test(first: np.ndarray, second: np.ndarray) -> float:
-    """Sign test by photo for two classifiers on the same photos.
+def sign_test(first: np.ndarray, second: np.ndarray, *, groups: np.ndarray | None = None) -> float:
+    """Sign test by photo for two classifiers on the same photos; by group if photos of one group are not independent.
 
     With one run each this is McNemar's exact test; with several runs a photo still counts once.
 
     Args:
         first: bool or float array, shape (photos,): share of the first one's runs that were correct.
         second: the same for the second.
+        groups: array, shape (photos,); a group counts once, for the classifier that was correct on more of its photos.
 
     Returns:
-        Two-sided p-value of the binomial test over the photos on which the two differ; 1 if there are none.
+        Two-sided p-value of the binomial test over the photos, or groups, on which the two differ; 1 if there are none.
     """
+    if groups is not None:
+        first, second = (sum_by_group(np.asarray(x, np.float64)[:, None], groups)[:, 0] for x in (first, second))
     only_first, only_second = int((first > second).sum()), int((first < second).sum())
     if only_first + only_second == 0:
         return 1.0
@@ -84,32 +80,53 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 
 def bootstrap_macc(
-    known: np.ndarray, first: np.ndarray, second: np.ndarray, *, seed: int = 0, resamples: int = 10_000
+    known: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    *,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
+    resamples: int = 10_000,
 ) -> Difference:
     """Paired bootstrap of the MACC difference of two classifiers.
 
     A photo is drawn with all its attributes and both predictions, so the interval accounts for the correlation of
-    attributes and classifiers. It measures the variation due to the photos, not that due to training.
+    attributes and classifiers. It measures the variation due to the photos, not that due to training. With groups,
+    whole groups are drawn (the cluster bootstrap; Field and Welsh, "Bootstrapping Clustered Data", 2007): several
+    photos of one product say less than as many products.
 
     Args:
         known: bool array, shape (photos, attributes): known labels.
         first: bool or float array of the same shape: share of the first classifier's runs that were correct.
         second: the same for the second classifier.
+        groups: array, shape (photos,): the group of each photo; None if photos are independent.
         seed: random seed of the resampling.
         resamples: number of resamples.
 
     Returns:
         MACC of `first` minus MACC of `second` over all photos, with the percentile interval; no p-value.
     """
-    photos = len(known)
     gain = np.where(known, np.subtract(first, second, dtype=np.float64), 0)
+    if groups is not None:
+        gain, known = sum_by_group(gain, groups), sum_by_group(known.astype(np.float64), groups)
+    labelled = known.any(axis=1)  # others would leave some resamples without any accuracy
+    gain, known = gain[labelled], known[labelled]
+    units = len(known)
     rng = np.random.default_rng(seed)
     drawn = []
     for _ in range(0, resamples, 500):  # 500 resamples of 2,000 photos are 8 MB of counts
-        counts = rng.multinomial(photos, np.full(photos, 1 / photos), size=500).astype(np.float64)
+        counts = rng.multinomial(units, np.full(units, 1 / units), size=500).astype(np.float64)
         drawn.append(_macc(counts @ gain, counts @ known))
     low, high = np.percentile(np.concatenate(drawn)[:resamples], [2.5, 97.5])
     return Difference(float(_macc(gain.sum(axis=0), known.sum(axis=0))), float(low), float(high))
+
+
+def sum_by_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Sum the rows of each group: float array (photos, columns) to (groups, columns), in the order of sorted groups."""
+    names, group_of = np.unique(groups, return_inverse=True)
+    sums = np.zeros((len(names), values.shape[1]))
+    np.add.at(sums, group_of, values)
+    return sums
 
 
 def _macc(hits: np.ndarray, known: np.ndarray) -> np.ndarray:

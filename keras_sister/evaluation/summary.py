@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_sister.errors import InputError
 from keras_sister.evaluation.out_of_fold import OutOfFold, majority_predictions, read_out_of_fold
+from keras_sister.evaluation.paired import bootstrap_macc
 from keras_sister.evaluation.scores import macc
 from keras_sister.run import Run
 from keras_sister.storage.json_files import to_json
@@ -18,9 +19,11 @@ def summarize(run: Run) -> dict[str, Any]:
     Returns:
         The content of ``summary.json``, accuracies in [0, 1]:
 
-        - ``macc``: ``mean`` and sample standard deviation (``std``) of the folds' MACC, and ``pooled``, the unweighted
-          mean of the attributes' accuracies below; folds without a known label are left out of mean and spread, and the
-          spread of a single fold is null;
+        - ``macc``: ``mean`` and sample standard deviation (``std``) of the folds' MACC; folds without a known label are
+          left out of both, and the deviation of one fold is null; ``pooled``, the unweighted mean of the attributes'
+          accuracies below; its ``interval``, the 95 % bootstrap interval over photos, or over groups where photos have
+          groups (`keras_sister.evaluation.paired.bootstrap_macc`);
+        - ``photos``, and ``groups``, the number of groups, or null;
         - ``majority``: the same for predicting the most frequent class among a fold's training photos;
         - ``attributes``: by name ``accuracy`` over all photos whose label is known, ``majority`` likewise, and
           ``known``, the number of those photos; both are null for an attribute without a known label;
@@ -34,8 +37,10 @@ def summarize(run: Run) -> dict[str, Any]:
     majority = majority_predictions(ours)
     accuracies, majorities = ours.accuracies(), majority.accuracies()
     return {
-        "macc": _macc(ours),
+        "macc": {**_macc(ours), "interval": _interval(ours)},
         "majority": _macc(majority),
+        "photos": len(ours.labels),
+        "groups": None if ours.groups is None else len(np.unique(ours.groups)),
         "attributes": {
             name: {"accuracy": accuracies.get(name), "majority": majorities.get(name), "known": int(known)}
             for name, known in zip(ours.schema.names, ours.known.sum(axis=0), strict=True)
@@ -59,6 +64,12 @@ def _macc(predictions: OutOfFold) -> dict[str, float | None]:
         "std": float(np.std(folds, ddof=1)) if len(folds) > 1 else None,
         "pooled": macc(predictions.accuracies()),
     }
+
+
+def _interval(predictions: OutOfFold) -> list[float]:
+    correct = predictions.correct
+    measured = bootstrap_macc(predictions.known, correct, np.zeros_like(correct), groups=predictions.groups)
+    return [measured.low, measured.high]
 
 
 def read_summary(run: Run) -> dict[str, Any]:

@@ -8,7 +8,7 @@ saved_models/NAME/1/   saved_model.pb, variables/   what TensorFlow and TensorFl
                                     tf_serving_warmup_requests
                        onnx/ …                      the network in other formats, if requested
                   2/   the next export; no version is ever overwritten
-                  batching_parameters.txt, models.config, docker-compose.yaml
+                  batching_parameters.txt, models.config, monitoring.config, prometheus.yml, docker-compose.yaml
 """
 
 import json
@@ -21,7 +21,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_sister import __version__
+from keras_sister import __version__, images
 from keras_sister.errors import InputError, check_choice
 from keras_sister.export.formats import add_format, check_formats
 from keras_sister.export.model_card import model_card
@@ -36,7 +36,7 @@ from keras_sister.schema import Schema
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmenter import Segmenter
 from keras_sister.serving.choices import PRECISIONS
-from keras_sister.serving.export_folder import new_version, publish
+from keras_sister.serving.export_folder import new_version, next_version, publish
 
 TOLERANCES = {"float32": 1e-4, "bfloat16": 0.1}
 """Largest allowed difference of a probability from the Keras model's, by precision."""
@@ -76,7 +76,7 @@ def export_model(
     Args:
         model: with inputs ``photo``, ``segmented`` or ``mask`` and the schema's logits as output.
         out: folder of all versions.
-        photos: a few JPEG or PNG files for the verification.
+        photos: a few JPEG, PNG or WebP files for the verification.
         preprocessor: makes the model's views; needed if the model takes more than ``photo``.
         schema: attributes and classes; by default those that the model carries.
         documents: texts to keep in ``assets.extra``, by file name.
@@ -118,7 +118,7 @@ def export_model(
             (temporary / "assets.extra" / name).write_text(text, encoding="utf-8")
         requests = warmup_requests(model, has_segmenter=preprocessor.segmenter is not None)
         write_warmup(temporary / "assets.extra" / WARMUP_FILE, out.resolve().name, requests)
-        write_server_files(out)
+        write_server_files(out, tf.__version__, first_version=next_version(out))
         return Export(publish(temporary, out), about["verification"]["largest_difference"])
 
 
@@ -172,8 +172,10 @@ def _about(model: keras.Model, preprocessor: Preprocessor, precision: str) -> di
         "precision": precision,
         "size": model.inputs[0].shape[1],
         "views": [tensor.name for tensor in model.inputs],
-        "segmenter": preprocessor.fingerprint,
+        "segmenter": preprocessor.segmenter.fingerprint if preprocessor.segmenter else None,
         "background": preprocessor.background if has_segmenter else None,
         "edges": preprocessor.edges if has_segmenter else None,
+        "min_person_share": preprocessor.min_person_share if has_segmenter else None,
+        "images": images.VERSION,
         "versions": {"keras_sister": __version__, "keras": keras.__version__, "tensorflow": tf.__version__},
     }

@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 
 import keras
 
+from keras_sister import images
 from keras_sister.errors import InputError
 from keras_sister.export.export_model import Export, export_model
 from keras_sister.run import Run
@@ -35,7 +36,7 @@ def export_run(
         run: a run with ``model.keras``.
         out: folder of all versions of this export.
         segmenter: a segmenter to use in place of the run's own, as ``--segmenter`` takes it.
-        photos: JPEG or PNG files for the verification; by default some of the run's.
+        photos: JPEG, PNG or WebP files for the verification; by default some of the run's.
         precision, formats: see `keras_sister.export.export_model.export_model`.
 
     Raises:
@@ -71,9 +72,13 @@ def export_run(
 
 
 def _preprocessor(run: Run, segmenter: str | None) -> Preprocessor:
-    experiment = run.experiment
+    experiment, views = run.experiment, run.views
+    if views.get("images") != images.VERSION:
+        raise InputError(
+            f"{run.folder}: was trained by a version of keras-sister that decodes photos in another way; train again."
+        )
     preprocessor = preprocessor_of(replace(experiment, segmenter=segmenter or experiment.segmenter))
-    if not segmenter and preprocessor.fingerprint != run.views["fingerprint"] and experiment.needs_masks:
+    if not segmenter and preprocessor.fingerprint != views["fingerprint"] and experiment.needs_masks:
         raise InputError(
             f"{experiment.segmenter}: changed since {run.folder} was trained; restore it, or name one by --segmenter."
         )

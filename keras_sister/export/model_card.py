@@ -4,8 +4,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import yaml
+
+from keras_sister.backbones import weight_file
+from keras_sister.config import Experiment
 from keras_sister.errors import InputError
+from keras_sister.models import networks_of
 from keras_sister.schema import Schema
+from keras_sister.segmentation.segmenters.selfie import SELFIE
 
 
 def model_card(schema: Schema, about: Mapping[str, Any], documents: Mapping[str, str]) -> str:
@@ -27,6 +33,7 @@ def model_card(schema: Schema, about: Mapping[str, Any], documents: Mapping[str,
         _scores(documents.get("cross_validation.json")),
         _verification(about),
         _limitations(about),
+        _licences(about, documents.get("config.yaml")),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -118,6 +125,22 @@ def _limitations(about: Mapping[str, Any]) -> str:
         " photo gets zeros and `decoded` false."
         + (" Without a person the photo is used unchanged, and `person_share` is 0." if about["segmenter"] else "")
     )
+
+
+def _licences(about: Mapping[str, Any], config: str | None) -> str:
+    """Of the published weights inside the export."""
+    files = [SELFIE] if SELFIE.sha256 in (about["segmenter"] or "") else []
+    if config is not None:
+        try:
+            experiment = Experiment(**yaml.safe_load(config))
+        except (InputError, TypeError, yaml.YAMLError) as error:
+            raise InputError(
+                "config.yaml: not the settings of an experiment; remove it to export without it."
+            ) from error
+        networks = networks_of(experiment.system, experiment.backbone, experiment.person_backbone)
+        files += [file for name in networks.values() if (file := weight_file(name, experiment.weights))]
+    lines = dict.fromkeys(f"- {file.licence}" for file in files)
+    return "\n".join(["## Licences of the pretrained weights", *lines]) if lines else ""
 
 
 def _percent(share: float | None) -> str:

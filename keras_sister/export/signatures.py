@@ -15,11 +15,10 @@ import keras
 import tensorflow as tf
 
 from keras_sister.errors import InputError
-from keras_sister.images import decode
 from keras_sister.layers import AttributeProbabilities
 from keras_sister.schema import Schema
 from keras_sister.segmentation.preprocessor import Preprocessor
-from keras_sister.serving.predictions import DECODED, PERSON_SHARE
+from keras_sister.serving.predictions import DECODED, PERSON_SHARE, SCHEMA_HASH
 
 Tensors = dict[str, tf.Tensor]
 
@@ -48,11 +47,12 @@ class Signatures:
     def __init__(self, model: keras.Model, schema: Schema, preprocessor: Preprocessor) -> None:
         check_match(model, preprocessor)
         for attribute in schema:
-            if attribute.name in (DECODED, PERSON_SHARE):
+            if attribute.name in (DECODED, PERSON_SHARE, SCHEMA_HASH):
                 raise InputError(f"schema: '{attribute.name}' is the name of an output of the export; rename it.")
         self._model = model
         self._probabilities = AttributeProbabilities(schema)
         self._preprocessor = preprocessor
+        self._schema_hash = schema.hash
         size = model.inputs[0].shape[1]
         self._resized = {"photo": tf.TensorSpec((size, size, 3), tf.uint8)}
         if preprocessor.segmenter:
@@ -82,17 +82,20 @@ class Signatures:
         return archive
 
     def serving_default(self, image_bytes: tf.Tensor) -> Tensors:
-        """From ``image_bytes``, string (batch,), each a JPEG or PNG of any size, to the attributes and ``decoded``.
+        """From ``image_bytes``, string (batch,), each a JPEG, PNG or WebP, to the attributes and ``decoded``.
+
+        Photos have any size. Their EXIF orientation is applied, and transparency is flattened on white.
 
         ``decoded``, bool (batch,), is False for a damaged photo; all its numbers are 0, and the other photos of the
-        batch are not affected.
+        batch are not affected. ``schema_hash``, string (batch,), is that of the schema: a client that has another one
+        must not name the tags.
         """
         views, found = self._traced_read(image_bytes)
         outputs = {name: _zero_unless(found[DECODED], values) for name, values in self._traced_views(views).items()}
-        return {**outputs, **found}
+        return {**outputs, **found, SCHEMA_HASH: tf.fill(tf.shape(image_bytes), self._schema_hash)}
 
     def images(self, images: tf.Tensor) -> Tensors:
-        """From ``images``, uint8 (batch, height, width, 3), RGB, any size, to the attributes."""
+        """From ``images``, uint8 (batch, height, width, 3), RGB, upright, any size, to the attributes."""
         views, share = self._traced_preprocess(self._preprocessor.resize(images))
         return {**self._traced_views(views), **share}
 
@@ -130,7 +133,7 @@ class Signatures:
         """
 
         def read(contents: tf.Tensor) -> Tensors:
-            return {**self._preprocessor.resize(decode(contents)), DECODED: tf.constant(True)}
+            return {**self._preprocessor.read(contents), DECODED: tf.constant(True)}
 
         blank = {name: tf.zeros(spec.shape, tf.uint8) for name, spec in self._resized.items()}
         photo = tf.data.Dataset.from_tensors(contents).map(read).ignore_errors()

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,15 +17,18 @@ import tensorflow as tf
 
 from keras_sister import images
 from keras_sister.errors import InputError
+from keras_sister.export.keras_free_process import decode_photo
 from keras_sister.photo_files import read_photo
+from keras_sister.photo_kinds import why_not_decoded
 from keras_sister.schema import Schema
 from keras_sister.segmentation.compositing import composite
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmenter import Segmenter
-from keras_sister.serving.predictions import PERSON_SHARE
+from keras_sister.serving.predictions import PERSON_SHARE, SCHEMA_HASH
 
 _KERAS_FREE_PROCESS = Path(__file__).with_name("keras_free_process.py")
-_FROM_PHOTOS = ("serving_default", "images")
+
+Turn = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -59,31 +62,49 @@ def verify_export(
         folded: the segmenter inside the export. It is compared with the preprocessor's by the person probability of
             each pixel. The model receives the person that `folded` found: a pixel at one half may fall to either side
             by its last bit, which says nothing about the export.
-        photos: JPEG or PNG files.
+        photos: JPEG, PNG or WebP files.
 
     Raises:
         InputError: if a photo cannot be decoded.
         RuntimeError: if the export does not load or fails.
     """
-    pixels = [_decode(photo) for photo in photos]
-    views, masks = _views(model, pixels, folded, preprocessor.background, preprocessor.edges)
+    decoded = [_decode(photo) for photo in photos]
+    upright = [turn(stored) for stored, turn in decoded]
+    views, masks = _views(model, decoded, folded, preprocessor)
+    # The graph turns photos after resizing them; the signature "images" takes them upright, and resizes them then.
+    views_of_upright, masks_of_upright = _views(model, [(pixels, _keep) for pixels in upright], folded, preprocessor)
     found = _run_without_keras(folder, views, photos)
+    if set(found[f"serving_default/{SCHEMA_HASH}"]) != {schema.hash.encode()}:
+        raise RuntimeError(f"{folder}: the export has another {SCHEMA_HASH} than its schema.")
     with tf.device("CPU:0"):  # as in the other process; a GPU rounds convolutions to TF32
-        logits = keras.ops.convert_to_numpy(model(views, training=False))
+        expected = schema.probabilities(keras.ops.convert_to_numpy(model(views, training=False)))
+        of_upright = schema.probabilities(keras.ops.convert_to_numpy(model(views_of_upright, training=False)))
         size = model.inputs[0].shape[1]
-        probable = _person_probabilities(preprocessor.segmenter, size, pixels) if preprocessor.segmenter else []
+        probable = _person_probabilities(preprocessor.segmenter, size, upright) if preprocessor.segmenter else []
     differences = [np.abs(found[f"segment/mask/{row}"] - mask).max() for row, mask in enumerate(probable)]
-    agreement = {}
+    for signature, found_masks in {"serving_default": masks, "images": masks_of_upright}.items():
+        if found_masks is not None:
+            share = (found_masks >= 128).mean(axis=(1, 2, 3))
+            differences.append(np.abs(found[f"{signature}/{PERSON_SHARE}"] - share).max())
+    by_signature = {"serving_default": expected, "views": expected, "images": of_upright}
+    agreement, more = _compare(found, by_signature)
+    return Verification(float(np.max([*differences, *more])), agreement)  # np.max, unlike max, propagates NaN
+
+
+def _compare(
+    found: dict[str, np.ndarray], expected: dict[str, dict[str, np.ndarray]]
+) -> tuple[dict[str, float], list[float]]:
+    """For each attribute the share of photos with the same class by every signature; all largest differences."""
+    agreement, differences = {}, []
     with np.errstate(invalid="ignore"):  # NaN is detected by the caller
-        for name, expected in schema.probabilities(logits).items():
-            outputs = [found[f"{signature}/{name}"] for signature in (*_FROM_PHOTOS, "views")]
-            differences += [np.abs(output - expected).max() for output in outputs]
-            same = [_classes(output) == _classes(expected) for output in outputs]
+        for name in expected["views"]:
+            pairs = [
+                (found[f"{signature}/{name}"], probabilities[name]) for signature, probabilities in expected.items()
+            ]
+            differences += [float(np.abs(output - wanted).max()) for output, wanted in pairs]
+            same = [_classes(output) == _classes(wanted) for output, wanted in pairs]
             agreement[name] = float(np.all(same, axis=0).mean())
-    if masks is not None:
-        share = (masks >= 128).mean(axis=(1, 2, 3))
-        differences += [np.abs(found[f"{signature}/{PERSON_SHARE}"] - share).max() for signature in _FROM_PHOTOS]
-    return Verification(float(np.max(differences)), agreement)  # np.max, unlike max, propagates NaN
+    return agreement, differences
 
 
 def _classes(probabilities: np.ndarray) -> np.ndarray:
@@ -91,32 +112,46 @@ def _classes(probabilities: np.ndarray) -> np.ndarray:
     return probabilities >= 0.5 if probabilities.ndim == 1 else probabilities.argmax(axis=1)
 
 
-def _decode(photo: Path) -> tf.Tensor:
+def _decode(photo: Path) -> tuple[np.ndarray, Turn]:
+    """The pixels as stored, and what turns such an array upright; not by the code that is inside the export."""
+    contents = read_photo(photo)
     try:
-        return images.decode(tf.constant(read_photo(photo)))
-    except tf.errors.InvalidArgumentError as error:
-        raise InputError(f"{photo}: broken or truncated image.") from error
+        return decode_photo(contents)
+    except (OSError, SyntaxError, tf.errors.InvalidArgumentError) as error:
+        raise InputError(f"{photo}: {why_not_decoded(contents)}.") from error
+
+
+def _keep(array: np.ndarray) -> np.ndarray:
+    return array
 
 
 def _views(
-    model: keras.Model, pixels: Sequence[tf.Tensor], segmenter: Segmenter | None, background: str, edges: str
+    model: keras.Model,
+    photos: Sequence[tuple[np.ndarray, Turn]],
+    segmenter: Segmenter | None,
+    preprocessor: Preprocessor,
 ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     """The model's inputs, uint8 (photos, size, size, channels), and the masks, uint8 (photos, size, size, 1)."""
     size = model.inputs[0].shape[1]
-    made = {"photo": np.stack([images.resize(image, size).numpy() for image in pixels])}
+    made = {"photo": np.stack([turn(images.resize(pixels, size).numpy()) for pixels, turn in photos])}
     masks = None
     if segmenter:
         segment = tf.function(segmenter.__call__, autograph=False)
         # One by one, as in the other process: how a convolution sums, and so a pixel at one half, depends on the
         # batch size.
-        probabilities = [segment(images.resize(image, segmenter.size or size)[None]) for image in pixels]
+        to_segment = [turn(images.resize(pixels, segmenter.size or size).numpy()) for pixels, turn in photos]
+        probabilities = [segment(tf.constant(image[None])) for image in to_segment]
         masks = np.concatenate([images.to_masks(probability, size, size).numpy() for probability in probabilities])
+        share = (masks >= 128).mean(axis=(1, 2, 3), dtype=np.float32)
+        masks[share < np.float32(preprocessor.min_person_share)] = 0
         made["mask"] = masks
-        made["segmented"] = composite(tf.constant(made["photo"]), tf.constant(masks), background, edges).numpy()
+        made["segmented"] = composite(
+            tf.constant(made["photo"]), tf.constant(masks), preprocessor.background, preprocessor.edges
+        ).numpy()
     return {tensor.name: made[tensor.name] for tensor in model.inputs}, masks
 
 
-def _person_probabilities(segmenter: Segmenter, size: int, pixels: Sequence[tf.Tensor]) -> list[np.ndarray]:
+def _person_probabilities(segmenter: Segmenter, size: int, pixels: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Person probability of the pixels that the other process passes to ``segment``: float32 (1, height, width, 1)."""
     segment = tf.function(segmenter.__call__, autograph=False)
     masks = []

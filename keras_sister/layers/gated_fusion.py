@@ -64,5 +64,9 @@ class GatedFusion(keras.layers.Layer):
             return g * a + (1 - g) * b
         return keras.ops.concatenate([g * a, (1 - g) * b], axis=-1)
 
+    def compute_output_shape(self, input_shape: Any) -> tuple[Any, Any]:
+        (batch, channels), _ = input_shape
+        return batch, channels if self.join == "add" else 2 * channels
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "gate": self.gate, "join": self.join}

@@ -10,6 +10,7 @@ Importing this package registers every layer, loss and metric that a saved model
 from keras_sister.models.baseline import baseline as baseline
 from keras_sister.models.build import SYSTEMS as SYSTEMS
 from keras_sister.models.build import build as build
+from keras_sister.models.build import networks_of as networks_of
 from keras_sister.models.gated import gated as gated
 from keras_sister.models.masked import masked as masked
 from keras_sister.models.saved import load_model as load_model

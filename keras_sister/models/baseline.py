@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 
 from keras_sister.layers import AttributeLogits
+from keras_sister.models.attribute_model import AttributeModel
 from keras_sister.models.towers import tower
 from keras_sister.schema import Schema
 
@@ -39,4 +40,4 @@ def baseline(
     image, x = tower(view, backbone, weights=weights, size=size)  # (batch, channels)
     x = keras.layers.Dense(1024, activation="relu", name=f"{view}_features")(x)
     logits = AttributeLogits(schema, name="logits")(x)
-    return keras.Model({view: image}, logits, name="baseline")
+    return AttributeModel({view: image}, logits, name="baseline")

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import keras
 
@@ -14,6 +15,8 @@ from keras_sister.models.masked import masked
 from keras_sister.models.sister_a import sister_a, twin
 from keras_sister.models.sister_b import sister_b
 from keras_sister.schema import Schema
+
+Network = TypeVar("Network", str, str | keras.Model)
 
 SYSTEMS: dict[str, Callable[..., keras.Model]] = {
     "baseline": baseline,
@@ -64,8 +67,12 @@ def build(
     """
     if system not in SYSTEMS:
         raise InputError(f"system must be one of {', '.join(SYSTEMS)}. Received: {system!r}")
-    builder = SYSTEMS[system]
-    networks = {"backbone": backbone, "person_backbone": person_backbone}
-    if "person_backbone" not in inspect.signature(builder).parameters:
-        del networks["person_backbone"]
-    return builder(schema, **networks, weights=weights, size=size)
+    networks = networks_of(system, backbone, person_backbone)
+    return SYSTEMS[system](schema, **networks, weights=weights, size=size)
+
+
+def networks_of(system: str, backbone: Network, person_backbone: Network) -> dict[str, Network]:
+    """The networks that a system has: ``backbone``, and ``person_backbone`` unless the system ignores it."""
+    if "person_backbone" in inspect.signature(SYSTEMS[system]).parameters:
+        return {"backbone": backbone, "person_backbone": person_backbone}
+    return {"backbone": backbone}

@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 
 from keras_sister.layers import AttributeLogits, GatedFusion
+from keras_sister.models.attribute_model import AttributeModel
 from keras_sister.models.towers import check_equal_width, tower
 from keras_sister.schema import Schema
 
@@ -56,4 +57,4 @@ def gated(
         b = keras.layers.Dense(1024, activation="relu", name="segmented_features")(b)
     x = GatedFusion(gate=gate, join=join, name="fusion")([a, b])
     logits = AttributeLogits(schema, name="logits")(x)
-    return keras.Model({"photo": photo, "segmented": segmented}, logits, name="gated")
+    return AttributeModel({"photo": photo, "segmented": segmented}, logits, name="gated")

@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 
 from keras_sister.layers import AttributeLogits, MaskedMaxPooling2D
+from keras_sister.models.attribute_model import AttributeModel
 from keras_sister.models.towers import feature_map
 from keras_sister.schema import Schema
 
@@ -40,8 +41,8 @@ def masked(
     x = MaskedMaxPooling2D(name="person_pool")([features, mask])
     x = keras.layers.Dense(1024, activation="relu", name="person_features")(x)
     if whole:
-        everything = keras.layers.GlobalMaxPooling2D(name="photo_pool")(features)
+        everything = keras.layers.GlobalMaxPooling2D(data_format="channels_last", name="photo_pool")(features)
         everything = keras.layers.Dense(1024, activation="relu", name="photo_features")(everything)
         x = keras.layers.Add(name="fusion")([everything, x])
     logits = AttributeLogits(schema, name="logits")(x)
-    return keras.Model({"photo": photo, "mask": mask}, logits, name="masked")
+    return AttributeModel({"photo": photo, "mask": mask}, logits, name="masked")

@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 
 from keras_sister.layers import AttributeLogits
+from keras_sister.models.attribute_model import AttributeModel
 from keras_sister.models.towers import tower
 from keras_sister.schema import Schema
 
@@ -42,7 +43,7 @@ def sister_a(
     b = keras.layers.Dense(1024, activation="relu", name="segmented_features")(b)
     x = keras.layers.Add(name="fusion")([a, b])
     logits = AttributeLogits(schema, name="logits")(x)
-    return keras.Model({"photo": photo, "segmented": segmented}, logits, name="sister_a")
+    return AttributeModel({"photo": photo, "segmented": segmented}, logits, name="sister_a")
 
 
 def twin(

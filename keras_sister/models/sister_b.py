@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 
 from keras_sister.layers import AttributeLogits
+from keras_sister.models.attribute_model import AttributeModel
 from keras_sister.models.towers import check_equal_width, tower
 from keras_sister.schema import Schema
 
@@ -46,4 +47,4 @@ def sister_b(
     check_equal_width("sister_b", a, b)
     x = keras.layers.Multiply(name="fusion")([a, b])
     logits = AttributeLogits(schema, name="logits")(x)
-    return keras.Model({"photo": photo, "segmented": segmented}, logits, name="sister_b")
+    return AttributeModel({"photo": photo, "segmented": segmented}, logits, name="sister_b")

@@ -17,7 +17,7 @@ def tower(view: str, network: str | keras.Model, *, weights: Any, size: int) -> 
         The input (batch, size, size, 3), and the vector (batch, channels).
     """
     image, features = feature_map(view, network, weights=weights, size=size)
-    return image, keras.layers.GlobalMaxPooling2D(name=f"{view}_pool")(features)
+    return image, keras.layers.GlobalMaxPooling2D(data_format="channels_last", name=f"{view}_pool")(features)
 
 
 def feature_map(view: str, network: str | keras.Model, *, weights: Any, size: int) -> tuple[Any, Any]:

@@ -1,1 +1,1 @@
-"""The paper's tables and figures, each by one call: what is run, how it is shown, and beside which numbers."""
+"""The paper's tables and figures: the experiments behind each, and our numbers beside the paper's."""

@@ -1,4 +1,4 @@
-"""A table as a Markdown page: ours beside the paper's, what is not as there, and which differences are real."""
+"""A table as a Markdown page: our numbers beside the paper's, deviations from its settings, significant differences."""
 
 import datetime
 
@@ -8,27 +8,27 @@ from keras_sister.reproduction.results import Results
 
 
 def to_markdown(results: Results) -> str:
-    """The page of a table."""
+    """The Markdown page of a table: a string that ends with a line break."""
     plan = results.plan
     parts = [f"# {plan.title}", _preface(results)]
-    if plan.departures:
-        parts.append("**These are not the paper's settings, and its numbers are not comparable:**")
-        parts.append("\n".join(f"- {departure}" for departure in plan.departures))
+    if plan.deviations:
+        parts.append("**These are not the paper's settings, so its numbers are not comparable and are left out:**")
+        parts.append("\n".join(f"- {deviation}" for deviation in plan.deviations))
     parts.append(_maccs(results) if plan.attributes is None else _attributes(results))
     if plan.remark:
         parts.append(plan.remark)
     if results.comparisons:
-        parts += ["## Which differences are real", _differences(results)]
+        parts += ["## Significance of the differences", _differences(results)]
     parts += ["## Experiments", _experiments(results)]
     return "\n\n".join(parts) + "\n"
 
 
 def _preface(results: Results) -> str:
     plan = results.plan
-    shown = "Accuracy" if plan.attributes else "MACC, mean ± spread over the folds,"
+    shown = "Accuracy" if plan.attributes else "MACC, mean ± standard deviation over the folds,"
     run = next(iter(results.predictions.values()))
     return (
-        f"{shown} on photos that the model has not seen, in %: {len(run.photos):,} photos, {len(run.folds)} folds."
+        f"{shown} on held-out photos, in %: {len(run.photos):,} photos, {len(run.folds)} folds."
         f" `sister-keras reproduce {plan.table}`, keras-sister {keras_sister.__version__}, {datetime.date.today()}."
     )
 
@@ -43,16 +43,14 @@ def _maccs(results: Results) -> str:
     for row in plan.rows:
         line = [row[0].row]
         for cell in row:
-            mean, spread = results.macc(cell)
-            line.append(f"{mean:.2f} ± {spread:.2f}")
+            mean, deviation = results.macc(cell)
+            line.append(f"{mean:.2f} ± {deviation:.2f}")
             if has_paper:
                 line.append("–" if cell.paper is None else f"{cell.paper:.2f}")
         lines.append(line)
     majority = results.majority().fold_maccs()
     blank = [""] * (len(head) - 2)
-    lines.append(
-        ["always the majority class", f"{100 * majority.mean():.2f} ± {100 * majority.std(ddof=1):.2f}", *blank]
-    )
+    lines.append(["majority class", f"{100 * majority.mean():.2f} ± {100 * majority.std(ddof=1):.2f}", *blank])
     return _table(head, lines)
 
 
@@ -62,27 +60,28 @@ def _attributes(results: Results) -> str:
     constant = results.majority().accuracies()
     scores = [results.accuracies(cell) for cell in cells]
     lines = [[name, *(f"{of[name]:.2f}" for of in scores), f"{100 * constant[name]:.2f}"] for name in scores[0]]
-    return _table(["", *(cell.column for cell in cells), "always the majority class"], lines)
+    return _table(["", *(cell.column for cell in cells), "majority class"], lines)
 
 
 def _differences(results: Results) -> str:
     lines = []
     for comparison, p in zip(results.comparisons, results.adjusted(), strict=True):
-        real = [a.name for a in comparison.attributes if a.p < 0.05]
+        significant = [a.name for a in comparison.attributes if a.p < 0.05]
         lines.append(
             [
                 f"{comparison.second} − {comparison.first}",
                 *(f"{100 * d.estimate:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}]" for d in (comparison.folds,)),
                 f"{p:.3f}",
                 *(f"{100 * d.estimate:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}]" for d in (comparison.photos,)),
-                ", ".join(real) or "none",
+                ", ".join(significant) or "none",
             ]
         )
     heads = ["MACC, percentage points", "over folds, 95 %", "p (Holm)", "over photos, 95 %", "attributes that differ"]
     return (
         _table(heads, lines)
-        + "\n\nOver folds: corrected resampled t-test (Nadeau and Bengio 2003). Over photos: paired bootstrap."
-        " Attributes: sign test by photo, Holm-corrected over the attributes, p < 0.05."
+        + "\n\nOver folds: corrected resampled t-test (Nadeau and Bengio 2003), p after Holm's correction over all"
+        " comparisons of the table. Over photos: paired bootstrap. Attributes that differ: sign test over the photos,"
+        " p < 0.05 after Holm's correction over the attributes."
     )
 
 
@@ -99,11 +98,11 @@ def _settings(cell: Cell) -> str:
         if e.views in (("photo",), ("segmented",), ("photo", "mask"))
         else f"{e.backbone} + {e.person_backbone}"
     )
-    masks = f", masks by {e.segmenter}, background {e.background}" if e.needs_masks else ""
+    masks = f", segmenter {e.segmenter}, background {e.background}" if e.needs_masks else ""
     return (
-        f"{e.system}, {networks}, weights {e.weights}, {e.size} pixels{masks}, {e.trainable} trained, batch"
-        f" size {e.batch_size}, Adam {e.learning_rate:g}, at most {e.epochs} epochs,"
-        f" {'' if e.augment else 'not '}augmented, {e.precision}, seed {e.seed}"
+        f"{e.system}, {networks}, weights {e.weights}, {e.size} pixels{masks}, trainable {e.trainable}, batch"
+        f" size {e.batch_size}, Adam learning rate {e.learning_rate:g}, at most {e.epochs} epochs,"
+        f" {'' if e.augment else 'no '}augmentation, {e.precision}, seed {e.seed}"
     )
 
 

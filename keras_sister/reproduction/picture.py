@@ -1,4 +1,4 @@
-"""A table as a picture: dots with the spread over the folds, the paper's numbers beside them; figures as bars."""
+"""A table as a picture: tables of MACC as dots with error bars, figures of accuracies as bars."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ from keras_sister.errors import InputError
 from keras_sister.reproduction.plan import Cell
 from keras_sister.reproduction.results import Results
 
-_COLORS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE")  # Paul Tol's, told apart by the colour-blind
+_COLORS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE")  # Paul Tol's palette, safe for the colour-blind
 _GREY = "#888888"
 
 
 def check_matplotlib() -> None:
-    """Make sure, before hours of training, that the picture can be drawn.
+    """Check before hours of training that the picture can be drawn.
 
     Raises:
         InputError: if matplotlib is not installed.
@@ -23,8 +23,13 @@ def check_matplotlib() -> None:
 
 
 def draw_table(results: Results, path: Path) -> None:
-    """Draw a table into a PNG file."""
-    from matplotlib.figure import Figure  # no pyplot: it would look for a display
+    """Draw a table into a PNG file.
+
+    Args:
+        results: results of the table.
+        path: PNG file to write.
+    """
+    from matplotlib.figure import Figure  # not pyplot, which looks for a display
 
     plan = results.plan
     figure = Figure(layout="constrained", dpi=150)
@@ -39,16 +44,15 @@ def _dots(results: Results, figure, axes) -> None:  # type: ignore[no-untyped-de
     cells = [cell for row in results.plan.rows for cell in row]
     figure.set_size_inches(7, 1.6 + 0.36 * len(cells))
     for y, cell in enumerate(cells):
-        mean, spread = results.macc(cell)
-        axes.errorbar(
-            mean, y, xerr=spread, fmt="o", color=_COLORS[0], capsize=3, label=None if y else "ours ± spread over folds"
-        )
+        mean, deviation = results.macc(cell)
+        label = None if y else "ours ± standard deviation over folds"
+        axes.errorbar(mean, y, xerr=deviation, fmt="o", color=_COLORS[0], capsize=3, label=label)
         axes.annotate(f"{mean:.2f}", (mean, y), xytext=(0, 5), textcoords="offset points", ha="center", fontsize=8)
     papers = [(y, cell.paper) for y, cell in enumerate(cells) if cell.paper is not None]
     if papers:
         axes.plot([paper for _, paper in papers], [y for y, _ in papers], "D", color=_COLORS[1], label="paper")
     majority = 100 * results.majority().fold_maccs().mean()
-    axes.axvline(majority, color=_GREY, linestyle=":", label="always the majority class")
+    axes.axvline(majority, color=_GREY, linestyle=":", label="majority class")
     axes.set_yticks(range(len(cells)), [_label(cell) for cell in cells])
     axes.set_ylim(len(cells) - 0.4, -0.7)
     axes.set_xlabel("MACC, %")
@@ -68,8 +72,7 @@ def _bars(results: Results, figure, axes) -> None:  # type: ignore[no-untyped-de
         heights = [scores[i][name] for name in names]
         axes.bar(places, heights, width * 0.92, color=_COLORS[i], label=cell.column)
     starts, ends = ([x + side for x in range(len(names))] for side in (-0.42, 0.42))
-    label = "always the majority class"
-    axes.hlines(list(majority.values()), starts, ends, color="black", linestyle=":", label=label)
+    axes.hlines(list(majority.values()), starts, ends, color="black", linestyle=":", label="majority class")
     axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 4 else 0)
     lowest = min(score for of in (*scores, majority) for score in of.values())
     axes.set_ylim(max(0, lowest - 5), 100)

@@ -1,4 +1,4 @@
-"""Run what a table needs and is not there yet, and write the table."""
+"""Run the experiments of a table that are missing, and write the table."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -26,20 +26,23 @@ def reproduce_table(
 ) -> Results:
     """Make a table of the paper.
 
-    Experiments that several tables share are run once; those that were killed go on; those that are there are read.
+    Finished experiments are read, interrupted ones resume, and an experiment that several tables share runs once.
 
     Args:
-        plan: from `keras_sister.reproduction.plan.make_plan`.
-        dataset: the one that the plan was made for.
-        out: folder for ``runs/``, and for the table as Markdown, CSV and PNG: ``table2.md``, ….
-        on_run: called with the number of each run, counted from 0, and its folder; inside the context that it gives
-            the run is made, and what the context yields is told of its progress.
+        plan: plan of the table, from `keras_sister.reproduction.plan.make_plan`.
+        dataset: the dataset that the plan was made for.
+        out: folder to write into: ``runs/``, and the table as Markdown, CSV and PNG (``table2.md``, …).
+        on_run: called with the index of each run, from 0, and its folder; returns a context manager. The run takes
+            place inside the context, which yields a function that is called with each event of the run.
 
     Returns:
-        What is in the table.
+        The numbers of the table.
 
     Raises:
         InputError: as `keras_sister.training.cross_validation.cross_validate` does.
+
+    Example:
+        >>> reproduce_table(make_plan("twin", dataset, settings={"segmenter": "fcn"}), dataset, Path("reproduced"))
     """
     predictions = {}
     for number, cell in enumerate(plan.cells):

@@ -1,4 +1,4 @@
-"""A plan and what its experiments answered: the numbers of a table."""
+"""The numbers of a table, from its plan and the out-of-fold predictions of its experiments."""
 
 import csv
 import io
@@ -17,18 +17,18 @@ from keras_sister.reproduction.plan import Cell, Plan
 
 @dataclass(frozen=True)
 class Results:
-    """What a table shows.
+    """The numbers of a table.
 
     Attributes:
-        plan: of the table.
-        predictions: of its experiments, by their names.
+        plan: plan of the table.
+        predictions: out-of-fold predictions of each experiment, by its name.
     """
 
     plan: Plan
     predictions: Mapping[str, OutOfFold]
 
     def macc(self, cell: Cell) -> tuple[float, float]:
-        """MACC of a cell in %: mean and spread (of the sample) over the folds.
+        """MACC of a cell in %: mean and sample standard deviation over the folds.
 
         Raises:
             InputError: if fewer than two folds have known labels.
@@ -39,18 +39,18 @@ class Results:
         return float(np.mean(maccs)), float(np.std(maccs, ddof=1))
 
     def accuracies(self, cell: Cell) -> dict[str, float]:
-        """The accuracy in % of each attribute that the table shows and that has known labels."""
+        """Accuracy in % of each attribute in the table that has known labels, by its name."""
         accuracies = self.predictions[cell.name].accuracies()
         return {name: 100 * accuracies[name] for name in self.plan.attributes or [] if name in accuracies}
 
     def majority(self) -> OutOfFold:
-        """What always answering the majority class scores."""
+        """Predictions of the majority class for every photo, as a reference."""
         first = self.predictions[self.plan.rows[0][0].name]
         return majority_predictions(first)
 
     @cached_property
     def comparisons(self) -> list[Comparison]:
-        """Every cell against the first of its row or, in a table of one column, of the table; see `adjusted`."""
+        """Each cell compared with the first of its row, or with the first of the table if it has one column."""
         rows = self.plan.rows
         families = [[cell for (cell,) in rows]] if len(rows[0]) == 1 else rows
         found = []
@@ -60,28 +60,29 @@ class Results:
         return found
 
     def adjusted(self) -> list[float]:
-        """The p-values of the comparisons' t-tests after Holm's correction over all of the table's."""
+        """p-values of the comparisons' t-tests after Holm's correction over all comparisons of the table."""
         return holm(np.array([c.folds.p for c in self.comparisons], np.float64)).tolist()
 
 
 def to_csv(results: Results) -> str:
-    """The table as CSV, a line for each number: all numbers in %."""
+    """The table as CSV with a heading and one line per number; all numbers are in %."""
     plan = results.plan
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["row", "column", "experiment", "score", "ours", "spread_over_folds", "paper"])
+    writer.writerow(["row", "column", "experiment", "score", "ours", "std_over_folds", "paper"])
     for cell in (cell for row in plan.rows for cell in row):
-        place = [cell.row, cell.column, cell.name]
+        labels = [cell.row, cell.column, cell.name]
         for attribute, accuracy in results.accuracies(cell).items():
-            writer.writerow([*place, f"accuracy of {attribute}", f"{accuracy:.4f}", "", ""])
+            writer.writerow([*labels, f"accuracy of {attribute}", f"{accuracy:.4f}", "", ""])
         if plan.attributes is None:
-            mean, spread = results.macc(cell)
-            writer.writerow([*place, "MACC", f"{mean:.4f}", f"{spread:.4f}", "" if cell.paper is None else cell.paper])
+            mean, deviation = results.macc(cell)
+            paper = "" if cell.paper is None else cell.paper
+            writer.writerow([*labels, "MACC", f"{mean:.4f}", f"{deviation:.4f}", paper])
     return text.getvalue()
 
 
 def _called(cell: Cell) -> str:
-    """What a cell is called in a comparison: ``sister_a``, ``Sister-A (resnet50)``, or ``Sister-A`` in a figure."""
+    """Name of a cell in a comparison: ``sister_a``, ``Sister-A (resnet50)``, or ``Sister-A`` in a figure."""
     if cell.column == "MACC":
         return cell.row
     return f"{cell.column} ({cell.row})" if cell.row else cell.column

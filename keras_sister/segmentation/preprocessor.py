@@ -1,7 +1,7 @@
 """The preprocessor: from a photo to the views that a model takes.
 
-    decode ── resize ──────────────────────── photo ─┐
-           └─ resize for the segmenter ── mask ──────┴─ composite ── segmented
+    decode ── resize, turn upright ──────────────────────── photo ─┐
+           └─ resize for the segmenter, turn upright ── mask ──────┴─ composite ── segmented
 
 The view store, the photo commands, the graph of an export and library users all use this one object, so training and
 serving see the same pixels. What verifies an export does the same steps on its own.
@@ -15,8 +15,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_sister import images
+from keras_sister.config import MIN_PERSON_SHARE
 from keras_sister.errors import InputError
+from keras_sister.orientation import turn
 from keras_sister.photo_files import read_photo
+from keras_sister.photo_kinds import why_not_decoded
 from keras_sister.segmentation.compositing import check_compositing, composite
 from keras_sister.segmentation.segmenters.open import open_segmenter
 from keras_sister.segmenter import Segmenter
@@ -38,13 +41,16 @@ class Preprocessor:
         views: the views to make: ``photo``, the whole photo; ``segmented``, the person on a plain background; ``mask``.
         background: background of ``segmented``: ``white``, ``black``, ``mean`` (mean colour of the photo) or ``blur``.
         edges: ``hard`` or ``soft``, see `keras_sister.segmentation.compositing.composite`.
+        min_person_share: a person that covers a smaller share of the pixels, in [0, 1], counts as nobody: its mask is
+            empty. A sliver of a person would leave a second view that is almost all background.
 
     Attributes:
-        fingerprint: that of the segmenter; None without one.
+        fingerprint: text that changes whenever a mask could change: the segmenter's, and `min_person_share`; None
+            without a segmenter.
 
     Raises:
         InputError: if the segmenter cannot be opened.
-        ValueError: for an unknown view, background or kind of edges.
+        ValueError: for an unknown view, background or kind of edges, or a share that is not in [0, 1].
 
     Example:
         >>> preprocessor = Preprocessor("selfie", size=224, views=("photo", "segmented"))
@@ -60,11 +66,14 @@ class Preprocessor:
         views: Sequence[str] = ("photo", "segmented"),
         background: str = "white",
         edges: str = "hard",
+        min_person_share: float = MIN_PERSON_SHARE,
     ) -> None:
         unknown = [view for view in views if view not in VIEWS]
         if unknown or not views:
             raise ValueError(f"Expected views from {VIEWS}. Received: views={tuple(views)}")
         check_compositing(background, edges)
+        if not 0 <= min_person_share <= 1:
+            raise ValueError(f"Expected min_person_share from 0 to 1. Received: {min_person_share=}")
         if isinstance(segmenter, str):
             segmenter = open_segmenter(segmenter)
         self.segmenter = segmenter
@@ -72,12 +81,13 @@ class Preprocessor:
         self.view_names = tuple(views)
         self.background = background
         self.edges = edges
-        self.fingerprint = segmenter.fingerprint if segmenter else None
+        self.min_person_share = min_person_share
+        self.fingerprint = f"{segmenter.fingerprint} person>={min_person_share:g}" if segmenter else None
 
     def __repr__(self) -> str:
         return (
             f"Preprocessor({self.segmenter!r}, size={self.size}, views={self.view_names},"
-            f" background={self.background!r}, edges={self.edges!r})"
+            f" background={self.background!r}, edges={self.edges!r}, min_person_share={self.min_person_share:g})"
         )
 
     @property
@@ -93,16 +103,34 @@ class Preprocessor:
             views=self.view_names,
             background=self.background,
             edges=self.edges,
+            min_person_share=self.min_person_share,
         )
 
-    def check(self, names: Sequence[str]) -> None:
-        """Check that photos of these names can be segmented.
+    def check(self, photos: Sequence[Path]) -> None:
+        """Check that these photos can be segmented.
 
         Raises:
             InputError: if one cannot.
         """
         if self.segmenter:
-            self.segmenter.check(names)
+            self.segmenter.check(photos)
+
+    def read(self, contents: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Decode one photo, turn it upright and `resize` it.
+
+        Args:
+            contents: scalar string tensor, the bytes of a JPEG, PNG or WebP.
+
+        Returns:
+            See `resize`.
+
+        Raises:
+            tf.errors.InvalidArgumentError: see `keras_sister.images.decode`.
+        """
+        if self.size is None:
+            return self.resize(images.decode(contents))
+        stored, orientation = images.decode_as_stored(contents)
+        return {name: turn(image, orientation) for name, image in self.resize(stored).items()}
 
     def resize(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         """Resize images for the model and for the segmenter.
@@ -129,14 +157,16 @@ class Preprocessor:
 
         Returns:
             ``photo``, uint8 (batch, height, width, 3), and with a segmenter ``mask``, uint8 (batch, height, width, 1),
-            255 = person.
+            255 = person, all 0 where a person covers less than `min_person_share`.
         """
         photo = resized["photo"]
         if self.segmenter is None:
             return {"photo": photo}
         shape = photo.shape if self.size is None else (None, self.size, self.size)
         probability = self.segmenter(resized["to_segment"], names)
-        return {"photo": photo, "mask": images.to_masks(probability, shape[1], shape[2])}
+        mask = images.to_masks(probability, shape[1], shape[2])
+        share = tf.reduce_mean(tf.cast(mask >= 128, tf.float32), axis=(1, 2, 3), keepdims=True)
+        return {"photo": photo, "mask": tf.where(share >= self.min_person_share, mask, 0)}
 
     def views(self, pair: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Make the model's inputs from a batch of view pairs.
@@ -161,7 +191,7 @@ class Preprocessor:
         """Read photo files and make the model's inputs.
 
         Args:
-            paths: JPEG or PNG files; at least one.
+            paths: JPEG, PNG or WebP files; at least one.
 
         Returns:
             By view uint8 arrays, shape (photos, size, size, 3), RGB, or (photos, size, size, 1) for ``mask``.
@@ -183,21 +213,20 @@ class Preprocessor:
             InputError: if the file cannot be read or segmented, naming it.
         """
         resized = self.resized_photo(path)
-        self.check([path.stem])
+        self.check([path])
         return self.view_pair(resized, tf.constant([os.fsencode(path.stem)]))
 
     def resized_photo(self, path: Path) -> dict[str, tf.Tensor]:
-        """Read one file and `resize` it, with a batch axis of 1.
+        """Read one file, upright and resized (see `resize`), with a batch axis of 1.
 
         Raises:
             InputError: if the file cannot be read, naming it.
         """
         contents = read_photo(path)
         try:
-            image = images.decode(tf.constant(contents))
+            return {name: image[None] for name, image in self.read(tf.constant(contents)).items()}
         except tf.errors.InvalidArgumentError as error:
-            raise InputError(f"{path}: broken or truncated image.") from error
-        return self.resize(image[None])
+            raise InputError(f"{path}: {why_not_decoded(contents)}.") from error
 
     def person_probability(self, photos: tf.Tensor) -> tf.Tensor:
         """Segment images at their own size.

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from keras_sister.errors import InputError
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmentation.segmenters.network import NetworkSegmenter
 
@@ -37,12 +38,25 @@ class SegmentedPhoto:
         return float(self.person.mean())
 
 
+@dataclass(frozen=True)
+class UnreadablePhoto:
+    """A photo that cannot be read or segmented.
+
+    Attributes:
+        path: the photo's file.
+        error: a line that names it and says why.
+    """
+
+    path: Path
+    error: str
+
+
 def segment_photo(preprocessor: Preprocessor, path: Path) -> SegmentedPhoto:
     """Segment one photo.
 
     Args:
         preprocessor: with a segmenter, ``size=None`` and the view ``segmented``.
-        path: a JPEG or PNG.
+        path: a JPEG, PNG or WebP; the result is upright.
 
     Raises:
         InputError: if the file cannot be read, or the segmenter has no mask for it.
@@ -55,6 +69,17 @@ def segment_photo(preprocessor: Preprocessor, path: Path) -> SegmentedPhoto:
     pair = preprocessor.pair_of(path)
     cutout = preprocessor.views(pair)["segmented"]
     return SegmentedPhoto(path, pair["photo"].numpy()[0], pair["mask"].numpy()[0], cutout.numpy()[0])
+
+
+def try_segment(preprocessor: Preprocessor, path: Path) -> SegmentedPhoto | UnreadablePhoto:
+    """Segment one photo; one that cannot be read or segmented is told apart instead of raising an error."""
+    try:
+        return segment_photo(preprocessor, path)
+    except InputError as error:
+        return UnreadablePhoto(path, str(error))
+    except (tf.errors.OpError, MemoryError) as error:
+        reason = (str(error).splitlines() or ["out of memory"])[0]
+        return UnreadablePhoto(path, f"{path}: cannot be segmented: {reason}")
 
 
 def classify_photo(segmenter: NetworkSegmenter, path: Path) -> np.ndarray:

@@ -84,13 +84,18 @@ def new_version(folder: Path) -> Iterator[Path]:
                 place.rmdir()  # fails unless it is empty
 
 
+def next_version(folder: Path) -> int:
+    """The number after the highest version."""
+    return max((int(version.name) for version in folder.iterdir() if version.name.isdecimal()), default=0) + 1
+
+
 def publish(temporary: Path, folder: Path) -> Path:
     """Rename a finished export to the number after the highest version.
 
     Returns:
         Its new path.
     """
-    number = max((int(version.name) for version in folder.iterdir() if version.name.isdecimal()), default=0) + 1
+    number = next_version(folder)
     try:
         return temporary.rename(folder / str(number))
     except OSError:

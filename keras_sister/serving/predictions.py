@@ -1,16 +1,21 @@
-"""OutOfFold of an export: probabilities, and the tags that follow from them."""
+"""Predictions of an export: probabilities, and the tags that follow from them."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras_sister.schema import Schema
+from keras_sister.photo_files import printable_path
+from keras_sister.photo_kinds import why_not_decoded
+from keras_sister.schema import Attribute, Schema
 
-DECODED, PERSON_SHARE = "decoded", "person_share"
+DECODED, PERSON_SHARE, SCHEMA_HASH = "decoded", "person_share", "schema_hash"
 """Names of the export's outputs beside the attributes; no attribute may have them."""
+
+DIGITS = 6
+"""Digits after the point of a probability in tables and JSON; float32 has no more."""
 
 
 @dataclass(frozen=True)
@@ -31,23 +36,25 @@ class Tags:
     """The tags of one photo.
 
     Attributes:
-        photo: the file.
+        photo: the file, as it was given.
         attributes: a tag per attribute, by name, in the order of the schema; empty if the photo could not be read.
         person_share: share of the photo's pixels that are person, in [0, 1]; None if the export has no segmenter.
         error: why the photo could not be read; None if it could.
     """
 
-    photo: Path
+    photo: str
     attributes: dict[str, Tag] = field(default_factory=dict)
     person_share: float | None = None
     error: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as dicts, strings and numbers."""
+        """The same as dicts, strings and numbers; bytes of a file name that are not UTF-8 become ``\\xe9``."""
         attributes = {
-            name: {"class": tag.value, "probability": tag.probability} for name, tag in self.attributes.items()
+            name: {"class": tag.value, "probability": round(tag.probability, DIGITS)}
+            for name, tag in self.attributes.items()
         }
-        return {**asdict(self), "photo": str(self.photo), "attributes": attributes}
+        share = None if self.person_share is None else round(self.person_share, DIGITS)
+        return {**asdict(self), "photo": printable_path(self.photo), "attributes": attributes, "person_share": share}
 
 
 @dataclass(frozen=True)
@@ -59,33 +66,56 @@ class Prediction:
             the photo could not be read.
         person_share: share of the photo's pixels that are person, in [0, 1]; None if the export has no segmenter.
         error: why the photo could not be read; None if it could.
+        sha256: hash of the file, as hexadecimal digits; None if it could not be read.
     """
 
     probabilities: dict[str, np.ndarray] = field(default_factory=dict)
     person_share: float | None = None
     error: str | None = None
+    sha256: str | None = None
 
 
-def to_predictions(outputs: Mapping[str, np.ndarray], errors: Sequence[str | None]) -> list[Prediction]:
+def tag_name(attribute: Attribute, class_name: str) -> str:
+    """The tag of a class: the attribute's name where its classes are no and yes, else ``attribute=class``.
+
+    Example:
+        >>> tag_name(Attribute("gender", ("male", "female")), "female")
+        'gender=female'
+    """
+    return (
+        attribute.name
+        if (attribute.classes, class_name) == (("no", "yes"), "yes")
+        else f"{attribute.name}={class_name}"
+    )
+
+
+def to_predictions(
+    outputs: Mapping[str, np.ndarray], contents: Sequence[bytes], errors: Sequence[str | None]
+) -> list[Prediction]:
     """Split the outputs of a batch into one prediction per photo.
 
     Args:
         outputs: outputs of the signature ``serving_default``, by name, each with the batch first.
+        contents: the bytes of the photos, for their hashes, and to say why they were not decoded.
         errors: for each photo why its file could not be read, or None.
     """
     probabilities = dict(outputs)
     shares, decoded = probabilities.pop(PERSON_SHARE, None), probabilities.pop(DECODED)
+    probabilities.pop(SCHEMA_HASH, None)
     predictions = []
     for row, error in enumerate(errors):
+        sha256 = None if error else hashlib.sha256(contents[row]).hexdigest()
         if error or not decoded[row]:
-            predictions.append(Prediction(error=error or "not a readable JPEG or PNG, or too many pixels"))
+            reason = error or why_not_decoded(contents[row])
+            predictions.append(Prediction(error=reason, sha256=sha256))
         else:
             share = None if shares is None else float(shares[row])
-            predictions.append(Prediction({name: output[row] for name, output in probabilities.items()}, share))
+            values = {name: output[row] for name, output in probabilities.items()}
+            predictions.append(Prediction(values, share, sha256=sha256))
     return predictions
 
 
-def to_tags(schema: Schema, photo: Path, prediction: Prediction) -> Tags:
+def to_tags(schema: Schema, photo: str, prediction: Prediction) -> Tags:
     """The tags that follow from a prediction."""
     if prediction.error:
         return Tags(photo, error=prediction.error)

@@ -10,10 +10,13 @@ import tensorflow as tf
 
 from keras_sister.errors import InputError, check_choice
 from keras_sister.photo_files import try_read
+from keras_sister.schema import Schema
 from keras_sister.serving.choices import RUNTIMES
 from keras_sister.serving.export_folder import newest_version, read_export_schema
+from keras_sister.serving.file_writing import file_writing_operations
 from keras_sister.serving.openvino_network import OpenVINONetwork, convert_to_openvino
-from keras_sister.serving.predictions import Prediction, Tags, to_predictions, to_tags
+from keras_sister.serving.output_check import check_outputs, expected_shapes
+from keras_sister.serving.predictions import DECODED, Prediction, Tags, to_predictions, to_tags
 
 Predict = Callable[[Sequence[bytes]], dict[str, np.ndarray]]
 """From the bytes of photos to the outputs of the signature ``serving_default``."""
@@ -26,12 +29,15 @@ class Tagger:
         folder: one version, ``saved_models/NAME/1``, or all versions, ``saved_models/NAME``: the highest is used.
         runtime: one of `keras_sister.serving.choices.RUNTIMES`. OpenVINO gives the same tags as TensorFlow; bfloat16 is
             faster on CPUs that support it, and changes probabilities by about 0.01.
+        trust: load the graph even if it can write files. A SavedModel is a program; exports of this package write
+            nothing.
 
     Attributes:
         schema: attributes and classes of the export.
 
     Raises:
-        InputError: if there is no complete export, naming the folder, or OpenVINO cannot run it.
+        InputError: if there is no complete export, naming the folder; if its outputs do not match its schema; if its
+            graph can write files and `trust` is not set; or if OpenVINO cannot run it.
 
     Example:
         >>> tagger = Tagger("saved_models/sister_a")
@@ -39,15 +45,15 @@ class Tagger:
         ['v_shape']
     """
 
-    def __init__(self, folder: str | Path, *, runtime: str = "tensorflow") -> None:
+    def __init__(self, folder: str | Path, *, runtime: str = "tensorflow", trust: bool = False) -> None:
         check_choice("runtime", runtime, RUNTIMES)
-        folder = newest_version(Path(folder))
+        self._folder = folder = newest_version(Path(folder))
         self.schema = read_export_schema(folder)
         try:
+            if not trust:
+                _refuse_file_writing(folder)
             loaded = tf.saved_model.load(str(folder))
-            missing = set(self.schema.names) - loaded.signatures["serving_default"].structured_outputs.keys()
-            if missing:
-                raise InputError(f"{folder}: schema.json does not match: no output {', '.join(sorted(missing))}.")
+            _check_signature(loaded.signatures["serving_default"], self.schema, folder)
             self._predict = _in_tensorflow(loaded) if runtime == "tensorflow" else _in_openvino(loaded, folder, runtime)
         except InputError:
             raise
@@ -62,15 +68,16 @@ class Tagger:
         """Tag photos.
 
         Args:
-            photos: JPEG or PNG files of any size. A missing or damaged file gives tags with an `error`.
+            photos: JPEG, PNG or WebP files of any size. A missing or damaged file gives tags with an `error`.
             batch_size: photos to decode and tag at once.
 
         Yields:
             The tags of each photo, in order.
         """
-        files = map(Path, photos)
-        while batch := list(itertools.islice(files, batch_size)):
-            yield from (to_tags(self.schema, *pair) for pair in zip(batch, self.predict(batch), strict=True))
+        names = map(str, photos)
+        while batch := list(itertools.islice(names, batch_size)):
+            predictions = self.predict([Path(name) for name in batch])
+            yield from (to_tags(self.schema, *pair) for pair in zip(batch, predictions, strict=True))
 
     def predict(self, photos: Sequence[Path]) -> list[Prediction]:
         """Predict one batch of photos, in numbers. Safe to call from several threads at once.
@@ -80,9 +87,47 @@ class Tagger:
 
         Returns:
             The prediction for each, in order.
+
+        Raises:
+            InputError: if the graph fails, or returns values that are no probabilities of the schema.
         """
         contents, errors = zip(*(try_read(photo) for photo in photos), strict=True)
-        return to_predictions(self._predict(contents), errors)
+        try:
+            outputs = self._predict(contents)
+        except tf.errors.OpError as error:
+            raise InputError(f"{self._folder}: the graph failed: {error.message.splitlines()[0]}") from error
+        check_outputs(outputs, self.schema, len(photos), who=f"{self._folder}", why=_OTHER_SCHEMA)
+        return to_predictions(outputs, contents, errors)
+
+
+_OTHER_SCHEMA = "the graph does not match schema.json"
+
+
+def _refuse_file_writing(folder: Path) -> None:
+    found = file_writing_operations(folder)
+    if found:
+        raise InputError(
+            f"{folder}: its graph can write files ({', '.join(found)}). If you trust whoever made it, add --trust"
+            " (trust=True)."
+        )
+
+
+def _check_signature(signature: Any, schema: Schema, folder: Path) -> None:
+    """Check input, names, dtypes and shapes as far as the graph declares them."""
+    inputs = signature.structured_input_signature[1]
+    if set(inputs) != {"image_bytes"} or inputs["image_bytes"].dtype != tf.string:
+        raise InputError(f"{folder}: expected one input image_bytes of strings. Received: {inputs}")
+    outputs = signature.structured_outputs
+    shapes = expected_shapes(schema, None)
+    missing = {DECODED, *shapes} - outputs.keys()
+    if missing:
+        raise InputError(f"{folder}: schema.json does not match: no output {', '.join(sorted(missing))}.")
+    for name, shape in shapes.items():
+        found = outputs[name]
+        if not found.dtype.is_floating or not found.shape.is_compatible_with(shape):
+            raise InputError(
+                f"{folder} has {name} as {found.dtype.name} {found.shape}; expected {shape}: {_OTHER_SCHEMA}."
+            )
 
 
 def _in_tensorflow(loaded: Any) -> Predict:

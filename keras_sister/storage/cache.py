@@ -7,6 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
+from keras_sister.errors import InputError
+
 KINDS = {
     "views": "decoded, resized and segmented photos",
     "weights": "downloaded weight files",
@@ -16,8 +18,18 @@ KINDS = {
 
 
 def cache_folder() -> Path:
-    """The folder of cached files: ``$KERAS_SISTER_CACHE``, or the user's cache folder of this system."""
-    return Path(os.environ.get("KERAS_SISTER_CACHE") or platformdirs.user_cache_dir("keras-sister"))
+    """The folder of cached files: ``$KERAS_SISTER_CACHE``, or the user's cache folder of this system.
+
+    Raises:
+        InputError: if there is no home folder to put it into.
+    """
+    chosen = Path(os.environ.get("KERAS_SISTER_CACHE") or platformdirs.user_cache_dir("keras-sister"))
+    try:
+        return chosen.expanduser()
+    except RuntimeError as error:
+        raise InputError(
+            f"{chosen}: no home folder for the cache; set KERAS_SISTER_CACHE to a folder that can be written to."
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def read_apart(reader: Reader, file: Path, *arguments: int | str) -> dict[str, n
     request = {
         "reader": f"{reader.__module__}:{reader.__qualname__}",
         "arguments": [str(file), *arguments],
-        "folder": os.getcwd(),  # which may have changed since the reader process was started
+        "folder": str(Path.cwd()),  # which may have changed since the reader process was started
     }
     with _LOCK:
         answer, content = _ask(request, file)

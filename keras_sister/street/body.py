@@ -1,12 +1,12 @@
-"""Legs and skin."""
+"""Draw legs and skin."""
 
 from keras_sister.street.brush import Paint, mirrored
 from keras_sister.street.fabrics import tint
-from keras_sister.street.figure import Figure, beyond
+from keras_sister.street.figure import Figure, beyond_wrist
 
 
 def draw_legs(figure: Figure) -> None:
-    """Legs, shoes, and trousers, shorts or a skirt."""
+    """Draw legs, shoes, and trousers, shorts or a skirt."""
     canvas, kind, limb = figure.canvas, figure.outfit.legs, figure.body.limb
     step = figure.rng.uniform(-0.02, 0.035)
     suit = figure.outfit.category == "suit"
@@ -37,7 +37,7 @@ def draw_legs(figure: Figure) -> None:
 
 
 def draw_skin(figure: Figure) -> None:
-    """Neck, chest, arms and hands; clothes come over them."""
+    """Draw neck, chest, arms and hands; clothes are drawn over them."""
     canvas, body = figure.canvas, figure.body
     torso = mirrored(
         [
@@ -54,4 +54,4 @@ def draw_skin(figure: Figure) -> None:
     for arm in figure.arms:
         widths = [w * body.limb for w in (0.036, 0.028, 0.020)]
         canvas.paint(canvas.limb(arm, widths), figure.face.skin)
-        canvas.paint(canvas.ellipse(beyond(arm, 0.026), 0.019, 0.024), figure.face.skin, depth=0.4)
+        canvas.paint(canvas.ellipse(beyond_wrist(arm, 0.026), 0.019, 0.024), figure.face.skin, depth=0.4)

@@ -1,4 +1,4 @@
-"""A canvas to paint smooth, shaded shapes on."""
+"""A canvas for smooth, shaded shapes."""
 
 from collections.abc import Sequence
 
@@ -7,22 +7,22 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 Point = tuple[float, float]
 Paint = tuple[int, int, int] | np.ndarray
-"""A colour, or an array of the canvas's shape."""
+"""An RGB colour, or an array of shape (height, width, 3) as large as the canvas."""
 
 
 class Canvas:
-    """A picture in the making and what of it was painted so far.
+    """An image to draw on, with its opacity.
 
     Args:
         size: width and height in pixels.
-        unit: pixels that 1 of the coordinates is long.
-        origin: where (0, 0) of the coordinates is, in pixels.
-        lean: radians to turn everything by, around the origin.
-        light: where the light comes from: (−1, −1) is from the upper left.
+        unit: length of the coordinate 1, in pixels.
+        origin: position of the coordinates (0, 0), in pixels.
+        lean: rotation of all shapes around the origin, in radians.
+        light: direction that the light comes from: (−1, −1) is from the upper left.
 
     Attributes:
-        rgb: float32 array, shape (height, width, 3), 0–255.
-        alpha: float32 array, shape (height, width, 1), 1 where something was painted.
+        rgb: float32 array, shape (height, width, 3), RGB, 0–255.
+        alpha: float32 array, shape (height, width, 1): opacity, 0–1; 0 where nothing was drawn.
     """
 
     def __init__(self, size: tuple[int, int], unit: float, origin: Point, lean: float, light: Point) -> None:
@@ -35,25 +35,25 @@ class Canvas:
         self.light = light
 
     def pixels(self, points: Sequence[Point] | np.ndarray) -> np.ndarray:
-        """Coordinates to pixels: float array, shape (len(points), 2)."""
+        """Convert coordinates to pixels: float64 array, shape (len(points), 2)."""
         return np.asarray(points, np.float64) @ self.turn.T * self.unit + np.asarray(self.origin)
 
     def shape(self, points: Sequence[Point], *, smooth: bool = True) -> Image.Image:
-        """The mask of a closed outline, in mode L, at twice the canvas's size."""
+        """Mask of a closed outline: an image in mode L at twice the canvas's size, like every mask below."""
         corners = self.pixels(_rounded(points) if smooth else points) * 2
         mask = Image.new("L", (2 * self.size[0], 2 * self.size[1]))
         ImageDraw.Draw(mask).polygon([tuple(corner) for corner in corners], fill=255)
         return mask
 
     def ellipse(self, center: Point, width: float, height: float) -> Image.Image:
-        """The mask of an ellipse, of half-axes `width` and `height`."""
+        """Mask of an ellipse with half-axes `width` and `height`."""
         angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
         return self.shape(
             [(center[0] + width * np.cos(a), center[1] + height * np.sin(a)) for a in angles], smooth=False
         )
 
     def limb(self, joints: Sequence[Point], widths: Sequence[float]) -> Image.Image:
-        """The mask of an arm or a leg: a bent tube of changing half-width with round joints."""
+        """Mask of an arm or a leg: a bent tube with round joints and a half-width for each joint."""
         mask = Image.new("L", (2 * self.size[0], 2 * self.size[1]))
         draw = ImageDraw.Draw(mask)
         centers, radii = self.pixels(joints) * 2, np.asarray(widths) * self.unit * 2
@@ -67,7 +67,7 @@ class Canvas:
         return mask
 
     def line(self, points: Sequence[Point], width: float) -> Image.Image:
-        """The mask of a smooth line, `width` wide."""
+        """Mask of a line of `width`."""
         mask = Image.new("L", (2 * self.size[0], 2 * self.size[1]))
         corners = self.pixels(points) * 2
         ImageDraw.Draw(mask).line(
@@ -76,13 +76,13 @@ class Canvas:
         return mask
 
     def paint(self, mask: Image.Image, paint: Paint, *, depth: float = 0.5, opacity: float = 1.0) -> None:
-        """Put paint where the mask is.
+        """Paint the area of a mask.
 
         Args:
-            mask: as the methods above give it.
-            paint: a colour, or an array of the canvas's shape to look through the mask.
-            depth: how much the shape bulges, by its shading; 0 is flat.
-            opacity: of the paint.
+            mask: a mask that one of the methods above returned.
+            paint: a colour, or an array as large as the canvas, of which the area of the mask is used.
+            depth: strength of the shading that makes the shape look round; 0 is flat.
+            opacity: opacity of the paint, 0–1.
         """
         box = mask.getbbox()
         if box is None:
@@ -103,14 +103,14 @@ class Canvas:
         self.alpha[here] = np.maximum(self.alpha[here], cover)
 
     def shadow(self, mask: Image.Image, within: Image.Image, strength: float, shift: Point = (0.0, 0.012)) -> None:
-        """Darken what lies `within` and a little below and beside `mask`."""
+        """Cast a shadow of `mask`, shifted by `shift`, on the area of `within` outside `mask`."""
         offset = [round(2 * self.unit * s) for s in shift]
         moved = ImageChops.offset(mask.filter(ImageFilter.GaussianBlur(0.016 * self.unit)), *offset)
         falls = ImageChops.multiply(ImageChops.subtract(moved, mask), within)
         self.paint(falls, (0, 0, 0), depth=0, opacity=strength)
 
     def _shading(self, mask: Image.Image, depth: float) -> np.ndarray:
-        """Light and shade of a shape that bulges towards us: (height, width, 1), about 1."""
+        """Brightness factors that make a flat shape look round: float32 (height, width, 1), 0.4–1.35."""
         radius = 0.022 * self.unit
         height = np.asarray(mask.filter(ImageFilter.GaussianBlur(radius)), np.float32) / 255
         down, across = np.gradient(height)
@@ -119,7 +119,7 @@ class Canvas:
 
 
 def union(*masks: Image.Image) -> Image.Image:
-    """What is in any of the masks."""
+    """Union of masks."""
     first, *rest = masks
     for mask in rest:
         first = ImageChops.lighter(first, mask)
@@ -127,22 +127,22 @@ def union(*masks: Image.Image) -> Image.Image:
 
 
 def without(mask: Image.Image, hole: Image.Image) -> Image.Image:
-    """What is in `mask` and not in `hole`."""
+    """`mask` minus `hole`."""
     return ImageChops.subtract(mask, hole)
 
 
 def within(mask: Image.Image, other: Image.Image) -> Image.Image:
-    """What is in both."""
+    """Intersection of two masks."""
     return ImageChops.multiply(mask, other)
 
 
 def mirrored(points: Sequence[Point]) -> list[Point]:
-    """Points of the right half, top to bottom, closed by those of the left half."""
+    """A symmetric closed outline from the points of its right half, top to bottom."""
     return [*points, *((-x, y) for x, y in reversed(points))]
 
 
 def _rounded(points: Sequence[Point], steps: int = 6) -> np.ndarray:
-    """A closed Catmull-Rom curve through points."""
+    """A closed Catmull-Rom curve through points: float64 array, shape (steps · len(points), 2)."""
     p1 = np.asarray(points, np.float64)
     p0, p2, p3 = np.roll(p1, 1, axis=0), np.roll(p1, -1, axis=0), np.roll(p1, -2, axis=0)
     t = np.linspace(0, 1, steps, endpoint=False)[None, :, None]

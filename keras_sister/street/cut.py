@@ -1,4 +1,4 @@
-"""How garments are cut: their outlines, and what they leave open."""
+"""The cut of garments: outlines, necklines and front openings."""
 
 from PIL import Image
 
@@ -14,11 +14,11 @@ HEMS = {
     "tank_top": 0.51,
     "dress": 0.42,
 }
-"""How far down each category reaches, as a share of the height; of a dress its waist."""
+"""Position of each category's lower hem as a fraction of the person's height; for a dress that of its waist."""
 
 
 def torso(figure: Figure) -> Image.Image:
-    """The outline of the upper garment, sleeves and neckline not cut."""
+    """Mask of the upper garment, without sleeves and with the neckline still closed."""
     body, kind = figure.body, figure.outfit.category
     loose = {"outerwear": 1.17, "sweater": 1.10, "suit": 1.08, "t_shirt": 1.04}.get(kind, 1.0)
     hem, s = HEMS[kind], body.shoulder * (1 + 0.4 * (loose - 1))
@@ -38,8 +38,8 @@ def torso(figure: Figure) -> Image.Image:
     return figure.canvas.shape(mirrored([*top, (body.shoulder * 0.86 * loose, 0.31), *low]))
 
 
-def hole(figure: Figure, grow: float) -> Image.Image:
-    """What the neckline leaves open, made larger by the factor `grow`."""
+def neckline_opening(figure: Figure, grow: float) -> Image.Image:
+    """Mask of the opening at the neckline, enlarged by the factor `grow`."""
     canvas, neck, kind = figure.canvas, figure.body.neck, figure.outfit.neckline
     if figure.outfit.category == "suit":
         kind = "v_shape"
@@ -72,8 +72,8 @@ def hole(figure: Figure, grow: float) -> Image.Image:
     return canvas.ellipse((0, 0.170), neck * 1.25 * grow, 0.018 * grow)
 
 
-def front(figure: Figure, end: float) -> Image.Image:
-    """What an open jacket shows, down to `end`."""
+def front_opening(figure: Figure, end: float) -> Image.Image:
+    """Mask of the opening of a jacket, from the neck down to the height `end`."""
     wide = figure.rng.uniform(0.022, 0.036)
     if figure.outfit.category == "suit":
         return figure.canvas.shape(

@@ -1,4 +1,4 @@
-"""What tells one garment from another: collar, placket, lapels; and what is worn with them."""
+"""Draw the details of garments (collar, placket, lapels) and accessories (tie, scarf)."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from keras_sister.street.figure import Figure
 
 
 def draw_details(figure: Figure) -> None:
-    """Lapels, placket, buttons, collar and tie."""
+    """Draw lapels, placket, buttons, collar and tie."""
     outfit = figure.outfit
     if outfit.category == "suit":
         _lapels(figure)
@@ -27,10 +27,10 @@ def draw_details(figure: Figure) -> None:
 
 
 def draw_scarf(figure: Figure) -> None:
-    """A scarf around the neck, one end hanging down, if the outfit has one."""
+    """Draw a scarf around the neck with one end hanging down, if the outfit has one."""
     if not figure.outfit.scarf:
         return
-    canvas, cloth = figure.canvas, figure.weave(figure.outfit.scarf)
+    canvas, cloth = figure.canvas, figure.draw_fabric(figure.outfit.scarf)
     side = 1 if figure.rng.random() < 0.5 else -1
     end = figure.rng.uniform(0.34, 0.44)
     tail = canvas.shape([(side * 0.012, 0.22), (side * 0.052, 0.21), (side * 0.064, end), (side * 0.018, end + 0.008)])
@@ -45,7 +45,7 @@ def draw_scarf(figure: Figure) -> None:
 
 
 def draw_collar(figure: Figure, cloth: np.ndarray, wide: float = 1.0) -> None:
-    """The two flaps of a collar."""
+    """Draw both sides of a collar."""
     n = figure.body.neck
     spread = 0.030 if figure.outfit.neckline == "v_shape" and figure.outfit.category != "suit" else 0.018
     for side in (-1, 1):
@@ -62,7 +62,7 @@ def draw_collar(figure: Figure, cloth: np.ndarray, wide: float = 1.0) -> None:
 
 
 def draw_tie(figure: Figure) -> None:
-    """A necktie, if the outfit has one."""
+    """Draw a necktie, if the outfit has one."""
     if not figure.outfit.tie:
         return
     cloth = tint(figure.outfit.tie.color, figure.rng)

@@ -1,4 +1,4 @@
-"""Cloth: a colour, or a pattern of two, painted over a rectangle."""
+"""Fabrics: one colour, or a pattern of two colours."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ COLORS = {
     "gray": (136, 138, 142),
     "black": (40, 40, 46),
 }
-"""What each colour of the schema looks like, RGB."""
+"""RGB value of each colour of the schema."""
 
 _COLOR_RATES = {
     "black": 0.17,
@@ -36,12 +36,12 @@ _PATTERN_RATES = {"solid": 0.58, "stripe": 0.10, "plaid": 0.08, "floral": 0.09, 
 
 @dataclass(frozen=True)
 class Fabric:
-    """A pattern in one colour, or in two.
+    """A pattern in one colour or in two.
 
     Attributes:
         pattern: ``solid``, ``floral``, ``spot``, ``graphics``, ``plaid`` or ``stripe``.
-        color: a key of `COLORS`.
-        accent: another one; that of ``solid`` is `color` again.
+        color: main colour, a key of `COLORS`.
+        accent: second colour; equal to `color` for ``solid``.
     """
 
     pattern: str
@@ -50,46 +50,48 @@ class Fabric:
 
     @property
     def colors(self) -> set[str]:
+        """Both colours, or the one of ``solid``."""
         return {self.color, self.accent}
 
 
-def choose(rng: np.random.Generator, pattern: str | None = None) -> Fabric:
-    """A fabric as people wear them."""
-    pattern = pattern or _pick(rng, _PATTERN_RATES)
-    color = choose_color(rng)
+def random_fabric(rng: np.random.Generator, pattern: str | None = None) -> Fabric:
+    """A random fabric, of a random pattern unless one is given."""
+    pattern = pattern or _choose(rng, _PATTERN_RATES)
+    color = random_color(rng)
     if pattern == "solid":
         return Fabric(pattern, color, color)
     lightness = {name: sum(rgb) for name, rgb in COLORS.items()}
-    # An accent that cannot be told from the colour would be no pattern.
+    # The accent must be visible on the colour, or there would be no pattern.
     distinct = {n: r for n, r in _COLOR_RATES.items() if abs(lightness[n] - lightness[color]) > 130}
-    return Fabric(pattern, color, _pick(rng, distinct))
+    return Fabric(pattern, color, _choose(rng, distinct))
 
 
-def choose_color(rng: np.random.Generator) -> str:
-    return _pick(rng, _COLOR_RATES)
+def random_color(rng: np.random.Generator) -> str:
+    """A random key of `COLORS`; dark and white clothes are the most frequent."""
+    return _choose(rng, _COLOR_RATES)
 
 
 def tint(color: str, rng: np.random.Generator) -> tuple[int, int, int]:
-    """One of the many reds that are called red."""
+    """An RGB value near that of a colour: a random brightness and a little noise."""
     brightness = rng.uniform(0.86, 1.08)
     return tuple(int(np.clip(c * brightness + rng.normal(0, 5), 0, 255)) for c in COLORS[color])  # type: ignore[return-value]
 
 
-def weave(
+def draw_fabric(
     fabric: Fabric,
     size: tuple[int, int],
     unit: float,
     rng: np.random.Generator,
     center: tuple[float, float] | None = None,
 ) -> np.ndarray:
-    """Paint a fabric.
+    """Draw a fabric over a rectangle.
 
     Args:
-        fabric: what to paint.
+        fabric: fabric to draw.
         size: width and height in pixels.
-        unit: the size of a pattern's element in pixels.
-        rng: of tints and places.
-        center: where the one motif of ``graphics`` stands, in pixels; the middle by default.
+        unit: size of one element of the pattern, in pixels.
+        rng: random generator of tints and positions.
+        center: position of the motif of ``graphics``, in pixels; by default the centre of the rectangle.
 
     Returns:
         uint8 array, shape (height, width, 3), RGB.
@@ -166,7 +168,7 @@ def _motif(
     color: tuple[int, ...],
     rng: np.random.Generator,
 ) -> None:
-    """A print as on T-shirts: a disc with a sun, a star, or mountains, and a line of text under it."""
+    """A T-shirt print: a sunset, a star or mountains, above a line of text."""
     x, y = center
     kind = rng.integers(3)
     if kind == 0:
@@ -200,6 +202,6 @@ def _motif(
         draw.rectangle((left, y + 1.2 * radius, left + 0.2 * radius, y + 1.48 * radius), fill=color)
 
 
-def _pick(rng: np.random.Generator, rates: dict[str, float]) -> str:
+def _choose(rng: np.random.Generator, rates: dict[str, float]) -> str:
     weights = np.array(list(rates.values()))
     return str(rng.choice(list(rates), p=weights / weights.sum()))

@@ -1,4 +1,4 @@
-"""Someone to be drawn: the head is at (0, 0), the feet are at (0, 1)."""
+"""Body and pose of a person, in coordinates with the top of the head at (0, 0) and the feet at (0, 1)."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,17 +7,17 @@ import numpy as np
 from PIL import Image
 
 from keras_sister.street.brush import Canvas, Point
-from keras_sister.street.fabrics import Fabric, weave
-from keras_sister.street.head import Face, cast
+from keras_sister.street.fabrics import Fabric, draw_fabric
+from keras_sister.street.head import Face, random_face
 from keras_sister.street.outfits import Outfit
 
 _ARMS = {"hang": (0.16, -0.10), "hip": (0.66, -0.86), "front": (0.34, -1.15), "out": (0.42, 0.15), "wave": (0.75, 2.7)}
-"""How arms are held: the angles of upper arm and forearm from the vertical, outwards, in radians."""
+"""Arm poses: outward angles of the upper arm and the forearm from the vertical, in radians."""
 
 
 @dataclass(frozen=True)
 class Body:
-    """Half-widths, as shares of the height; `limb` is relative."""
+    """Half-widths as fractions of the person's height; `limb` is a factor for the widths of arms and legs."""
 
     neck: float
     shoulder: float
@@ -34,10 +34,15 @@ _BODIES = {
 
 @dataclass
 class Figure:
-    """A person, their clothes, and the canvas they are painted on.
+    """A person, their clothes, and the canvas that they are drawn on.
 
     Attributes:
-        arms: shoulder, elbow and wrist of the left and of the right arm.
+        canvas: canvas to draw on.
+        outfit: clothes of the person.
+        rng: random generator of everything that is drawn later.
+        body: build of the person.
+        face: face of the person.
+        arms: coordinates of shoulder, elbow and wrist, for the left and the right arm.
     """
 
     canvas: Canvas
@@ -49,31 +54,31 @@ class Figure:
 
     @cached_property
     def garment(self) -> np.ndarray:
-        """The cloth of the upper garment over the whole canvas."""
-        return self.weave(self.outfit.garment)
+        """Fabric of the upper garment, over the whole canvas: float32 array, shape (height, width, 3), RGB."""
+        return self.draw_fabric(self.outfit.garment)
 
-    def weave(self, fabric: Fabric) -> np.ndarray:
-        """A fabric over the whole canvas, with soft folds; float32 (height, width, 3)."""
+    def draw_fabric(self, fabric: Fabric) -> np.ndarray:
+        """Draw a fabric with soft folds over the whole canvas: float32 array, shape (height, width, 3), RGB."""
         canvas = self.canvas
         chest = canvas.pixels([(0, 0.315)])[0]
         unit = self.rng.uniform(0.020, 0.030) * canvas.unit
-        woven = weave(fabric, canvas.size, unit, self.rng, center=(chest[0], chest[1])).astype(np.float32)
+        flat = draw_fabric(fabric, canvas.size, unit, self.rng, center=(chest[0], chest[1])).astype(np.float32)
         grid = Image.fromarray(self.rng.normal(0, 1, (14, 12)).astype(np.float32))
         folds = np.asarray(grid.resize(canvas.size, Image.Resampling.BICUBIC))
-        return woven * (1 + 0.055 * folds[..., None]).clip(0.8, 1.15)
+        return flat * (1 + 0.055 * folds[..., None]).clip(0.8, 1.15)
 
 
-def pose(canvas: Canvas, outfit: Outfit, rng: np.random.Generator) -> Figure:
-    """Someone in `outfit`; build, face and how they hold their arms are drawn by lot."""
+def random_figure(canvas: Canvas, outfit: Outfit, rng: np.random.Generator) -> Figure:
+    """A person in `outfit` with random build, face and arm poses."""
     build = rng.uniform(0.92, 1.12)
     norm = _BODIES[outfit.gender]
     body = Body(norm.neck, norm.shoulder * (build + 1) / 2, norm.waist * build, norm.hip * build, norm.limb * build)
     arms = [_arm(side, body.shoulder, rng) for side in (-1, 1)]
-    return Figure(canvas, outfit, rng, body, cast(rng, outfit.gender), arms)
+    return Figure(canvas, outfit, rng, body, random_face(rng, outfit.gender), arms)
 
 
-def beyond(arm: list[Point], by: float) -> Point:
-    """A point on the line of the forearm, `by` behind the wrist."""
+def beyond_wrist(arm: list[Point], by: float) -> Point:
+    """The point on the line of the forearm at distance `by` beyond the wrist; before it if `by` is negative."""
     elbow, wrist = np.array(arm[1]), np.array(arm[2])
     x, y = wrist + by * (wrist - elbow) / np.hypot(*(wrist - elbow))
     return float(x), float(y)

@@ -1,33 +1,33 @@
-"""The upper garment, or the dress."""
+"""Draw the upper garment or the dress."""
 
 import numpy as np
 from PIL import Image
 
 from keras_sister.street.brush import mirrored, within, without
-from keras_sister.street.cut import HEMS, front, hole, torso
+from keras_sister.street.cut import HEMS, front_opening, neckline_opening, torso
 from keras_sister.street.details import draw_collar, draw_tie
-from keras_sister.street.figure import Figure, beyond
+from keras_sister.street.figure import Figure, beyond_wrist
 
 
 def draw_garment(figure: Figure) -> None:
-    """What is worn above the hips, or the dress, without its sleeves."""
+    """Draw the garment above the hips, or the dress, without its sleeves."""
     outfit, canvas = figure.outfit, figure.canvas
-    outline, opening = torso(figure), hole(figure, 1.0)
+    outline, opening = torso(figure), neckline_opening(figure, 1.0)
     opened = outfit.category == "outerwear" and outfit.neckline != "other"
     if outfit.inner and (opened or outfit.category == "suit"):
-        inner = figure.weave(outfit.inner)
-        collar_hole = hole(figure, 0.55) if outfit.category == "suit" else opening
-        canvas.paint(without(outline, collar_hole), inner, depth=0.3)
+        inner = figure.draw_fabric(outfit.inner)
+        collar_opening = neckline_opening(figure, 0.55) if outfit.category == "suit" else opening
+        canvas.paint(without(outline, collar_opening), inner, depth=0.3)
         if outfit.category == "suit":
             draw_collar(figure, inner)
             draw_tie(figure)
-        opening = front(figure, 0.40 if outfit.category == "suit" else HEMS["outerwear"] + 0.03)
+        opening = front_opening(figure, 0.40 if outfit.category == "suit" else HEMS["outerwear"] + 0.03)
     cover = without(outline, opening)
     canvas.paint(cover, figure.garment, depth=0.6)
     if outfit.category == "dress":
         _skirt_of_dress(figure)
     if not opened and outfit.category != "suit":
-        trim = within(without(hole(figure, 1.22), opening), cover)
+        trim = within(without(neckline_opening(figure, 1.22), opening), cover)
         canvas.paint(trim, figure.garment * 0.78, depth=0)
     if outfit.category == "sweater":
         _knit(figure, cover)
@@ -35,7 +35,7 @@ def draw_garment(figure: Figure) -> None:
 
 
 def draw_sleeves(figure: Figure) -> None:
-    """Sleeves, as long as the outfit says."""
+    """Draw sleeves of the outfit's length."""
     outfit, canvas, limb = figure.outfit, figure.canvas, figure.body.limb
     if outfit.sleeves == "none":
         return
@@ -43,8 +43,8 @@ def draw_sleeves(figure: Figure) -> None:
     for arm in figure.arms:
         widths = [w * limb + loose for w in (0.034, 0.029, 0.021)]
         if outfit.sleeves == "long":
-            sleeve = canvas.limb([*arm[:2], beyond(arm, -0.016)], widths)
-            cuff = canvas.limb([beyond(arm, -0.026), beyond(arm, -0.014)], [widths[2] * 1.06] * 2)
+            sleeve = canvas.limb([*arm[:2], beyond_wrist(arm, -0.016)], widths)
+            cuff = canvas.limb([beyond_wrist(arm, -0.026), beyond_wrist(arm, -0.014)], [widths[2] * 1.06] * 2)
         else:
             (x0, y0), (x1, y1) = arm[:2]
             end = (0.42 * x0 + 0.58 * x1, 0.42 * y0 + 0.58 * y1)

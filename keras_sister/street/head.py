@@ -1,4 +1,4 @@
-"""Head and hair."""
+"""Draw head and hair."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,17 @@ Color = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Face:
-    """Whose head it is: drawn by lot."""
+    """Appearance of a head.
+
+    Attributes:
+        skin: colour of the skin, RGB.
+        hair: colour of the hair, RGB.
+        style: hair style: ``long``, ``wavy``, ``bob``, ``bun``, ``crop``, ``quiff`` or ``buzz``.
+        turn: direction of the face, from −1 (left) to 1 (right).
+        lips: whether the lips are painted.
+        beard: whether there is a beard.
+        glasses: whether there are glasses.
+    """
 
     skin: Color
     hair: Color
@@ -29,8 +39,8 @@ class Face:
     glasses: bool
 
 
-def cast(rng: np.random.Generator, gender: str) -> Face:
-    """Someone's face."""
+def random_face(rng: np.random.Generator, gender: str) -> Face:
+    """A random face for a gender, ``female`` or ``male``."""
     styles = _STYLES[gender]
     return Face(
         skin=_SKINS[rng.integers(len(_SKINS))],
@@ -44,7 +54,7 @@ def cast(rng: np.random.Generator, gender: str) -> Face:
 
 
 def draw_back_hair(canvas: Canvas, face: Face) -> None:
-    """What of the hair is behind the neck and shoulders."""
+    """Draw the hair behind neck and shoulders."""
     lengths = {"long": (0.080, 0.305), "wavy": (0.092, 0.27), "bob": (0.074, 0.178)}
     if face.style == "bun":
         canvas.paint(canvas.ellipse((0.012 * face.turn, -0.004), 0.03, 0.026), face.hair, depth=0.6)
@@ -57,7 +67,7 @@ def draw_back_hair(canvas: Canvas, face: Face) -> None:
 
 
 def draw_head(canvas: Canvas, face: Face) -> None:
-    """Face, ears and the hair around it."""
+    """Draw face, ears, beard and the hair around the face."""
     jaw = 0.036 if face.lips else 0.041
     outline = mirrored(
         [(0.0, 0.018), (0.038, 0.032), (0.051, 0.075), (0.047, 0.118), (jaw * 0.8, 0.146), (0.012, 0.166)]

@@ -1,14 +1,14 @@
-"""What a person wears, drawn by lot so that it goes together, and the labels that follow from it."""
+"""Random outfits whose parts are plausible together, and the labels that follow from them."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from keras_sister.schema import DCSA, UNKNOWN
-from keras_sister.street.fabrics import COLORS, Fabric, choose, choose_color
+from keras_sister.street.fabrics import COLORS, Fabric, random_color, random_fabric
 
 UNKNOWN_RATES = {"category": 0.405, "neckline": 0.292, "pattern_solid": 0.196}
-"""The shares of labels that nobody annotated in DCSA; of its other attributes they lie between 3 and 20 %."""
+"""Shares of unknown labels in DCSA; those of its other attributes are between 3 and 20 %."""
 
 _OTHERS = (0.03, 0.20)
 
@@ -50,16 +50,21 @@ _TIE = {"suit": 0.7, "shirt": 0.16}
 
 @dataclass(frozen=True)
 class Outfit:
-    """A person's clothes, as far as anything is drawn of them.
+    """A person's clothes.
 
     Attributes:
-        gender, category, sleeves, neckline: names of classes of the schema `DCSA`.
-        collar, placket: whether there are.
-        garment: of the upper garment or dress.
-        inner: what is seen of the garment under an open one.
-        scarf, tie: their fabrics.
-        legs: ``trousers``, ``shorts``, ``skirt``, or ``dress`` where the garment covers them.
-        legs_color: of what covers the legs.
+        gender: a class of the attribute ``gender``.
+        category: a class of the attribute ``category``.
+        sleeves: a class of the attribute ``sleevelength``.
+        neckline: a class of the attribute ``neckline``.
+        collar: whether there is a collar.
+        placket: whether there is a placket.
+        garment: fabric of the upper garment or dress.
+        inner: fabric of the garment under an open jacket; None if none is visible.
+        scarf: fabric of the scarf; None without one.
+        tie: fabric of the necktie; None without one.
+        legs: ``trousers``, ``shorts``, ``skirt``, or ``dress`` if the garment covers the legs.
+        legs_color: colour of the trousers, shorts or skirt, a key of `COLORS`.
     """
 
     gender: str
@@ -77,18 +82,19 @@ class Outfit:
 
     @property
     def fabrics(self) -> list[Fabric]:
+        """All visible fabrics but that of the legs, which has no label."""
         return [fabric for fabric in (self.garment, self.inner, self.scarf, self.tie) if fabric]
 
     @property
     def bare(self) -> bool:
-        """Whether much skin is seen: bare arms, or short sleeves and bare legs."""
+        """Whether much skin is visible: bare arms, or short sleeves and bare legs."""
         arms = {"none": 2, "short": 1, "long": 0}[self.sleeves]
         legs = self.legs in ("shorts", "skirt", "dress")
         return arms + legs >= 2
 
     @property
     def labels(self) -> np.ndarray:
-        """int8 array, shape (26,), in the order of `DCSA`; all known."""
+        """Class indices: int8 array, shape (26,), in the order of `DCSA`; all known."""
         colors = set().union(*(fabric.colors for fabric in self.fabrics))
         patterns = {fabric.pattern for fabric in self.fabrics}
         values = {
@@ -110,16 +116,17 @@ class Outfit:
         return np.array(row, np.int8)
 
 
-def dress(rng: np.random.Generator) -> Outfit:
-    """Someone's clothes."""
+def random_outfit(rng: np.random.Generator) -> Outfit:
+    """A random outfit, with every class of every attribute in at least 4 % of many outfits."""
     gender = "female" if rng.random() < 0.54 else "male"
-    category = _pick(rng, _CATEGORIES[gender])
-    sleeves, neckline = _pick(rng, _SLEEVES[category]), _pick(rng, _NECKLINES[category])
+    category = _choose(rng, _CATEGORIES[gender])
+    sleeves, neckline = _choose(rng, _SLEEVES[category]), _choose(rng, _NECKLINES[category])
     polo = category == "t_shirt" and neckline == "other"
     collar = polo or (neckline != "round" and rng.random() < _COLLAR.get(category, 0))
     placket = polo or rng.random() < _PLACKET.get(category, 0)
     tie = category in _TIE and gender == "male" and rng.random() < _TIE[category]
-    garment = choose(rng, _pick(rng, {"solid": 0.85, "plaid": 0.08, "stripe": 0.07}) if category == "suit" else None)
+    suit_pattern = _choose(rng, {"solid": 0.85, "plaid": 0.08, "stripe": 0.07}) if category == "suit" else None
+    garment = random_fabric(rng, suit_pattern)
     return Outfit(
         gender=gender,
         category=category,
@@ -129,20 +136,24 @@ def dress(rng: np.random.Generator) -> Outfit:
         placket=placket,
         garment=garment,
         inner=_inner(rng, category, neckline, garment),
-        scarf=choose(rng) if rng.random() < _SCARF.get(category, 0) and not tie else None,
+        scarf=random_fabric(rng) if rng.random() < _SCARF.get(category, 0) and not tie else None,
         tie=_tie(rng, garment) if tie else None,
         legs=_legs(rng, gender, category),
         legs_color=garment.color
         if category == "suit"
-        else _pick(rng, dict.fromkeys(("blue", "black", "brown", "gray"), 0.25)),
+        else _choose(rng, dict.fromkeys(("blue", "black", "brown", "gray"), 0.25)),
     )
 
 
-def hide(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Make labels unknown, as many as in DCSA.
+def hide_labels(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Make random labels unknown, at the rates of DCSA.
 
     Args:
-        labels: int8 array, shape (photos, 26).
+        labels: class indices: int8 array, shape (photos, 26).
+        rng: random generator.
+
+    Returns:
+        A copy with −1 for each label that became unknown.
     """
     low, high = _OTHERS
     names = enumerate(DCSA.names)
@@ -154,14 +165,14 @@ def _inner(rng: np.random.Generator, category: str, neckline: str, garment: Fabr
     if category == "suit":
         color = "white" if garment.color != "white" and rng.random() < 0.8 else "blue"
         return Fabric("solid", color, color)
-    if category == "outerwear" and neckline != "other":  # a jacket closed up to the neck shows nothing
-        color = choose_color(rng)
-        return choose(rng, "stripe") if rng.random() < 0.2 else Fabric("solid", color, color)
+    if category == "outerwear" and neckline != "other":  # under a closed jacket nothing is visible
+        color = random_color(rng)
+        return random_fabric(rng, "stripe") if rng.random() < 0.2 else Fabric("solid", color, color)
     return None
 
 
 def _tie(rng: np.random.Generator, garment: Fabric) -> Fabric:
-    color = garment.color if rng.random() < 0.4 and garment.color not in ("white", "yellow") else choose_color(rng)
+    color = garment.color if rng.random() < 0.4 and garment.color not in ("white", "yellow") else random_color(rng)
     color = "red" if color == "white" else color
     return Fabric("solid", color, color)
 
@@ -173,9 +184,9 @@ def _legs(rng: np.random.Generator, gender: str, category: str) -> str:
     rates = {"trousers": 0.5 if warm else 0.85, "shorts": 0.35 if warm else 0.03}
     if gender == "female":
         rates["skirt"] = 0.25
-    return "trousers" if category == "suit" and gender == "male" else _pick(rng, rates)
+    return "trousers" if category == "suit" and gender == "male" else _choose(rng, rates)
 
 
-def _pick(rng: np.random.Generator, rates: dict[str, float]) -> str:
+def _choose(rng: np.random.Generator, rates: dict[str, float]) -> str:
     weights = np.array(list(rates.values()))
     return str(rng.choice(list(rates), p=weights / weights.sum()))

@@ -1,19 +1,19 @@
-"""A person, back to front."""
+"""Draw a person, from the rearmost parts to the front ones."""
 
 import numpy as np
 
 from keras_sister.street.body import draw_legs, draw_skin
 from keras_sister.street.brush import Canvas
 from keras_sister.street.details import draw_details, draw_scarf
-from keras_sister.street.figure import pose
+from keras_sister.street.figure import random_figure
 from keras_sister.street.garment import draw_garment, draw_sleeves
 from keras_sister.street.head import draw_back_hair, draw_head
 from keras_sister.street.outfits import Outfit
 
 
 def draw_person(canvas: Canvas, outfit: Outfit, rng: np.random.Generator) -> None:
-    """Paint someone in `outfit`; pose, build, face and the tints of their clothes are drawn by lot."""
-    figure = pose(canvas, outfit, rng)
+    """Draw a person in `outfit`; pose, build, face and the tints of the clothes are random."""
+    figure = random_figure(canvas, outfit, rng)
     draw_back_hair(canvas, figure.face)
     draw_legs(figure)
     draw_skin(figure)

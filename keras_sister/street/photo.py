@@ -1,4 +1,4 @@
-"""One drawn photo: someone on a street, others around them, under some light, through some lens."""
+"""One synthetic photo: a person on a street with passers-by, then lighting and camera effects."""
 
 from dataclasses import dataclass
 
@@ -6,14 +6,14 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from keras_sister.street.brush import Canvas
-from keras_sister.street.outfits import dress
+from keras_sister.street.outfits import random_outfit
 from keras_sister.street.person import draw_person
 from keras_sister.street.scene import draw_scene
 
 
 @dataclass(frozen=True)
 class Street:
-    """A photo and all that is known of it.
+    """A synthetic photo with its person mask and labels.
 
     Attributes:
         photo: uint8 array, shape (height, width, 3), RGB.
@@ -27,19 +27,23 @@ class Street:
 
 
 def draw_photo(seed: int, index: int) -> Street:
-    """Draw a photo, always the same one for a seed and an index.
+    """Draw a photo. The same seed and index always give the same photo.
 
     Args:
-        seed: of the dataset.
-        index: of the photo in it, from 0.
+        seed: random seed of the dataset.
+        index: index of the photo in the dataset, from 0.
+
+    Returns:
+        The photo, its person mask, and its 26 labels. The photo is 150 to 260 pixels wide and 1.25 to 1.5 times as
+        high.
 
     Example:
-        >>> street = draw(seed=0, index=7)
+        >>> street = draw_photo(seed=0, index=7)
         >>> street.photo.shape[:2] == street.mask.shape, street.labels.shape
         (True, (26,))
     """
     rng = np.random.default_rng([seed, index])
-    outfit = dress(rng)
+    outfit = random_outfit(rng)
     width = int(rng.integers(150, 261))
     height = int(width * rng.uniform(1.25, 1.5))
     shown = rng.choice([rng.uniform(0.5, 0.66), rng.uniform(0.66, 0.85), 1.0], p=[0.5, 0.35, 0.15])
@@ -50,7 +54,7 @@ def draw_photo(seed: int, index: int) -> Street:
 
     ground = origin[1] + unit * rng.uniform(0.84, 0.93)
     scene = draw_scene((width, height), ground, unit, rng)
-    scene = _passers_by(scene, unit, origin, light, rng)
+    scene = _add_passers_by(scene, unit, origin, light, rng)
     scene = _blur(scene, unit * rng.uniform(0.0005, 0.006))
 
     canvas = Canvas((width, height), unit, origin, rng.normal(0, 0.035), light)
@@ -59,30 +63,30 @@ def draw_photo(seed: int, index: int) -> Street:
     cast = np.roll(_blur(alpha, 0.02 * unit), round(-light[0] * 0.03 * unit), axis=1)
     scene = scene * (1 - 0.35 * cast)
     photo = scene * (1 - alpha) + canvas.rgb * alpha
-    photo = _develop(photo, light, rng)
+    photo = _camera_effects(photo, light, rng)
     return Street(photo, np.where(alpha[..., 0] >= 0.5, 255, 0).astype(np.uint8), outfit.labels)
 
 
-def _passers_by(
+def _add_passers_by(
     scene: np.ndarray, unit: float, origin: tuple[float, float], light: tuple[float, float], rng: np.random.Generator
 ) -> np.ndarray:
-    """Put others behind the person: small ones further off, and some that the frame cuts."""
+    """Draw other people behind the person: distant ones, and near ones that the photo's edge cuts off."""
     height, width = scene.shape[:2]
     for _ in range(rng.choice(4, p=[0.2, 0.35, 0.3, 0.15])):
         near = rng.random() < 0.5
         size = unit * (rng.uniform(0.9, 1.05) if near else rng.uniform(0.5, 0.75))
         x = width * (rng.choice([-0.02, 1.02]) + rng.normal(0, 0.04) if near else rng.uniform(0.05, 0.95))
-        eyes = origin[1] + 0.09 * unit  # at the height of the camera, whoever's they are
+        eyes = origin[1] + 0.09 * unit  # everyone's eyes are at the height of the camera
         canvas = Canvas((width, height), size, (float(x), eyes - 0.09 * size), rng.normal(0, 0.03), light)
-        draw_person(canvas, dress(rng), rng)
+        draw_person(canvas, random_outfit(rng), rng)
         soft = unit * rng.uniform(0.001, 0.006)
         alpha = _blur(canvas.alpha, soft)
         scene = scene * (1 - alpha) + _blur(canvas.rgb * canvas.alpha, soft)
     return scene
 
 
-def _develop(photo: np.ndarray, light: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
-    """Exposure, warmth, light from a side, focus, vignette and grain; gives uint8."""
+def _camera_effects(photo: np.ndarray, light: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
+    """Apply exposure, white balance, light from one side, contrast, blur, vignette and noise; returns uint8."""
     height, width = photo.shape[:2]
     across = np.linspace(-1, 1, width)[None, :, None]
     down = np.linspace(-1, 1, height)[:, None, None]
@@ -97,5 +101,5 @@ def _develop(photo: np.ndarray, light: tuple[float, float], rng: np.random.Gener
 
 
 def _blur(rgb: np.ndarray, radius: float) -> np.ndarray:
-    """Put a picture, (height, width, channels), out of focus."""
+    """Blur an image, shape (height, width, channels), with a Gaussian of `radius` pixels."""
     return gaussian_filter(rgb, (radius, radius, 0), truncate=2.5)

@@ -1,5 +1,5 @@
-"""A street to stand in: walls, shops and stalls, and cloth wherever cloth can hang, so that it is easily taken for
-clothes."""
+"""Draw the background: a street whose shops, laundry and posters show the same fabrics as the clothes, so that the
+background is misleading."""
 
 import itertools
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from keras_sister.street.fabrics import choose, choose_color, tint, weave
+from keras_sister.street.fabrics import draw_fabric, random_color, random_fabric, tint
 
 Box = tuple[float, float, float, float]
 
@@ -24,13 +24,13 @@ _WALLS = (
 
 
 def draw_scene(size: tuple[int, int], ground: float, unit: float, rng: np.random.Generator) -> np.ndarray:
-    """Paint a background.
+    """Draw a background.
 
     Args:
         size: width and height in pixels.
-        ground: where the wall meets the pavement, in pixels from the top; may lie below the picture.
-        unit: the height of a person before the wall, in pixels.
-        rng: of everything.
+        ground: line between wall and pavement, in pixels from the top; may be below the image.
+        unit: height of a person in front of the wall, in pixels.
+        rng: random generator.
 
     Returns:
         float32 array, shape (height, width, 3), RGB, 0–255.
@@ -82,7 +82,7 @@ class _Scene:
         self._rectangle((0, self.ground - 0.03 * self.unit, width, self.ground), fill=(70, 64, 60))
 
     def bay(self, left: float, right: float) -> None:
-        """A shop, a door, a house's window, or something hung on the wall."""
+        """Draw a shop, a door, a poster or laundry."""
         kinds: list[tuple[float, Callable[[Box], None]]] = [
             (0.42, self._shop),
             (0.14, self._door),
@@ -96,7 +96,7 @@ class _Scene:
         kind((left + margin, top, right - margin, self.ground - 0.05 * self.unit))
 
     def clutter(self) -> None:
-        """Something that stands on the pavement."""
+        """Draw an object on the pavement."""
         kind = (self._parasol, self._plant, self._crates, self._rail)[self.rng.integers(4)]
         center = self.rng.uniform(0, self.image.size[0])
         foot = self.ground + self.unit * self.rng.uniform(0.0, 0.05)
@@ -107,12 +107,14 @@ class _Scene:
             self.draw.rectangle(box, **options)
 
     def _cloth(self, box: Box, outline: list[tuple[float, float]] | None = None) -> None:
-        """A piece of cloth in a box, or in an outline of corners in [0, 1]²."""
+        """Draw a fabric in a box, or in an outline of corners in [0, 1]² of the box."""
         x0, y0, x1, y1 = (round(edge) for edge in box)
         width, height = max(2, x1 - x0), max(2, y1 - y0)
-        woven = weave(choose(self.rng), (width, height), self.rng.uniform(0.02, 0.034) * self.unit, self.rng)
+        flat = draw_fabric(
+            random_fabric(self.rng), (width, height), self.rng.uniform(0.02, 0.034) * self.unit, self.rng
+        )
         drape = 1 + 0.13 * np.sin(np.linspace(0, self.rng.uniform(6, 18), width))[None, :, None]
-        panel = Image.fromarray((woven * drape).clip(0, 255).astype(np.uint8))
+        panel = Image.fromarray((flat * drape).clip(0, 255).astype(np.uint8))
         mask = Image.new("L", (width, height), 0 if outline else 255)
         if outline:
             ImageDraw.Draw(mask).polygon([(x * width, y * height) for x, y in outline], fill=255)
@@ -120,14 +122,14 @@ class _Scene:
 
     def _shop(self, box: Box) -> None:
         left, top, right, bottom = box
-        frame = tint(choose_color(self.rng), self.rng)
+        frame = tint(random_color(self.rng), self.rng)
         self._rectangle((left, top, right, bottom), fill=frame)
         inset = 0.02 * self.unit
         glass = (left + inset, top + 0.16 * self.unit, right - inset, bottom - 0.10 * self.unit)
         warm = self.rng.random() < 0.5
         self._rectangle(glass, fill=(206, 178, 126) if warm else (52, 64, 72))
         for _ in range(self.rng.integers(1, 4)):
-            self._dummy(glass)
+            self._mannequin(glass)
         for shift in (0.1, 0.45):
             x, reach = left + shift * (right - left), 0.16 * (right - left)
             corners = [(x + reach, glass[1]), (x + 1.8 * reach, glass[1]), (x + 0.8 * reach, glass[3]), (x, glass[3])]
@@ -141,8 +143,8 @@ class _Scene:
         else:
             self._sign((left, top + 0.03 * self.unit, right, top + 0.13 * self.unit))
 
-    def _dummy(self, glass: Box) -> None:
-        """A headless torso in clothes, as shops have them."""
+    def _mannequin(self, glass: Box) -> None:
+        """Draw a headless shop mannequin in clothes."""
         high = self.unit * self.rng.uniform(0.26, 0.40)
         wide = high * self.rng.uniform(0.52, 0.66)
         x = self.rng.uniform(glass[0] - wide * 0.3, max(glass[0], glass[2] - wide * 0.7))
@@ -164,7 +166,7 @@ class _Scene:
 
     def _sign(self, box: Box) -> None:
         left, top, right, bottom = box
-        board, ink = tint(choose_color(self.rng), self.rng), (244, 238, 222)
+        board, ink = tint(random_color(self.rng), self.rng), (244, 238, 222)
         self._rectangle(box, fill=board)
         letter = 0.45 * (bottom - top)
         for x in np.arange(left + letter, right - letter, 0.9 * letter):
@@ -175,7 +177,7 @@ class _Scene:
     def _door(self, box: Box) -> None:
         left, top, right, bottom = box
         left, right = left + 0.15 * (right - left), right - 0.15 * (right - left)
-        color = tint(choose_color(self.rng), self.rng)
+        color = tint(random_color(self.rng), self.rng)
         self._rectangle((left, top + 0.08 * self.unit, right, bottom), fill=color)
         for low, high in ((0.16, 0.46), (0.52, 0.86)):
             panel = (
@@ -194,7 +196,7 @@ class _Scene:
         self._cloth((left, top + 0.1 * self.unit, right, low))
 
     def _washing(self, box: Box) -> None:
-        """Laundry on a line."""
+        """Draw laundry on a line."""
         left, top, right, _ = box
         line = top + self.unit * self.rng.uniform(0.08, 0.2)
         self.draw.line((left, line, right, line), fill=(60, 56, 54), width=2)
@@ -232,7 +234,7 @@ class _Scene:
         wide, high = 0.2 * self.unit, 0.11 * self.unit
         for row in range(self.rng.integers(1, 4)):
             top = foot - (row + 1) * high
-            fruit = tint(choose_color(self.rng), self.rng)
+            fruit = tint(random_color(self.rng), self.rng)
             for x in np.linspace(center - wide * 0.85, center + wide * 0.85, 6):
                 r = 0.026 * self.unit
                 self.draw.ellipse((x - r, top - r, x + r, top + r), fill=fruit)
@@ -241,7 +243,7 @@ class _Scene:
             )
 
     def _rail(self, center: float, foot: float) -> None:
-        """A clothes rail."""
+        """Draw a clothes rail."""
         wide, top = 0.34 * self.unit, foot - 0.82 * self.unit
         for x in (center - wide, center + wide):
             self.draw.line((x, top, x, foot), fill=(58, 58, 62), width=max(2, round(0.012 * self.unit)))

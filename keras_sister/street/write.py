@@ -1,4 +1,4 @@
-"""Write drawn photos as a dataset in DCSA's layout."""
+"""Write synthetic photos as a dataset in DCSA's layout, or with a spreadsheet of labels."""
 
 import json
 import os
@@ -12,46 +12,67 @@ import numpy as np
 from PIL import Image
 
 from keras_sister.data.dcsa import write_labels
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, check_choice
 from keras_sister.schema import DCSA
 from keras_sister.storage.atomic import write_atomically
-from keras_sister.street.outfits import hide
+from keras_sister.storage.json_files import write_text
+from keras_sister.street.outfits import hide_labels
 from keras_sister.street.photo import draw_photo
+from keras_sister.street.table import to_table
 
 _MARKER = "street.json"
-_DRAWING = 1  # another number for every change that makes other photos
+_DRAWING = 1  # increase it with every change that changes the photos
 
 
-def write_street(out: str | Path, *, photos: int, seed: int, on_photo: Callable[[], None] = lambda: None) -> None:
-    """Draw photos into a folder, on all cores.
+LAYOUTS = ("dcsa", "table")
+"""How the labels are written: as DCSA's label files, or as a spreadsheet, ``products.csv``."""
 
-    Photo n depends on the seed and n alone. Labels are hidden as often as DCSA's are unknown. Called again after it was
-    killed, it draws what is missing.
+
+def write_street(
+    out: str | Path,
+    *,
+    photos: int,
+    seed: int,
+    layout: str = "dcsa",
+    on_photo: Callable[[], None] = lambda: None,
+) -> None:
+    """Write synthetic photos, their masks and labels into a folder, on all cores.
+
+    Photo n depends only on the seed and n. Labels are unknown at the rates of DCSA. A second call after an
+    interruption writes only the missing files.
 
     Args:
-        out: folder to make: ``images/000001.jpg …``, ``masks/000001.png …``, ``labels/<attribute>_GT.mat``.
-        photos: how many to draw.
-        seed: of everything random.
-        on_photo: told after each photo.
+        out: folder to create: ``images/000001.jpg …``, ``masks/000001.png …``, ``labels/<attribute>_GT.mat``.
+        photos: number of photos.
+        seed: random seed.
+        layout: one of `LAYOUTS`; the photos are the same. With ``table``, ``products.csv`` replaces ``labels/``.
+        on_photo: called after each photo.
 
     Raises:
-        InputError: if `out` holds something else, or cannot be written.
+        InputError: if `out` contains anything else.
+        OSError: if `out` cannot be written.
 
     Example:
         >>> write_street("street", photos=400, seed=0)
     """
+    check_choice("layout", layout, LAYOUTS)
     out = Path(out)
-    marker = json.dumps({"photos": photos, "seed": seed, "drawing": _DRAWING}) + "\n"
+    as_table = {"layout": layout} if layout == "table" else {}
+    marker = json.dumps({"photos": photos, "seed": seed, "drawing": _DRAWING, **as_table}) + "\n"
     _claim(out, marker)
-    # Spawned, not forked: whoever calls may have threads, as TensorFlow does.
+    # Spawned, not forked: the calling process may have threads, for example TensorFlow's.
     workers = min(photos, os.cpu_count() or 1)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         labels = []
         for row in pool.map(partial(_write_photo, out, seed), range(photos), chunksize=4):
             labels.append(row)
             on_photo()
-    hidden = hide(np.stack(labels), np.random.default_rng([seed, photos]))
-    write_labels(out, DCSA, hidden)
+    known = np.stack(labels)
+    hidden = hide_labels(known, np.random.default_rng([seed, photos]))
+    if layout == "table":
+        write_text(out / "products.csv", to_table(known, hidden, seed=seed))
+    else:
+        write_labels(out, DCSA, hidden)
 
 
 def _claim(out: Path, marker: str) -> None:
@@ -59,14 +80,14 @@ def _claim(out: Path, marker: str) -> None:
     if file.exists() and file.read_text(encoding="utf-8") == marker:
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out}: there already, and not these drawn photos; choose another folder or remove it.")
+        raise InputError(f"{out}: already exists with other contents; choose another folder or remove it.")
     for folder in ("images", "masks"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     file.write_text(marker, encoding="utf-8")
 
 
 def _write_photo(out: Path, seed: int, index: int) -> np.ndarray:
-    """Write a photo and its mask unless they are there; gives its labels, int8 (26,)."""
+    """Write a photo and its mask unless they exist; returns its labels, int8 array, shape (26,)."""
     street = draw_photo(seed, index)
     quality = int(np.random.default_rng([seed, index, 1]).integers(72, 96))
     name = f"{index + 1:06d}"

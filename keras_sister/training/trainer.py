@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -32,6 +33,7 @@ class Trainer:
     def __init__(self, run: Run, *, seed: int) -> None:
         self.experiment = run.experiment
         self.labels = run.labels
+        self.weights = run.weights
         self.pairs = ViewStore(self.experiment.size, run.views["fingerprint"]).open(run.photo_keys)
         self.preprocessor = preprocessor_of(self.experiment, with_segmenter=False)
         self.seed = seed
@@ -72,13 +74,20 @@ class Trainer:
             first_epoch=first_epoch,
             epochs=self.experiment.epochs,
             augmented=self.experiment.augment,
-        ).map(self._example)
+        ).map(self._weighted_example)
 
     def _evaluation_batches(self, rows: np.ndarray) -> tf.data.Dataset:
         return evaluation_batches(self.pairs, rows, batch_size=self.experiment.batch_size).map(self._example)
 
     def _example(self, pairs: Images, rows: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         return self.preprocessor.views(pairs), tf.gather(self.labels, rows)
+
+    def _weighted_example(self, pairs: Images, rows: tf.Tensor) -> tuple[Any, ...]:
+        """An example for training: with the photos' weights, if there are any. Scores are not weighted."""
+        example = self._example(pairs, rows)
+        if self.weights is None:
+            return example
+        return *example, tf.gather(self.weights.astype("float32"), rows)
 
 
 def preprocessor_of(experiment: Experiment, *, with_segmenter: bool = True) -> Preprocessor:
@@ -101,6 +110,7 @@ def preprocessor_of(experiment: Experiment, *, with_segmenter: bool = True) -> P
         views=experiment.views,
         background=experiment.background,
         edges=experiment.edges,
+        min_person_share=experiment.min_person_share,
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from keras_sister.errors import InputError
 from keras_sister.run import OnEvent, Run
+from keras_sister.storage.disk_errors import disk_error
 
 
 def perform_in_child(run: Run, task: str, on_event: OnEvent) -> None:
@@ -74,6 +75,9 @@ def main(folder: str, task: str) -> int:
         report({"event": "error", "message": str(error)})
         return 1
     except (BrokenPipeError, KeyboardInterrupt):
+        return 1
+    except OSError as error:
+        report({"event": "error", "message": str(disk_error(error))})
         return 1
     return 0
 

@@ -64,7 +64,7 @@ def test_a_part_whose_table_is_lost_or_whose_count_is_damaged_is_made_again(tmp_
 def test_two_at_once_are_not_let_in(tmp_path):
     out = tmp_path / "t.csv"
     (tmp_path / "t.csv.parts").mkdir()
-    with FileLock(tmp_path / "t.csv.parts" / ".lock"), pytest.raises(InputError, match="another process is writing"):
+    with FileLock(tmp_path / "t.csv.parts" / ".lock"), pytest.raises(InputError, match="another process is working"):
         write(out, resume=False)
     assert write(out, resume=False).photos == 6
 

@@ -20,7 +20,7 @@ from cli.main import main
 from keras_sister.catalogue import tag_catalogue as catalogue
 from keras_sister.catalogue.job import Job
 from keras_sister.catalogue.local_engine import LocalEngine
-from keras_sister.catalogue.sources import photo_paths
+from keras_sister.catalogue.sources import list_photos
 from keras_sister.catalogue.tag_catalogue import tag_catalogue
 from keras_sister.errors import InputError
 
@@ -33,8 +33,10 @@ COLUMNS = [
     "neckline=v_shape",
     "neckline=round",
     "neckline=other",
-    "gender",
+    "gender=female",
+    "fingerprint",
 ]
+PROBABILITIES = COLUMNS[4:-1]
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +61,12 @@ def read(file: Path) -> list[dict]:
         rows = []
         for row in csv.DictReader(contents):
             numbers = {
-                name: float(text) if text else None for name, text in row.items() if name not in [*COLUMNS[:2], "error"]
+                name: float(text) if text else None
+                for name, text in row.items()
+                if name in ("person_share", *PROBABILITIES)
             }
-            tags = row["tags"].split(";") if row["tags"] else []
-            rows.append({**row, **numbers, "tags": tags, "error": row["error"] or None})
+            texts = {name: row[name] or None for name in ("error", "fingerprint")}
+            rows.append({**row, **numbers, **texts, "tags": row["tags"].split(";") if row["tags"] else []})
         return rows
 
 
@@ -83,18 +87,19 @@ def test_a_row_for_every_photo_with_what_the_export_says(
         assert list(row) == COLUMNS
         path = Path(row["photo"])
         if path.name in ("none.jpg", "broken.jpg"):
-            assert ("No such file" if path.name == "none.jpg" else "JPEG or PNG") in row["error"]
+            assert ("No such file" if path.name == "none.jpg" else "a truncated JPEG") in row["error"]
             assert row["tags"] == []
-            assert all(row[name] is None for name in COLUMNS[4:])
+            assert all(row[name] is None for name in PROBABILITIES)
             continue
         expected = signature(image_bytes=tf.constant([path.read_bytes()]))
         neckline = expected["neckline"].numpy()[0]
         values = [float(expected["collar"][0]), *neckline, float(expected["gender"][0])]
-        np.testing.assert_allclose([row[name] for name in COLUMNS[4:]], values, atol=1e-5)
+        np.testing.assert_allclose([row[name] for name in PROBABILITIES], values, atol=1e-5)
         assert row["person_share"] == pytest.approx(float(expected["person_share"][0]), abs=1e-5)
         tags = [name for name, value in (("collar", values[0]),) if value >= 0.4]
         tags += [f"neckline={['v_shape', 'round', 'other'][neckline.argmax()]}"] if neckline.max() >= 0.4 else []
-        assert row["tags"] == tags + (["gender"] if values[-1] >= 0.4 else [])
+        best = max(values[-1], 1 - values[-1])
+        assert row["tags"] == tags + ([f"gender={'female' if values[-1] >= 0.5 else 'male'}"] if best >= 0.4 else [])
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
@@ -154,7 +159,7 @@ def test_a_job_is_not_gone_on_with_otherwise(engine, asked, tmp_path, monkeypatc
     with pytest.raises(KeyboardInterrupt):
         tag_catalogue(engine, asked, out, on_photos=stop)
     monkeypatch.setattr(engine, "job", replace(engine.job, threshold=0.7))
-    with pytest.raises(InputError, match="another export, threshold or runtime"):
+    with pytest.raises(InputError, match="another export, threshold, runtime"):
         tag_catalogue(engine, asked, out, resume=True)
     monkeypatch.undo()
     monkeypatch.setattr(catalogue, "PART_SIZE", 2)
@@ -204,7 +209,8 @@ def test_photos_are_found_by_folder_pattern_column_and_standard_input(photos, tm
     (folder / "list.csv").write_text("id,photo,photo:2\n1,b.jpg,a.JPEG\n2,women/c.png,\n3,,\n")
 
     def found(*sources: str, stdin: str = "") -> list[str]:
-        return [os.path.relpath(path, folder) for path in photo_paths(sources, stdin=io.BytesIO(stdin.encode()))]
+        listed = list_photos(sources, stdin=io.BytesIO(stdin.encode()))
+        return [os.path.relpath(photo.path, folder) for photo in listed if not photo.error]
 
     assert found(str(folder)) == ["a.JPEG", "b.jpg", "women/c.png"]
     assert found(str(folder / "**" / "*.jp*g")) == ["b.jpg"]
@@ -217,15 +223,15 @@ def test_photos_are_found_by_folder_pattern_column_and_standard_input(photos, tm
     (folder / "women" / "lost.jpg").symlink_to("nowhere")
     assert found(str(folder)) == ["a.JPEG", "b.jpg", "women/c.png", "women/lost.jpg"]
     for source, fault in {
-        "": "'': no JPEG or PNG found",
-        str(folder / "*.gif"): "no JPEG or PNG found",
+        "": "'': no JPEG, PNG or WebP found",
+        str(folder / "*.gif"): "no JPEG, PNG or WebP found",
         str(folder / "shoes"): "no such file or folder",
         str(folder / "list.csv"): r"add the column .*list\.csv:COLUMN",
         f"{folder / 'list.csv'}:path": "no column 'path'; found id, photo, photo:2",
         f"{folder / 'none.csv'}:path": r"none\.csv: not a readable CSV file",
     }.items():
         with pytest.raises(InputError, match=fault):
-            photo_paths([str(folder), source], stdin=io.BytesIO())  # before the first is asked for
+            list_photos([str(folder), source], stdin=io.BytesIO())  # before the first is asked for
     assert found(str(folder / "none.jpg")) == ["none.jpg"]  # will be a row that says so
 
 

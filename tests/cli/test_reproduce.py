@@ -20,13 +20,13 @@ def invoke(*arguments: str):
     return CliRunner().invoke(main, ["reproduce", *arguments])
 
 
-def test_a_figure_from_photos_to_page_and_back_without_training_again(dataset_folder, tmp_path, monkeypatch):
+def test_a_figure_is_made_and_a_second_call_trains_nothing(dataset_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command = ["figure5", str(dataset_folder), "--segmenter", f"masks:{dataset_folder / 'masks'}", *SMALL]
     result = invoke(*command, "--learning-rate", "1e-3")
     assert result.exit_code == 0, result.output
     assert "fold-01: done" in result.stderr
-    assert "Not as in the paper: `backbone` is resnet_mini" in result.stderr
+    assert "Deviation from the paper: `backbone` is resnet_mini" in result.stderr
     page = (tmp_path / "reproduced" / "figure5.md").read_text()
     assert "not the paper's settings" in page
     with (tmp_path / "reproduced" / "figure5.csv").open() as file:
@@ -44,13 +44,13 @@ def test_a_figure_from_photos_to_page_and_back_without_training_again(dataset_fo
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        ([], "table2 needs fcn8s-voc, which is FCN-8s trained on VOC 2012: give --segmenter"),
-        (["--segmenter", "a", "--segmenter", "b"], "a and b are both to stand for all; name them, NAME=PLACE"),
-        (["--config", "system.yaml"], "system.yaml: system is what table2 itself says"),
+        ([], "table2 needs the segmenter fcn8s-voc (FCN-8s trained on VOC 2012): give --segmenter"),
+        (["--segmenter", "a", "--segmenter", "b"], "a and b have no name; give NAME=SEGMENTER for each"),
+        (["--config", "system.yaml"], "system.yaml: remove 'system'; table2 determines the systems"),
         (["--segmenter", "nothing-there", *SMALL], "nothing-there: not a segmenter"),
     ],
 )
-def test_what_cannot_be_made_is_said_in_a_line(dataset_folder, tmp_path, monkeypatch, arguments, fault):
+def test_invalid_input_gives_an_error_of_one_line(dataset_folder, tmp_path, monkeypatch, arguments, fault):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "system.yaml").write_text("system: baseline\n")
     result = invoke("table2", str(dataset_folder), *arguments)
@@ -59,7 +59,7 @@ def test_what_cannot_be_made_is_said_in_a_line(dataset_folder, tmp_path, monkeyp
     assert "Traceback" not in result.output
 
 
-def test_every_table_is_offered():
+def test_help_lists_every_table():
     assert "|".join(TABLES) in CliRunner().invoke(main, ["reproduce", "--help"]).output.replace("\n", "").replace(
         " ", ""
     )

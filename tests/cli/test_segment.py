@@ -50,9 +50,38 @@ def test_a_broken_photo_is_passed_over_and_told(dataset_folder, masks, tmp_path)
     broken.write_bytes((dataset_folder / "images" / "000002.jpg").read_bytes()[:700])
     result = invoke("apply", broken, tmp_path / "none.jpg", whole, "--segmenter", masks, "--out", tmp_path / "out")
     assert result.exit_code == 1
-    assert "000002.jpg: broken or truncated image" in result.stderr
+    assert "000002.jpg: a truncated JPEG" in result.stderr
     assert "none.jpg: No such file" in result.stderr
     assert [file.name for file in (tmp_path / "out" / "cutouts").iterdir()] == ["000001.png"]
+
+
+def test_the_contact_sheet_has_a_cell_for_a_broken_photo(dataset_folder, masks, tmp_path):
+    broken, whole = tmp_path / "000002.jpg", dataset_folder / "images" / "000001.jpg"
+    broken.write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    result = invoke("preview", broken, whole, "--segmenter", masks, "--out", tmp_path / "sheet.png")
+    assert result.exit_code == 1
+    assert "000002.jpg: a pointer of Git LFS, not the photo; run 'git lfs pull'" in result.stderr
+    assert "1 photos, no person found in 0" in result.stdout
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    assert sheet.shape[0] == 2 * 208 + 8
+    assert (sheet[28:208, 8:752] == (250, 225, 225)).all(axis=-1).mean() > 0.9
+
+
+def test_folders_are_searched_as_tag_does(dataset_folder, masks, tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    for name, place in (("000001", "a"), ("000002", "a/b")):
+        with Image.open(dataset_folder / "images" / f"{name}.jpg") as image:
+            image.save(tmp_path / place / f"{name}.WebP")
+    for name in ("x.heic", "b/y.HEIC", "z.gif", ".hidden.gif", "none"):
+        (tmp_path / "a" / name).touch()
+    result = invoke("apply", tmp_path / "a", "--segmenter", masks, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "4 files left out: .heic 2, .gif 1, no ending 1" in result.stderr
+    assert "2 photos" in result.stdout
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "x.heic").touch()
+    result = invoke("preview", tmp_path / "c", "--segmenter", masks)
+    assert "c: no JPEG, PNG or WebP found (1 file left out: .heic 1)." in " ".join(result.stderr.split())
 
 
 def test_nothing_is_written_over(dataset_folder, masks, tmp_path):
@@ -95,7 +124,7 @@ def test_the_contact_sheet_shows_every_photo_four_times(dataset_folder, masks, t
 def test_mistakes_are_a_line(dataset_folder, tmp_path):
     (tmp_path / "empty").mkdir()
     for arguments, fault in {
-        ("preview", tmp_path / "empty"): "empty: no JPEG or PNG",
+        ("preview", tmp_path / "empty"): "empty: no JPEG, PNG or WebP",
         ("preview", dataset_folder / "images", "--weights", tmp_path / "x.tflite"): "x.tflite: no such file",
         ("evaluate", dataset_folder, "--segmenter", "nobody"): "nobody: not a segmenter; give selfie",
         ("evaluate", dataset_folder, "--masks", Path("none"), "--segmenter", "x"): "none: no such folder",

@@ -1,7 +1,7 @@
-"""A server of the tests' own where no TensorFlow Serving can be had: the real SavedModel behind the real protocols.
+"""A server for the tests in place of TensorFlow Serving: the real SavedModel behind the real protocols.
 
-gRPC is the published ``PredictionService``; REST is read by the rules of TensorFlow Serving's documentation. It proves
-what our client says and understands, not what TensorFlow Serving does.
+gRPC is the published ``PredictionService``; REST follows TensorFlow Serving's documentation. The tests show what our
+client sends and accepts, not what TensorFlow Serving does.
 """
 
 import base64
@@ -28,6 +28,8 @@ class Served:
     rest: str
     grpc: str
     requests: list[Any] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    """The headers or the metadata of each request, with names in lower case."""
     fail_with: list[int] = field(default_factory=list)
     """Status codes to answer the next requests with: HTTP's, for gRPC 503 stands for UNAVAILABLE."""
 
@@ -59,6 +61,7 @@ class _Servicer(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
         self.served.requests.append(request)
+        self.served.headers.append(dict(context.invocation_metadata()))
         if self.served.fail_with:
             self.served.fail_with.pop(0)
             context.abort(grpc.StatusCode.UNAVAILABLE, "busy")
@@ -78,6 +81,7 @@ def _handler(signatures: Any, name: str, served: Served) -> type[BaseHTTPRequest
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             served.requests.append(body)
+            served.headers.append({name.lower(): value for name, value in self.headers.items()})
             if served.fail_with:
                 return self.answer(served.fail_with.pop(0), {"error": "busy"})
             if self.path != f"/v1/models/{name}:predict":
@@ -93,10 +97,8 @@ def _handler(signatures: Any, name: str, served: Served) -> type[BaseHTTPRequest
             contents = [base64.b64decode(value["b64"], validate=True) for value in values]
             outputs = {name: out.numpy() for name, out in signature(**{key: tf.constant(contents)}).items()}
             if not by_row:
-                return self.answer(200, {"outputs": {name: values.tolist() for name, values in outputs.items()}})
-            rows = [
-                {name: np.asarray(values[i]).tolist() for name, values in outputs.items()} for i in range(len(contents))
-            ]
+                return self.answer(200, {"outputs": {name: _plain(values) for name, values in outputs.items()}})
+            rows = [{name: _plain(values[i]) for name, values in outputs.items()} for i in range(len(contents))]
             return self.answer(200, {"predictions": rows})
 
         def answer(self, code: int, content: dict[str, Any]) -> None:
@@ -110,3 +112,9 @@ def _handler(signatures: Any, name: str, served: Served) -> type[BaseHTTPRequest
             pass
 
     return Handler
+
+
+def _plain(values: Any) -> Any:
+    """As JSON has it: a string output is text unless its name ends in _bytes."""
+    values = np.asarray(values)
+    return (values.astype(str) if values.dtype.kind in "OS" else values).tolist()

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from tensorflow_serving.apis import predict_pb2
 
 from cli.main import main
-from keras_sister.client import retry
+from keras_sister.client import rest_client, retry
 from keras_sister.client.connect import connect, query_photos
 from keras_sister.errors import InputError
 from keras_sister.serving.predictions import Tags
@@ -31,7 +31,8 @@ def served(sister_export) -> Iterator[Served]:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch) -> None:
-    monkeypatch.setattr(retry, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(retry, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(rest_client, "FIRST_PAUSE", 0.01)
 
 
 def assert_same_tags(found: list[Tags], expected: list[Tags]) -> None:
@@ -101,7 +102,7 @@ def test_a_server_that_never_answers_is_given_up():
         silent.listen()
         port = silent.getsockname()[1]
         for url in (f"http://127.0.0.1:{port}/v1/models/sister", f"grpc://127.0.0.1:{port}/sister"):
-            with pytest.raises(InputError, match=r"time|DEADLINE"):
+            with pytest.raises(InputError, match=r"timed out: no .*response within 0.3 s \(--timeout\)"):
                 connect(url, retries=0, timeout=0.3).predict([b"x"])
 
 
@@ -120,6 +121,7 @@ def test_a_server_that_never_answers_is_given_up():
 )
 def test_an_export_of_another_schema_is_noticed_by_its_shapes(photos, changed, fault):
     right = {"collar": np.zeros(2, np.float32), "neckline": np.zeros((2, 3), np.float32)}
+    right["schema_hash"] = np.array([SCHEMA.hash.encode()] * 2, object)
     right |= {"gender": np.zeros(2, np.float32), "decoded": np.ones(2, bool), "person_share": np.zeros(2, np.float32)}
 
     class Server:
@@ -182,6 +184,37 @@ def test_the_command(served, sister_export, photos, way):
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert [line["photo"] for line in lines] == list(map(str, photos))
     assert lines[0]["attributes"]["neckline"]["class"] in ("v_shape", "round", "other")
+
+
+@pytest.mark.parametrize("way", ["rest", "grpc"])
+def test_a_schema_of_another_version_is_refused_instead_of_naming_tags_wrongly(served, photos, tmp_path, way):
+    """The same names and numbers of classes, in another order: only the hash tells."""
+    attributes = SCHEMA.to_dict()["attributes"]
+    for attribute in attributes:
+        attribute["classes"].reverse()
+    (tmp_path / "schema.json").write_text(json.dumps({"attributes": attributes}))
+    arguments = ["query", getattr(served, way), str(photos[0]), "--schema", str(tmp_path / "schema.json")]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 1
+    assert "the hash of another schema: the server serves another export" in result.stderr
+
+
+@pytest.mark.parametrize("way", ["rest", "grpc"])
+def test_headers_reach_the_server(served, sister_export, photos, way):
+    arguments = ["query", getattr(served, way), str(photos[0]), "--schema", str(sister_export.folder.parent)]
+    result = CliRunner().invoke(main, [*arguments, "--header", "Authorization: Bearer a:b"])
+    assert result.exit_code == 0, result.output
+    assert served.headers[-1]["authorization"] == "Bearer a:b"
+    assert "expected NAME: VALUE" in CliRunner().invoke(main, [*arguments, "--header", "secret"]).stderr
+
+
+def test_grpc_bypasses_a_proxy_on_loopback_and_names_it_elsewhere(served, photos, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://me:secret@127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert connect(served.grpc).predict([photos[0].read_bytes()])["decoded"].all()
+    with pytest.raises(InputError, match=r"through the proxy http://127\.0\.0\.1:9") as caught:
+        connect("grpc://server.example:8500/a", retries=0, timeout=3).predict([b"x"])
+    assert "secret" not in str(caught.value)
 
 
 def test_another_export_is_noticed(served, photos, tmp_path):

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 import numpy as np
 import pytest
 
+from keras_sister.client import rest_client
 from keras_sister.client.connect import connect
 from keras_sister.client.rest_client import request_body, response_arrays
 from keras_sister.client.retry import RetryableError
@@ -77,7 +78,7 @@ def test_an_answer_that_breaks_off_is_asked_for_again():
     for status in ("200 OK", "503 Busy"):
         with (
             answering(http(status, '{"outp', length=1000)) as url,
-            pytest.raises(RetryableError, match=r"more exp|Busy"),
+            pytest.raises(RetryableError, match=r"the response broke off: .*IncompleteRead"),
         ):
             connect(url, retries=0).predict([b"x"])
 
@@ -92,3 +93,54 @@ def test_of_a_servers_words_one_line_is_shown():
     words = json.dumps({"error": "first\nsecond" + 1000 * "."})
     with answering(http("400 Bad", words)) as url, pytest.raises(InputError, match=r":predict: 400: first$"):
         connect(url).predict([b"x"])
+
+
+def test_a_redirect_is_refused_with_its_target():
+    raw = b"HTTP/1.1 307 Moved\r\nLocation: https://elsewhere.example/v1/models/b:predict\r\nContent-Length: 0\r\n\r\n"
+    with (
+        answering(raw) as url,
+        pytest.raises(InputError, match=r"redirects to https://elsewhere\.example/v1/models/b:predict"),
+    ):
+        connect(url).predict([b"x"])
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy"])
+def test_a_proxy_is_bypassed_on_loopback_and_named_without_its_password_elsewhere(monkeypatch, name):
+    """The proxy listens nowhere: who uses it fails."""
+    for other in ("http_proxy", "HTTP_PROXY", "all_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, "http://me:secret@127.0.0.1:9")
+    body = json.dumps({"outputs": {"a": [0.5], "decoded": [True], "schema_hash": ["ab"]}})
+    with answering(http("200 OK", body)) as url:
+        outputs = connect(url).predict([b"x"])
+    assert (outputs["a"], outputs["decoded"], outputs["schema_hash"]) == (0.5, True, "ab")
+    with pytest.raises(
+        InputError, match=r"through the proxy http://127\.0\.0\.1:9 of the environment; NO_PROXY"
+    ) as caught:
+        connect("http://server.example:8501/v1/models/a", retries=0, timeout=5).predict([b"x"])
+    assert "secret" not in str(caught.value)
+    monkeypatch.setenv("no_proxy", "server.example")
+    with pytest.raises(InputError, match="cannot be reached") as caught:
+        connect("http://server.example:8501/v1/models/a", retries=0, timeout=5).predict([b"x"])
+    assert "proxy" not in str(caught.value)
+
+
+def test_a_server_that_is_busy_is_asked_again_and_its_message_shown_at_the_end(monkeypatch):
+    monkeypatch.setattr(rest_client, "FIRST_PAUSE", 0.01)
+    busy = b"HTTP/1.1 503 Busy\r\nRetry-After: 0\r\nContent-Length: 17\r\n\r\n" + b'{"error": "busy"}'
+    with answering(busy) as url, pytest.raises(InputError, match=r":predict: 503: busy$"):
+        connect(url, retries=2).predict([b"x"])
+
+
+@pytest.mark.parametrize("headers", [{"Bad Name": "x"}, {"A": "x\r\nB: y"}, {"": "x"}, {"A": "é"}])
+def test_a_header_that_is_invalid_is_refused_without_its_value(headers):
+    with pytest.raises(InputError, match="expected NAME: VALUE") as caught:
+        connect("http://127.0.0.1:1/v1/models/a", headers=headers)
+    assert "B: y" not in str(caught.value)
+
+
+def test_certificates_that_are_none_are_refused(tmp_path):
+    (tmp_path / "roots.pem").write_text("nothing")
+    for name, fault in (("roots.pem", "not a PEM file"), ("none.pem", "no such file")):
+        with pytest.raises(InputError, match=f"{name}: {fault}"):
+            connect("grpcs://127.0.0.1:1/a", tls_roots=tmp_path / name)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageCms
 
 from keras_sister.data import dcsa
 from keras_sister.data.check import check_dataset
@@ -56,7 +56,7 @@ def test_all_problems_are_listed_at_once(folder):
     (images / "000005.jpg").mkdir()
     (images / "000006.jpg").unlink()
     (images / "000006.jpg").symlink_to("nowhere.jpg")
-    Image.new("RGB", (8, 8)).save(images / "000007.jpg", "WEBP")
+    Image.new("RGB", (8, 8)).save(images / "000007.jpg", "GIF")
     Image.new("RGB", (8, 8)).save(images / "000008.jpg", "PNG")
     (images / "000008.jpg").write_bytes((images / "000008.jpg").read_bytes()[:-12])
     (folder / "masks" / "000004.png").write_bytes(b"no mask")
@@ -64,13 +64,13 @@ def test_all_problems_are_listed_at_once(folder):
     (labels / "red_GT.mat").write_bytes(b"no labels")
     problems = "\n".join(check_dataset(folder).problems)
     for named in (
-        "000001.jpg: truncated",
-        "000002.jpg: not a",
-        "000003.jpg: not a",
-        "000005.jpg: Is a directory",
+        "000001.jpg: a truncated JPEG",
+        "000002.jpg: text, perhaps of a failed download",
+        "000003.jpg: empty",
+        "000005.jpg: not a file",
         "000006.jpg: No such file",
-        "000007.jpg: a WEBP file",
-        "000008.jpg: truncated",
+        "000007.jpg: a GIF image; save it as JPEG, PNG or WebP",
+        "000008.jpg: a truncated PNG",
         "000004.png",
         "scarf_GT.mat",
         "red_GT",
@@ -91,7 +91,12 @@ def test_what_one_should_know_is_a_warning(folder):
     turned = Image.Exif()
     turned[0x0112] = 6
     with Image.open(images / "000003.jpg") as image:
-        image.save(images / "000003.jpg", exif=turned)
+        image.transpose(Image.Transpose.ROTATE_90).save(images / "000003.jpg", exif=turned)
+    for name, icc in (("000004.jpg", ImageCms.createProfile("XYZ")), ("000005.jpg", ImageCms.createProfile("sRGB"))):
+        with Image.open(images / name) as image:
+            image.save(images / name, icc_profile=ImageCms.ImageCmsProfile(icc).tobytes())
+    for name in ("000009.heic", "000010.HEIC", "notes"):
+        (images / name).touch()
     (folder / "masks" / "000004.png").unlink()
     Image.new("L", (7, 7)).save(folder / "masks" / "000005.png")
     labels = load_dcsa(folder).labels.copy()
@@ -100,11 +105,15 @@ def test_what_one_should_know_is_a_warning(folder):
     dcsa.write_labels(folder, DCSA, labels)
     report = check_dataset(folder)
     assert report.problems == []
+    assert report.rotated == 1  # its mask is as large as the upright photo
+    assert report.profiles == {"XYZ identity built-in": 1}
+    assert report.left_out == {".heic": 2, "no ending": 1}
     assert report.duplicates == [["000001.jpg", "000002.jpg"]]
     warnings = "\n".join(report.warnings)
     for said in (
         "000001.jpg, 000002.jpg: identical files",
-        "000003.jpg (1 in all): has an EXIF orientation",
+        "000004.jpg (1 in all): has the ICC profile 'XYZ identity built-in', which is ignored",
+        "images/: 3 files left out: .heic 2, no ending 1.",
         "000004.png: missing",
         "000005.png (1 in all): differs in size",
         "1 photos have no known label",
@@ -114,7 +123,7 @@ def test_what_one_should_know_is_a_warning(folder):
 
 
 def test_an_empty_folder_is_a_problem(tmp_path):
-    for message in (f"{tmp_path / 'images'}: no such folder", f"{tmp_path / 'images'}: no photos"):
+    for message in (f"{tmp_path / 'images'}: no such folder", f"{tmp_path / 'images'}: no JPEG, PNG or WebP"):
         report = check_dataset(tmp_path)
         assert len(report.problems) == 1
         assert report.problems[0].startswith(message)

@@ -11,7 +11,7 @@ from PIL import Image
 from keras_sister import images
 from keras_sister.data.view_store import BLOCK, ViewStore
 from keras_sister.errors import InputError
-from keras_sister.photo_files import content_hash
+from keras_sister.photo_files import UnreadablePhotosError, content_hash
 from keras_sister.segmentation.preprocessor import Preprocessor
 
 
@@ -26,7 +26,7 @@ class Brightness:
     def folded(self) -> "Brightness":
         return self
 
-    def check(self, names: list[str]) -> None:
+    def check(self, photos: list[Path]) -> None:
         pass
 
     def __call__(self, images: tf.Tensor, names: tf.Tensor = None) -> tf.Tensor:
@@ -56,7 +56,7 @@ def stored(store: ViewStore) -> list[str]:
 
 
 def test_views_are_the_decoded_and_resized_photos_with_their_masks(photos):
-    store = ViewStore(32, "red")
+    store = ViewStore(32, person().fingerprint)
     views = store.open(store.fill(photos, person()))
     assert len(views) == len(photos)
     rows = [BLOCK + 2, 0, 5]
@@ -67,7 +67,7 @@ def test_views_are_the_decoded_and_resized_photos_with_their_masks(photos):
 
 
 def test_the_segmenter_gets_the_photo_at_the_size_it_wants(photos):
-    store = ViewStore(32, "red")
+    store = ViewStore(32, person().fingerprint)
     views = store.open(store.fill(photos[:3], person(size=60)))
     for row in range(3):
         seen = images.resize(images.decode(photos[row].read_bytes()), 60).numpy()[..., :1] / np.float32(255)
@@ -76,7 +76,7 @@ def test_the_segmenter_gets_the_photo_at_the_size_it_wants(photos):
 
 
 def test_every_photo_is_made_exactly_once(photos):
-    store = ViewStore(32, "red")
+    store = ViewStore(32, person().fingerprint)
     told: list[dict] = []
     keys = store.fill(photos, person(), on_event=told.append)
     assert [event["photos"] for event in told] == [0, BLOCK, len(photos)]
@@ -103,15 +103,54 @@ def test_a_broken_photo_is_named_and_what_was_made_stays(photos):
     store = ViewStore(32, None)
     broken = photos[BLOCK + 1]
     broken.write_bytes(broken.read_bytes()[:-40])  # its head is whole
-    with pytest.raises(InputError, match=f"{broken.name}.*data check"):
+    with pytest.raises(InputError, match=f"{broken.name}: a truncated JPEG"):
         store.fill(photos, Preprocessor(None, size=32, views=("photo",)))
-    assert len(stored(store)) == BLOCK
+    assert len(stored(store)) == len(photos) - 1
+
+
+def test_all_broken_photos_are_named_at_once(photos):
+    photos[3].write_bytes(b"GIF89a")
+    photos[5].write_bytes(photos[5].read_bytes()[:-40])
+    photos[7].unlink()
+    photos[8].write_bytes(photos[5].read_bytes())
+    store = ViewStore(32, None)
+    preprocessor = Preprocessor(None, size=32, views=("photo",))
+    with pytest.raises(UnreadablePhotosError) as raised:
+        store.fill(photos, preprocessor)
+    assert list(raised.value.reasons) == [3, 5, 7, 8]
+    lines = str(raised.value).splitlines()
+    assert lines[0] == f"4 of {len(photos)} photos cannot be read:"
+    for line, reason in zip(lines[1:], ("a GIF", "a truncated JPEG", "No such file", "a truncated JPEG"), strict=True):
+        assert reason in line
+    good = [photo for row, photo in enumerate(photos) if row not in (3, 5, 7, 8)]
+    views = store.open(store.fill(good, preprocessor))
+    for row in (0, 4, len(good) - 1):
+        expected = images.resize(images.decode(good[row].read_bytes()), 32)
+        np.testing.assert_array_equal(views.photos([row])[0], expected)
+
+
+def test_photos_are_stored_upright_and_masks_are_theirs(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    small = Image.fromarray(rng.integers(0, 256, (6, 5, 3), dtype=np.uint8)).resize((48, 64))
+    stored_rotated = small.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    small.save(tmp_path / "upright.png")
+    stored_rotated.save(tmp_path / "rotated.png", exif=exif)
+    store = ViewStore(32, person().fingerprint)
+    views = store.open(store.fill([tmp_path / "upright.png", tmp_path / "rotated.png"], person()))
+    for read in (views.photos, views.masks):
+        upright, rotated = read([0, 1]).astype(int)
+        assert np.abs(upright - rotated).max() <= 1
+    before = store.folder
+    monkeypatch.setattr(images, "VERSION", images.VERSION + 1)
+    assert ViewStore(32, person().fingerprint).folder != before  # views of other versions never mix
 
 
 def test_files_that_are_no_photos_are_named(tmp_path):
-    webp = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(webp, "WEBP")
-    for name, contents in {"text.jpg": b"hello", "empty.jpg": b"", "webp.jpg": webp.getvalue()}.items():
+    gif = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(gif, "GIF")
+    for name, contents in {"text.jpg": b"hello", "empty.jpg": b"", "gif.jpg": gif.getvalue()}.items():
         (tmp_path / name).write_bytes(contents)
         with pytest.raises(InputError, match=name):
             content_hash(tmp_path / name)
@@ -148,13 +187,13 @@ def test_a_store_without_masks_has_none(photos):
 
 
 def fill_in_child(photos: list[Path]) -> list[str]:
-    return ViewStore(32, "red").fill(photos, person())
+    return ViewStore(32, person().fingerprint).fill(photos, person())
 
 
 def test_two_processes_fill_one_store_at_once(photos):
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         first, second = pool.map(fill_in_child, [photos, photos[::-1]])
     assert first == second[::-1]
-    views = ViewStore(32, "red").open(first)
+    views = ViewStore(32, person().fingerprint).open(first)
     expected = images.resize(images.decode(photos[3].read_bytes()), 32)
     np.testing.assert_array_equal(views.photos([3])[0], expected)

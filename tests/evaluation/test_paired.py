@@ -90,3 +90,35 @@ def test_unknown_labels_do_not_matter_to_the_bootstrap(answers):
     found = bootstrap_macc(known, first == labels, second == labels, resamples=500)
     again = bootstrap_macc(known, (first == labels) | ~known, (second == labels) & known, resamples=500)
     assert found == again
+
+
+def test_the_bootstrap_by_group_draws_whole_groups(answers):
+    labels, first, second = answers
+    groups = np.array([f"sku {i}" for i in RNG.integers(0, 60, 300)])
+    members = [np.flatnonzero(groups == name) for name in np.unique(groups)]
+
+    def difference(drawn: np.ndarray) -> float:
+        rows = np.concatenate([members[i] for i in drawn])
+        return macc(accuracies(DCSA, labels[rows], first[rows])) - macc(accuracies(DCSA, labels[rows], second[rows]))
+
+    expected = stats.bootstrap(
+        (np.arange(len(members)),), difference, vectorized=False, method="percentile", n_resamples=1500, rng=1
+    ).confidence_interval
+    found = bootstrap_macc(labels >= 0, first == labels, second == labels, groups=groups, resamples=4000)
+    width = expected.high - expected.low
+    assert found.low == pytest.approx(expected.low, abs=0.08 * width)
+    assert found.high == pytest.approx(expected.high, abs=0.08 * width)
+    assert found.estimate == bootstrap_macc(labels >= 0, first == labels, second == labels, resamples=9).estimate
+
+
+def test_copies_of_a_photo_in_one_group_make_nothing_surer(answers):
+    labels, first, second = answers
+    once = bootstrap_macc(labels >= 0, first == labels, second == labels, resamples=500)
+    copied = [np.repeat(x, 5, axis=0) for x in (labels >= 0, first == labels, second == labels)]
+    grouped = bootstrap_macc(*copied, groups=np.repeat(np.arange(300), 5), resamples=500)
+    assert (grouped.low, grouped.high) == pytest.approx((once.low, once.high))
+    alone = bootstrap_macc(*copied, resamples=500)
+    assert alone.high - alone.low < 0.6 * (once.high - once.low)
+    right, other = (first == labels)[:, 0], (second == labels)[:, 0]
+    p = sign_test(np.repeat(right, 5), np.repeat(other, 5), groups=np.repeat(np.arange(300), 5))
+    assert p == sign_test(right, other)

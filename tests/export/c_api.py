@@ -30,6 +30,7 @@ class Session:
         self.c = ctypes.CDLL(str(Path(libraries) / "libtensorflow_cc.so.2"), mode=ctypes.RTLD_GLOBAL)
         for name in ["NewStatus", "NewGraph", "NewSessionOptions", "LoadSessionFromSavedModel", "GraphOperationByName"]:
             getattr(self.c, f"TF_{name}").restype = ctypes.c_void_p
+        self.c.TF_StringGetDataPointer.restype, self.c.TF_StringGetSize.restype = ctypes.c_void_p, ctypes.c_size_t
         for name in ("AllocateTensor", "TensorData"):
             getattr(self.c, f"TF_{name}").restype = ctypes.c_void_p
         for name in ("Dim", "TensorByteSize"):
@@ -78,8 +79,14 @@ class Session:
 
     def _array(self, tensor: ctypes.c_void_p) -> np.ndarray:
         shape = [self.c.TF_Dim(tensor, i) for i in range(self.c.TF_NumDims(tensor))]
+        if self.c.TF_TensorType(tensor) == _STRING:
+            places = [self.c.TF_TensorData(tensor) + _STRING_BYTES * i for i in range(shape[0])]
+            return np.array([self._string(ctypes.c_void_p(place)) for place in places])
         contents = ctypes.string_at(self.c.TF_TensorData(tensor), self.c.TF_TensorByteSize(tensor))
         return np.frombuffer(contents, _DTYPES[self.c.TF_TensorType(tensor)]).reshape(shape)
+
+    def _string(self, place: ctypes.c_void_p) -> bytes:
+        return ctypes.string_at(self.c.TF_StringGetDataPointer(place), self.c.TF_StringGetSize(place))
 
     def _check(self) -> None:
         if self.c.TF_GetCode(self.status):

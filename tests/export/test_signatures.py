@@ -27,9 +27,15 @@ def tag_bytes(sister_export):
 
     def answer(contents: list[bytes]) -> dict[str, np.ndarray]:
         outputs = loaded.signatures["serving_default"](image_bytes=tf.constant(contents))
-        return {name: values.numpy() for name, values in outputs.items()}
+        return numbers({name: values.numpy() for name, values in outputs.items()}, len(contents))
 
     return answer
+
+
+def numbers(outputs: dict[str, np.ndarray], photos: int) -> dict[str, np.ndarray]:
+    """The outputs without the hash of the schema, which is the same in every row."""
+    assert np.asarray(outputs.pop("schema_hash")).astype(str).tolist() == [SCHEMA.hash] * photos
+    return outputs
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -48,7 +54,7 @@ def test_photos_of_mixed_sizes_are_tagged_as_the_model_tags_their_training_views
     sister, photos, fcn, tmp_path, tag_bytes
 ):
     segmenter = load_segmenter(fcn)
-    store = ViewStore(64, segmenter.fingerprint, cache=tmp_path)
+    store = ViewStore(64, Preprocessor(segmenter, size=64).fingerprint, cache=tmp_path)
     pairs, rows = store.open(store.fill(photos, Preprocessor(segmenter, size=64))), range(len(photos))
     masks = pairs.masks(rows)
     views = {"photo": pairs.photos(rows), "segmented": composite(pairs.photos(rows), masks, "black").numpy()}
@@ -60,6 +66,31 @@ def test_photos_of_mixed_sizes_are_tagged_as_the_model_tags_their_training_views
         assert np.ptp(expected, axis=0).max() > 1e-3  # photos are told apart at all
     np.testing.assert_allclose(outputs["person_share"], (masks >= 128).mean(axis=(1, 2, 3)), atol=1e-6)
     assert 0 < outputs["person_share"].min() < outputs["person_share"].max() < 1
+
+
+def test_photos_are_upright_and_opaque_inside_the_export(tag_bytes, photos):
+    """Turned, transparent and WebP files that look like a photo get its tags."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(photos[3]) as image:
+        image.load()
+    white = image.copy()
+    white.paste("white", (0, 0, 10, 10))
+    corner = Image.new("L", image.size, 255)
+    corner.paste(0, (0, 0, 10, 10))
+    see_through = image.copy()
+    see_through.putalpha(corner)
+    rotated = image.transpose(Image.Transpose.ROTATE_90)
+    plain = tag_bytes([encoded(image, "PNG"), encoded(white, "PNG")])
+    same = tag_bytes([encoded(image, "WEBP", lossless=True), encoded(see_through, "PNG")])
+    assert_same_rows(same, plain)
+    assert_same_rows(tag_bytes([encoded(see_through, "WEBP", lossless=True)]), {k: v[1:] for k, v in plain.items()})
+    for kind, options in (("PNG", {}), ("WEBP", {"lossless": True})):
+        turned = tag_bytes([encoded(rotated, kind, exif=exif, **options)])
+        sideways = tag_bytes([encoded(rotated, kind, **options)])
+        # Resizing and turning differ by a level in a few pixels from turning and resizing.
+        np.testing.assert_allclose(turned["neckline"], plain["neckline"][:1], atol=2e-3)
+        assert np.abs(sideways["neckline"] - plain["neckline"][:1]).max() > 5e-3
 
 
 def test_a_photo_only_model_has_no_segmenter_inside_and_answers_in_float32(baseline, baseline_export, photos, tmp_path):
@@ -77,7 +108,7 @@ def test_a_photo_only_model_has_no_segmenter_inside_and_answers_in_float32(basel
 
     signature = tf.saved_model.load(str(baseline_export.folder)).signatures["serving_default"]
     outputs = signature(image_bytes=tf.constant([photo.read_bytes() for photo in photos]))
-    assert outputs.keys() == {"collar", "neckline", "gender", "decoded"}
+    assert outputs.keys() == {"collar", "neckline", "gender", "decoded", "schema_hash"}
     for name, expected in SCHEMA.probabilities(model.predict(views, verbose=0)).items():
         np.testing.assert_allclose(outputs[name], expected, atol=1e-5)
 
@@ -85,7 +116,7 @@ def test_a_photo_only_model_has_no_segmenter_inside_and_answers_in_float32(basel
 def test_every_signature_names_float32_outputs_with_the_batch_first(sister_export):
     signatures = tf.saved_model.load(str(sister_export.folder)).signatures
     attributes = {"collar": (None,), "neckline": (None, 3), "gender": (None,)}
-    also = {"serving_default": {"decoded", "person_share"}, "images": {"person_share"}, "views": set()}
+    also = {"serving_default": {"decoded", "person_share", "schema_hash"}, "images": {"person_share"}, "views": set()}
     assert signatures.keys() == {*also, "prepare", "segment"}
     prepared = signatures["prepare"].structured_outputs
     assert {name: (values.dtype, tuple(values.shape)) for name, values in prepared.items()} == {
@@ -102,6 +133,7 @@ def test_every_signature_names_float32_outputs_with_the_batch_first(sister_expor
         assert shapes == attributes | dict.fromkeys(also[name], (None,))
         dtypes = {output: values.dtype for output, values in signature.structured_outputs.items()}
         assert dtypes.pop("decoded", tf.bool) == tf.bool
+        assert dtypes.pop("schema_hash", tf.string) == tf.string
         assert set(dtypes.values()) == {tf.float32}
     inputs = {name: signature.structured_input_signature[1] for name, signature in signatures.items()}
     assert inputs["serving_default"] == {"image_bytes": tf.TensorSpec((None,), tf.string, "image_bytes")}
@@ -183,7 +215,7 @@ def test_the_signatures_for_tensors_answer_as_the_one_for_files(sister_export, p
     assert_same_rows({k: v.numpy() for k, v in signatures["images"](images=np.stack([image, image])).items()}, expected)
 
     segmenter = load_segmenter(fcn)
-    store = ViewStore(64, segmenter.fingerprint, cache=tmp_path)
+    store = ViewStore(64, Preprocessor(segmenter, size=64).fingerprint, cache=tmp_path)
     pairs = store.open(store.fill([photos[2]], Preprocessor(segmenter, size=64)))
     photo = pairs.photos([0, 0])
     outputs = signatures["views"](photo=photo, segmented=composite(photo, pairs.masks([0, 0]), "black"))
@@ -193,7 +225,7 @@ def test_the_signatures_for_tensors_answer_as_the_one_for_files(sister_export, p
 
 def test_prepare_gives_the_views_that_the_model_is_trained_on(sister_export, photos, fcn, tmp_path):
     segmenter = load_segmenter(fcn)
-    store = ViewStore(64, segmenter.fingerprint, cache=tmp_path)
+    store = ViewStore(64, Preprocessor(segmenter, size=64).fingerprint, cache=tmp_path)
     pairs, rows = store.open(store.fill(photos, Preprocessor(segmenter, size=64))), range(len(photos))
     contents = [*(photo.read_bytes() for photo in photos), b"broken"]
     loaded = tf.saved_model.load(str(sister_export.folder))
@@ -213,12 +245,13 @@ sys.modules["keras"] = sys.modules["tf_keras"] = sys.modules["keras_sister"] = N
 import json, pathlib, tensorflow as tf
 contents = [pathlib.Path(photo).read_bytes() for photo in sys.argv[2:]]
 outputs = tf.saved_model.load(sys.argv[1]).signatures["serving_default"](image_bytes=tf.constant(contents))
-print(json.dumps({name: values.numpy().tolist() for name, values in outputs.items()}))
+print(json.dumps({name: values.numpy().astype(str if values.dtype == tf.string else None).tolist()
+                  for name, values in outputs.items()}))
 """
     command = [sys.executable, "-c", program, str(sister_export.folder), *map(str, photos)]
     outputs = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     assert_same_rows(
-        {name: np.array(values) for name, values in outputs.items()},
+        numbers({name: np.array(values) for name, values in outputs.items()}, len(photos)),
         tag_bytes([photo.read_bytes() for photo in photos]),
     )
 
@@ -228,7 +261,7 @@ def test_keras_takes_it_as_a_layer(sister_export, photos, tag_bytes):
     layer = keras.layers.TFSMLayer(str(sister_export.folder), call_endpoint="serving_default")
     inputs = keras.Input((), dtype="string")
     outputs = keras.Model(inputs, layer(inputs)).predict(contents, verbose=0)
-    assert_same_rows(outputs, tag_bytes([photo.read_bytes() for photo in photos]))
+    assert_same_rows(numbers(outputs, len(photos)), tag_bytes([photo.read_bytes() for photo in photos]))
     layer = keras.layers.TFSMLayer(str(sister_export.folder), call_endpoint="views")
     black = np.zeros((2, 64, 64, 3), np.uint8)
     assert layer({"photo": black, "segmented": black})["neckline"].shape == (2, 3)
@@ -242,7 +275,8 @@ def test_tensorflow_hub_takes_it(sister_export, photos, tag_bytes):
     assert tensorflow_hub.resolve(folder) == folder
     contents = [photo.read_bytes() for photo in photos]
     outputs = tensorflow_hub.load(folder).signatures["serving_default"](image_bytes=tf.constant(contents))
-    assert_same_rows({name: values.numpy() for name, values in outputs.items()}, tag_bytes(contents))
+    found = numbers({name: values.numpy() for name, values in outputs.items()}, len(contents))
+    assert_same_rows(found, tag_bytes(contents))
 
 
 def test_nothing_in_it_needs_xla(sister_export):
@@ -252,7 +286,7 @@ def test_nothing_in_it_needs_xla(sister_export):
     assert not any("Xla" in key and value.b for function in functions for key, value in function.attr.items())
 
 
-@pytest.mark.parametrize("name", ["decoded", "person_share"])
+@pytest.mark.parametrize("name", ["decoded", "person_share", "schema_hash"])
 def test_an_attribute_may_not_have_the_name_of_another_output(name):
     model = keras.Sequential([keras.Input((8, 8, 3), name="photo"), keras.layers.Flatten(), keras.layers.Dense(1)])
     with pytest.raises(InputError, match=name):

@@ -1,5 +1,7 @@
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_sister.layers import MaskedMaxPooling2D
 
@@ -40,3 +42,47 @@ def test_low_precision_stays_finite(policy):
     with dtype_policy(policy):
         outputs = to_numpy(MaskedMaxPooling2D()([FEATURES, masks])).astype(np.float32)
     np.testing.assert_allclose(outputs, over_cells(FEATURES, cells), rtol=0.01, atol=0.01)
+
+
+@pytest.mark.parametrize("size", [(16, 24), (40, 40), (4, 6), (2, 3), (33, 70)])
+def test_cells_are_those_of_tensorflows_resize(size):
+    """One channel for every cell, highest in that cell: so the output tells which cells were pooled."""
+    cells = np.broadcast_to(np.eye(24, dtype=np.float32).reshape(4, 6, 24), (50, 4, 6, 24))
+    masks = RNG.integers(0, 256, (50, *size, 1)).astype(np.uint8)
+    share = tf.image.resize(masks.astype(np.float32) / 255, (4, 6), antialias=True).numpy()
+    person = share >= 0.5
+    person |= ~person.any(axis=(1, 2), keepdims=True)
+    found = to_numpy(MaskedMaxPooling2D()([cells, masks])).reshape(person.shape)
+    decided = np.abs(share - 0.5) > 1e-5  # rounding may decide the others
+    assert decided.mean() > 0.99
+    np.testing.assert_array_equal(found[decided], person[decided])
+
+
+def test_exactly_one_half_of_a_cell_is_enough():
+    masks = np.zeros((1, 32, 48, 1), np.uint8)
+    masks[:, :, :28] = 255  # the triangle of the cell in the fourth column, 24 to 32, is cut in the middle
+    cells = np.broadcast_to(np.arange(6, dtype=np.float32), (1, 4, 6))[..., None]
+    np.testing.assert_array_equal(to_numpy(MaskedMaxPooling2D()([cells, masks])), [[3]])
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "float16", "float32"])
+def test_masks_of_zeros_and_ones_mean_what_they_say(dtype):
+    cells = RNG.random((3, 4, 6)) < 0.4
+    cells[2] = False  # nobody there
+    masks = np.repeat(np.repeat(cells, 8, axis=1), 8, axis=2)[..., None]
+    expected = over_cells(FEATURES, cells)
+    np.testing.assert_array_equal(to_numpy(MaskedMaxPooling2D()([FEATURES, masks.astype(dtype)])), expected)
+    # Each photo by itself: another photo's mask in the same batch changes nothing.
+    mixed = masks.astype(np.float32) * np.array([1, 255, 1], np.float32).reshape(3, 1, 1, 1)
+    np.testing.assert_array_equal(to_numpy(MaskedMaxPooling2D()([FEATURES, mixed])), expected)
+
+
+def test_sizes_must_be_known():
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 1))])
+    def pool(masks):
+        return MaskedMaxPooling2D()([FEATURES, masks])
+
+    with pytest.raises(ValueError, match="known sizes"):
+        pool(tf.zeros((3, 32, 48, 1)))
+    with pytest.raises(ValueError, match="known sizes"):
+        MaskedMaxPooling2D()([FEATURES, keras.ops.zeros((3, 32, 48, 3))])

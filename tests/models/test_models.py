@@ -98,6 +98,18 @@ def test_a_backbone_of_ones_own_in_both_towers():
     assert to_numpy(model(views_of("sister_a"))).shape == (3, 36)
 
 
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_channels_last_whatever_keras_is_set_to(system):
+    keras.config.set_image_data_format("channels_first")
+    try:
+        model = models.build(system, DCSA, **MINI)
+        assert keras.config.image_data_format() == "channels_first"
+        model.set_weights(model_of(system).get_weights())
+        np.testing.assert_array_equal(to_numpy(model(views_of(system))), to_numpy(model_of(system)(views_of(system))))
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
 def test_towers_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match="128 channels and person_backbone 2048"):
         models.build("sister_b", DCSA, backbone="resnet_mini", person_backbone="resnet50", weights="none", size=64)

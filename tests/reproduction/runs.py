@@ -1,4 +1,4 @@
-"""Datasets and predictions to make tables of, without a training."""
+"""Datasets and predictions for tables, without training."""
 
 from pathlib import Path
 
@@ -17,14 +17,14 @@ def dataset(photos: int) -> Dataset:
 
 
 def results(plan: Plan, of: Dataset) -> Results:
-    """As if every experiment had been right about 7 labels of 10, each about others."""
+    """Results in which every experiment predicts 7 of 10 labels correctly, each other ones."""
     return Results(plan, {cell.name: _predictions(cell, of, draw) for draw, cell in enumerate(plan.cells)})
 
 
 def _predictions(cell: Cell, of: Dataset, draw: int) -> OutOfFold:
     folds = np.array_split(np.random.default_rng(cell.experiment.seed).permutation(len(of)), cell.experiment.folds)
     right = np.random.default_rng(draw).random(of.labels.shape) < 0.7
-    answers = np.where(right & (of.labels >= 0), of.labels, of.labels == 0)
-    logits = [answers[:, [i]] - 0.5 if a.is_binary else np.eye(a.n_logits)[answers[:, i]] for i, a in enumerate(DCSA)]
+    classes = np.where(right & (of.labels >= 0), of.labels, of.labels == 0)
+    logits = [classes[:, [i]] - 0.5 if a.is_binary else np.eye(a.n_logits)[classes[:, i]] for i, a in enumerate(DCSA)]
     photos = [(photo.name, photo.name) for photo in of.photos]
     return OutOfFold(cell.name, cell.experiment, DCSA, photos, of.labels, np.concatenate(logits, axis=1), folds)

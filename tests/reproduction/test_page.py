@@ -22,7 +22,7 @@ def cells_of(markdown: str, label: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def test_ours_stand_beside_the_papers():
+def test_a_table_shows_our_numbers_beside_the_papers():
     plan = make_plan("twin", FULL, segmenters=SEGMENTERS)
     found = results(plan, FULL)
     page = to_markdown(found)
@@ -33,16 +33,16 @@ def test_ours_stand_beside_the_papers():
     assert "not the paper's" not in page
 
 
-def test_a_table_of_other_settings_says_so_and_has_no_number_of_the_paper():
+def test_a_table_with_other_settings_says_so_and_omits_the_papers_numbers():
     plan = make_plan("twin", FULL, settings={"folds": 4}, segmenters=SEGMENTERS)
     page, table = (form(results(plan, FULL)) for form in (to_markdown, to_csv))
-    assert "These are not the paper's settings, and its numbers are not comparable" in page
-    assert "`folds` is 4 throughout, not 16." in page
+    assert "These are not the paper's settings, so its numbers are not comparable" in page
+    assert "`folds` is 4 in every experiment; the paper uses 16." in page
     assert "91.73" not in page
     assert {row["paper"] for row in csv.DictReader(io.StringIO(table))} == {""}
 
 
-def test_differences_are_those_of_the_paired_tests():
+def test_differences_come_from_the_paired_tests():
     found = results(make_plan("table3", FULL, segmenters=SEGMENTERS), FULL)
     maccs = [found.predictions[cell.name].fold_maccs() for cell in found.plan.rows[0]]
     page = to_markdown(found)

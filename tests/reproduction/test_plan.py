@@ -20,14 +20,14 @@ PAPER = {
 
 
 @pytest.mark.parametrize("table", PAPER)
-def test_the_papers_numbers_stand_where_the_paper_has_them(table):
+def test_the_papers_numbers_are_in_their_cells(table):
     plan = make_plan(table, FULL, segmenters=SEGMENTERS)
     assert [[cell.paper for cell in row] for row in plan.rows] == PAPER[table]
-    assert plan.departures == []
+    assert plan.deviations == []
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_every_table_can_be_planned_in_full(table):
+def test_every_table_is_planned_with_the_papers_settings(table):
     plan = make_plan(table, FULL, segmenters=SEGMENTERS)
     for cell in plan.cells:
         e = cell.experiment
@@ -56,51 +56,51 @@ def test_settings_are_those_of_the_paper():
     }
 
 
-def test_another_setting_takes_the_papers_numbers_away():
+def test_other_settings_are_deviations_and_omit_the_papers_numbers():
     settings = {"backbone": "resnet_mini", "folds": 4, "weights": "none", "edges": "soft"}
     plan = make_plan("table2", FULL, settings=settings, segmenters=SEGMENTERS)
     assert {cell.paper for cell in plan.cells} == {None}
-    assert plan.departures == [
-        "`backbone` is resnet_mini throughout, not resnet50 or resnet101 or resnet152.",
-        "`folds` is 4 throughout, not 16.",
-        "`weights` is none throughout, not imagenet.",
-        "`edges` is soft throughout, not hard.",
+    assert plan.deviations == [
+        "`backbone` is resnet_mini in every experiment; the paper uses resnet50 or resnet101 or resnet152.",
+        "`folds` is 4 in every experiment; the paper uses 16.",
+        "`weights` is none in every experiment; the paper uses imagenet.",
+        "`edges` is soft in every experiment; the paper uses hard.",
     ]
     assert all(cell.experiment.folds == 4 for cell in plan.cells)
-    # The batch still differs from row to row, so two of the three are left apart.
+    # The batch size still differs between the rows, so all three remain.
     assert [[cell.experiment.batch_size for cell in row] for row in plan.rows] == [
         [64, 32, 32],
         [32, 32, 32],
         [32, 16, 16],
     ]
     paper = {cell.name for cell in make_plan("table2", FULL, segmenters=SEGMENTERS).cells}
-    assert not paper & {cell.name for cell in plan.cells}  # nor may its run folders be taken
+    assert not paper & {cell.name for cell in plan.cells}  # nor may they share its run folders
 
 
-def test_rows_that_become_one_are_shown_once():
+def test_rows_that_become_equal_are_shown_once():
     plan = make_plan("table2", FULL, settings={"backbone": "resnet_mini", "batch_size": 8}, segmenters=SEGMENTERS)
     assert [[cell.row for cell in row] for row in plan.rows] == [["resnet_mini"] * 3]
 
 
-def test_where_things_lie_is_no_departure():
+def test_paths_and_seeds_are_not_deviations():
     settings = {"seed": 3, "weights": {"resnet50": "r50.h5"}, "segmenter": "masks:m", "folds": 16}
     plan = make_plan("table3", FULL, settings=settings)
-    assert plan.departures == []
+    assert plan.deviations == []
     assert plan.rows[0][1].experiment.segmenter == "masks:m"
     assert plan.rows[0][0].experiment == Experiment(
         system="baseline", batch_size=64, seed=3, weights={"resnet50": "r50.h5"}
     )  # no masks
 
 
-def test_one_segmenter_in_place_of_two_is_a_departure():
+def test_one_segmenter_instead_of_two_is_a_deviation():
     plan = make_plan("table1", FULL, settings={"segmenter": "masks:m"})
-    assert plan.departures == ["`segmenter` is masks:m throughout, not deeplab-cfpd or fcn8s-voc."]
+    assert plan.deviations == ["`segmenter` is masks:m in every experiment; the paper uses deeplab-cfpd or fcn8s-voc."]
     assert len(plan.cells) == 2  # V3-White and FCN-White are the same now
 
 
-def test_other_photos_are_a_departure():
+def test_another_dataset_is_a_deviation():
     plan = make_plan("figure5", dataset(40), segmenters=SEGMENTERS)
-    assert plan.departures == ["The photos are not DCSA's 1,856, but 40 photos with 26 attributes."]
+    assert plan.deviations == ["The dataset is not DCSA with its 1,856 photos; it has 40 photos with 26 attributes."]
     assert plan.attributes == FULL.schema.names
 
 
@@ -108,17 +108,17 @@ def test_other_photos_are_a_departure():
     ("table", "more", "fault"),
     [
         ("table9", {}, "table must be one of table1"),
-        ("table1", {"segmenters": {"fcn8s-voc": "fcn"}}, "deeplab-cfpd, which is DeepLab.*CFPD.*--segmenter"),
+        ("table1", {"segmenters": {"fcn8s-voc": "fcn"}}, r"deeplab-cfpd \(DeepLab.*CFPD.*--segmenter"),
         ("table2", {"segmenters": SEGMENTERS, "settings": {"folds": 1}}, "folds must be"),
     ],
 )
-def test_what_cannot_be_planned_is_refused(table, more, fault):
+def test_invalid_plans_are_refused(table, more, fault):
     with pytest.raises(InputError, match=fault):
         make_plan(table, FULL, **more)
 
 
-def test_a_figure_of_attributes_that_are_not_there_is_refused():
+def test_a_figure_of_missing_attributes_is_refused():
     few = dataset(20)
     schema = type(few.schema)(few.schema.attributes[:5])
-    with pytest.raises(InputError, match="Figure 4 shows category"):
+    with pytest.raises(InputError, match="Figure 4 shows the accuracy of category"):
         make_plan("figure4", type(few)(schema, few.photos, np.zeros((20, 5), np.int8)), segmenters=SEGMENTERS)

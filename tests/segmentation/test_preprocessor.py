@@ -48,11 +48,30 @@ def test_the_own_size_of_a_photo(paths, masks):
     assert views["segmented"].shape == (1, height, width, 3)
 
 
+@pytest.mark.parametrize(("pixels", "found"), [(99, False), (100, True)])
+def test_a_sliver_of_a_person_counts_as_nobody(tmp_path, pixels, found):
+    photo = np.random.default_rng(0).integers(0, 200, (100, 100, 3), dtype=np.uint8)
+    Image.fromarray(photo).save(tmp_path / "a.png")
+    mask = np.zeros((100, 100), np.uint8)
+    mask.ravel()[:pixels] = 255
+    (tmp_path / "masks").mkdir()
+    Image.fromarray(mask).save(tmp_path / "masks" / "a.png")
+    segmenter = MaskFolder(tmp_path / "masks")
+    views = Preprocessor(segmenter, size=100, views=("segmented", "mask")).load([tmp_path / "a.png"])
+    np.testing.assert_array_equal(views["mask"][0, ..., 0], mask if found else 0)
+    np.testing.assert_array_equal(views["segmented"][0], np.where(mask[..., None] > 0, photo, 255) if found else photo)
+    every = Preprocessor(segmenter, size=100, views=("mask",), min_person_share=0)
+    np.testing.assert_array_equal(every.load([tmp_path / "a.png"])["mask"][0, ..., 0], mask)
+    assert every.fingerprint != Preprocessor(segmenter).fingerprint
+
+
 def test_mistakes(paths, tmp_path):
     with pytest.raises(ValueError, match="Expected views"):
         Preprocessor(None, views=("photo", "face"))
     with pytest.raises(ValueError, match="Expected background"):
         Preprocessor(None, background="pink")
+    with pytest.raises(ValueError, match="min_person_share from 0 to 1"):
+        Preprocessor(None, min_person_share=float("nan"))
     with pytest.raises(ValueError, match="at least one photo"):
         Preprocessor(None, views=("photo",)).load([])
     (tmp_path / "text.jpg").write_text("hello")

@@ -18,7 +18,7 @@ def test_tags_are_the_probable_classes_of_the_export(sister_export, photos):
     signature = tf.saved_model.load(str(sister_export.folder)).signatures["serving_default"]
     outputs = signature(image_bytes=tf.stack([tf.io.read_file(str(photo)) for photo in photos]))
     found = list(Tagger(sister_export.folder).tag(photos, batch_size=2))
-    assert [tags.photo for tags in found] == photos
+    assert [tags.photo for tags in found] == list(map(str, photos))
     for row, tags in enumerate(found):
         assert tags.error is None
         assert tags.person_share == pytest.approx(float(outputs["person_share"][row]), abs=1e-5)
@@ -39,7 +39,7 @@ def test_a_photo_that_cannot_be_read_is_an_error_in_its_place(baseline_export, p
     assert [bool(tags.error) for tags in found] == [False, True, True, True, False]
     assert [bool(tags.attributes) for tags in found] == [True, False, False, False, True]
     assert "No such file" in found[1].error
-    assert "JPEG or PNG" in found[2].error
+    assert found[2].error == "a truncated JPEG; copy or download it again"
     assert found[0].person_share is None  # there is no segmenter inside
 
 
@@ -56,7 +56,7 @@ def test_what_would_fill_the_memory_is_not_read(baseline_export, photos, tmp_pat
     fine, refused = Tagger(baseline_export.folder).tag([photos[0], asked])
     assert fine.error is None
     assert {"too many bytes": "100,000,000 bytes", "no file": "not a file"}.get(
-        what, "too many pixels"
+        what, "more than 89,478,485 pixels"
     ) in refused.error
 
 

@@ -11,7 +11,7 @@ from keras_sister.errors import InputError
 from keras_sister.schema import DCSA, UNKNOWN
 from keras_sister.street import Street, draw_photo, write_street
 from keras_sister.street.fabrics import COLORS
-from keras_sister.street.outfits import UNKNOWN_RATES, dress, hide
+from keras_sister.street.outfits import UNKNOWN_RATES, hide_labels, random_outfit
 
 
 def column(labels: np.ndarray, name: str) -> np.ndarray:
@@ -30,10 +30,10 @@ def streets() -> list[Street]:
 
 @pytest.fixture(scope="module")
 def labels() -> np.ndarray:
-    return np.stack([dress(np.random.default_rng([0, index])).labels for index in range(4000)])
+    return np.stack([random_outfit(np.random.default_rng([0, index])).labels for index in range(4000)])
 
 
-def test_a_photo_is_always_the_same_and_others_are_not():
+def test_the_same_seed_gives_the_same_photo_and_another_seed_another():
     first, again, other = draw_photo(0, 5), draw_photo(0, 5), draw_photo(1, 5)
     np.testing.assert_array_equal(first.photo, again.photo)
     np.testing.assert_array_equal(first.mask, again.mask)
@@ -41,7 +41,7 @@ def test_a_photo_is_always_the_same_and_others_are_not():
     assert first.photo.shape != other.photo.shape or (first.photo != other.photo).any()
 
 
-def test_photos_vary_in_size_and_the_person_in_share(streets):
+def test_the_size_of_photos_and_persons_varies(streets):
     shapes = {street.photo.shape for street in streets}
     assert len(shapes) > 100
     assert all(min(shape[:2]) >= 150 and shape[0] > shape[1] for shape in shapes)
@@ -51,7 +51,7 @@ def test_photos_vary_in_size_and_the_person_in_share(streets):
     assert shares.std() > 0.05
 
 
-def test_masks_are_one_person_in_black_and_white(streets):
+def test_masks_are_binary_and_show_one_person(streets):
     for street in streets:
         assert street.mask.shape == street.photo.shape[:2]
         assert street.mask.dtype == street.photo.dtype == np.uint8
@@ -60,14 +60,14 @@ def test_masks_are_one_person_in_black_and_white(streets):
         assert np.bincount(parts.ravel())[1:].max() > 0.95 * (street.mask > 0).sum()
 
 
-def test_every_class_is_common_enough_to_be_learnt(labels):
+def test_every_class_is_frequent_enough_to_learn(labels):
     for attribute, values in zip(DCSA, labels.T, strict=True):
         rates = np.bincount(values, minlength=len(attribute.classes)) / len(values)
         assert len(rates) == len(attribute.classes)
         assert rates.min() > (0.04 if attribute.is_binary else 0.05), attribute.name
 
 
-def test_labels_go_together(labels):
+def test_labels_of_a_photo_are_consistent(labels):
     for row in labels:
         category = class_of(row, "category")
         if category in ("suit", "outerwear"):
@@ -85,8 +85,8 @@ def test_labels_go_together(labels):
         assert sum(column(row, name) for name in DCSA.names if name.startswith("pattern_")) >= 1
 
 
-def test_as_many_labels_are_unknown_as_in_dcsa(labels):
-    hidden = hide(labels, np.random.default_rng(0))
+def test_labels_are_unknown_at_the_rates_of_dcsa(labels):
+    hidden = hide_labels(labels, np.random.default_rng(0))
     np.testing.assert_array_equal(hidden[hidden != UNKNOWN], labels[hidden != UNKNOWN])
     for name, rates in zip(DCSA.names, (hidden == UNKNOWN).T, strict=True):
         if name in UNKNOWN_RATES:
@@ -95,8 +95,8 @@ def test_as_many_labels_are_unknown_as_in_dcsa(labels):
             assert 0.02 < rates.mean() < 0.22
 
 
-def test_colors_are_in_the_pixels_of_the_person_and_not_of_the_background(streets):
-    """Pixels near a colour are more frequent on those who wear it; behind them, they are not."""
+def test_colors_show_on_the_person_and_not_in_the_background(streets):
+    """Pixels near a colour are more frequent on persons who wear it, but not in their backgrounds."""
     for color in ("red", "green", "blue", "yellow", "purple"):
         worn = np.array([bool(column(street.labels, color)) for street in streets])
         near = np.array([_share_near(street, color) for street in streets])  # (photos, person and background)
@@ -112,8 +112,8 @@ def _share_near(street: Street, color: str) -> tuple[float, float]:
     return float(near[street.mask > 0].mean()), float(near[street.mask == 0].mean())
 
 
-def test_bare_skin_is_in_the_pixels(streets):
-    """The colour of the person's own face covers more of those whose arms and legs are bare."""
+def test_bare_skin_shows_in_the_pixels(streets):
+    """Persons with bare arms and legs have more pixels in the colour of their face."""
     bare = np.array([bool(column(street.labels, "skin_exposure")) for street in streets])
     shares = []
     for street in streets:
@@ -127,9 +127,9 @@ def test_bare_skin_is_in_the_pixels(streets):
 
 
 def test_a_dataset_is_read_back(tmp_path):
-    told = []
-    write_street(tmp_path / "a", photos=6, seed=4, on_photo=lambda: told.append(1))
-    assert len(told) == 6
+    calls = []
+    write_street(tmp_path / "a", photos=6, seed=4, on_photo=lambda: calls.append(1))
+    assert len(calls) == 6
     dataset = load_dcsa(tmp_path / "a")
     for index, photo in enumerate(dataset.photos):
         street = draw_photo(4, index)
@@ -141,7 +141,7 @@ def test_a_dataset_is_read_back(tmp_path):
         np.testing.assert_array_equal(np.asarray(mask), street.mask)
 
     write_street(tmp_path / "b", photos=4, seed=4)
-    for name in ("images/000003.jpg", "masks/000003.png"):  # a photo does not depend on how many there are
+    for name in ("images/000003.jpg", "masks/000003.png"):  # a photo does not depend on the number of photos
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
@@ -149,7 +149,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def test_a_killed_dataset_is_finished_and_a_finished_one_left_alone(tmp_path):
+def test_an_interrupted_dataset_is_completed_and_finished_files_are_kept(tmp_path):
     write_street(tmp_path, photos=3, seed=0)
     whole = contents(tmp_path)
     (tmp_path / "images" / "000002.jpg").unlink()
@@ -162,7 +162,7 @@ def test_a_killed_dataset_is_finished_and_a_finished_one_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize("other", [{"photos": 3, "seed": 1}, {"photos": 2, "seed": 0}])
-def test_another_dataset_is_not_drawn_over(tmp_path, other):
+def test_another_dataset_is_not_overwritten(tmp_path, other):
     write_street(tmp_path, photos=2, seed=1)
     before = contents(tmp_path)
     with pytest.raises(InputError, match="choose another folder"):
@@ -171,8 +171,8 @@ def test_another_dataset_is_not_drawn_over(tmp_path, other):
     assert json.loads(before["street.json"])["seed"] == 1
 
 
-def test_a_folder_of_something_else_is_not_touched(tmp_path):
+def test_a_folder_with_other_contents_is_refused_and_not_changed(tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
-    with pytest.raises(InputError, match="not these drawn photos"):
+    with pytest.raises(InputError, match="already exists with other contents"):
         write_street(tmp_path, photos=1, seed=0)
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]

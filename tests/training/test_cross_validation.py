@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -257,8 +259,40 @@ def test_a_broken_photo_is_named_by_the_worker(dataset, tmp_path):
     broken.write_bytes(dataset.photos[0].read_bytes()[:-300])
     photos = (broken, *dataset.photos[1:])
     for _ in range(2):  # nothing was trained, so the second time is as the first
-        with pytest.raises(InputError, match=r"000001\.jpg: broken or truncated"):
+        with pytest.raises(InputError, match=r"000001\.jpg: a truncated JPEG"):
             cross_validate(replace(dataset, photos=photos), EXPERIMENT, tmp_path / "run")
+
+
+def test_broken_photos_are_left_out_where_asked(dataset, tmp_path):
+    """The run is then the run of the other photos, also when it is resumed."""
+    photos = list(dataset.photos)
+    for row, contents in {0: b"GIF89a", 7: photos[7].read_bytes()[:-300]}.items():
+        photos[row] = tmp_path / photos[row].name
+        photos[row].write_bytes(contents)
+    damaged = replace(dataset, photos=tuple(photos))
+    run, told = Run(tmp_path / "run"), []
+    run.folder.mkdir()
+    start_run(run, damaged, EXPERIMENT, resume=False)
+    with pytest.raises(InputError, match=r"(?s)2 of 48 photos.*000001.*GIF.*000008.*--on-error"):
+        fill_view_store(run, told.append)
+    skipping = replace(EXPERIMENT, on_error="skip")
+    start_run(run, damaged, skipping, resume=True)  # nothing was trained
+    fill_view_store(run, told.append)
+    assert {"event": "left_out", "photos": 2, "of": 48} in told
+    assert [(photo["row"], Path(photo["path"]).name) for photo in run.read("left_out.json")] == [
+        (0, "000001.jpg"),
+        (7, "000008.jpg"),
+    ]
+    whole = dataset.without(run.left_out)
+    assert run.photos == list(whole.photos)
+    np.testing.assert_array_equal(run.labels, whole.labels)
+    assert len(run.read("views.json")["keys"]) == 46
+    run.fold(0).folder.mkdir()
+    run.fold(0).predictions.touch()  # from here on the run is resumed
+    start_run(run, damaged, skipping, resume=True)
+    fill_view_store(run, told.append)
+    with pytest.raises(InputError, match="other photos or labels"):
+        start_run(run, dataset.without([0]), skipping, resume=True)
 
 
 def test_photos_without_a_person_are_counted_and_named(dataset_folder, dataset, tmp_path):
@@ -274,3 +308,43 @@ def test_photos_without_a_person_are_counted_and_named(dataset_folder, dataset, 
     fill_view_store(run, told.append)
     assert run.read("views.json")["without_person"] == ["000003.jpg", "000010.jpg"]
     assert told[-1] == {"event": "without_person", "photos": 2, "of": 48}
+
+
+@pytest.fixture
+def own_backbone(tmp_path: Path) -> Path:
+    keras.Sequential(
+        [keras.Input((32, 32, 3)), keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(8, 8, strides=8)]
+    ).save(tmp_path / "mine.keras")
+    return tmp_path / "mine.keras"
+
+
+def test_a_backbone_of_ones_own_is_recorded_by_its_content(dataset, own_backbone, tmp_path):
+    run = Run(tmp_path / "run")
+    run.folder.mkdir()
+    experiment = replace(EXPERIMENT, backbone=str(own_backbone))
+    start_run(run, dataset, experiment.absolute(), resume=False)
+    digest = hashlib.sha256(own_backbone.read_bytes()).hexdigest()
+    assert run.experiment.backbone == f"{own_backbone}#sha256={digest}"
+    (run.folder / "model.keras").touch()  # as if it had been trained
+
+    moved = own_backbone.rename(tmp_path / "moved.keras")
+    start_run(run, dataset, replace(EXPERIMENT, backbone=str(moved)).absolute(), resume=True)
+    assert run.experiment.backbone == f"{moved}#sha256={digest}"
+
+    keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(8, 8, strides=8)]).save(own_backbone)
+    with pytest.raises(InputError, match=r"other settings \(backbone: .*, not .*\)"):
+        start_run(run, dataset, experiment.absolute(), resume=True)
+    own_backbone.unlink()
+    with pytest.raises(InputError, match=r"no such file: .*mine\.keras"):
+        experiment.absolute()
+
+
+def test_a_backbone_of_ones_own_is_cross_validated(dataset, own_backbone, tmp_path):
+    experiment = replace(EXPERIMENT, backbone=str(own_backbone), epochs=1)
+    summary = cross_validate(dataset, experiment, tmp_path / "run")
+    assert 0 < summary["macc"]["mean"] < 1
+    (tmp_path / "run" / "summary.json").unlink()
+    (tmp_path / "run" / "fold-01" / "predictions.npz").unlink()
+    own_backbone.write_bytes(own_backbone.read_bytes() + b" ")
+    with pytest.raises(InputError, match=r"mine\.keras: changed since the run was started"):
+        cross_validate(dataset, Run(tmp_path / "run").experiment, tmp_path / "run", resume=True)

@@ -17,7 +17,7 @@ class SegmentationDataset:
     """Photos and their label maps.
 
     Attributes:
-        photos: JPEG or PNG files.
+        photos: JPEG, PNG or WebP files.
         held_out: rows of the photos used for scores and never for training.
         classes: names of the pixel classes, background first.
         person: indices of the classes that count as person.

@@ -14,6 +14,7 @@ import numpy as np
 import tflite
 
 from keras_sister.errors import InputError
+from keras_sister.layers.data_format import channels_last
 
 _OPERATOR_NAMES = {code: name for name, code in vars(tflite.BuiltinOperator).items() if isinstance(code, int)}
 _PADDINGS = {tflite.Padding.SAME: "same", tflite.Padding.VALID: "valid"}
@@ -24,6 +25,7 @@ _ARRAYS = {
 }
 
 
+@channels_last()
 def read_tflite(path: Path, *, name: str) -> keras.Model:
     """Rebuild the network of a file.
 

@@ -15,6 +15,7 @@ from keras_sister.data.segmentation.classes import VOC
 from keras_sister.errors import InputError
 from keras_sister.extras import missing_extra
 from keras_sister.layers import PixelNormalization
+from keras_sister.layers.data_format import channels_last
 
 try:
     import keras_hub
@@ -40,6 +41,7 @@ CUSTOM_OBJECTS = {"SpatialPyramidPooling": SpatialPyramidPooling}
 """The custom objects that ``keras.saving.load_model`` needs for a DeepLab."""
 
 
+@channels_last()
 def deeplab(*, classes: int, size: int, backbone: str = "resnet50", weights: str = "imagenet") -> keras.Model:
     """Build DeepLab V3+: atrous pyramid pooling at rates 6, 12 and 18, and a decoder from stride 4.
 
@@ -73,6 +75,7 @@ def deeplab(*, classes: int, size: int, backbone: str = "resnet50", weights: str
     return keras.Model(image, logits, name="deeplab")
 
 
+@channels_last()
 def deeplab_preset(preset: str) -> keras.Model:
     """Load a KerasHub preset that has the 21 classes of PASCAL VOC.
 

@@ -11,38 +11,42 @@ from keras import ops
 
 from keras_sister.errors import InputError
 from keras_sister.layers import PixelNormalization
+from keras_sister.layers.data_format import channels_last
 
 CONVOLUTIONS = (2, 2, 3, 3, 3)
-"""Of VGG16's five blocks."""
+"""Number of convolutions in each of VGG16's five blocks."""
 
 FILTERS = (64, 128, 256, 512, 512, 4096, 4096)
-"""Of the convolutions in each block, and of the two fully connected layers."""
+"""Filters of the convolutions in each block, and of the two fully connected layers."""
 
 
+@channels_last()
 def fcn8s(
     *, classes: int = 21, width: float = 1.0, stride: int = 8, at_once: bool = False, weights: str = "none"
 ) -> keras.Model:
-    """Build FCN-8s: VGG16 made fully convolutional, its scores refined from pool4 and pool3.
+    """Build FCN-8s: a fully convolutional VGG16 whose scores are refined with pool4 and pool3.
 
-    Every convolution keeps the size of its map, and scores are cropped where an odd size was rounded up; the layout of
-    the published weights, which costs six times the work, is `published_fcn8s`. Below full width, where there is
-    nothing pretrained to start from, each convolution is followed by batch normalisation: without it the network does
-    not learn from a few hundred photos.
+    Convolutions are padded to keep the size of their map, and scores are cropped where an odd size was rounded up.
+    `published_fcn8s` has the layout of the published weights, which costs six times the computation. Below full width,
+    for which no pretrained weights exist, each convolution is followed by batch normalisation: without it the network
+    does not learn from a few hundred photos.
 
     Args:
-        classes: of pixels; 21 for PASCAL VOC.
-        width: share of the filters of every layer; 1/8 trains from scratch on a CPU.
-        stride: 8, or 32 or 16 for the coarser networks that the paper trains first. They share their layers' names.
-        at_once: bring pool4 and pool3 down to a hundredth and a ten-thousandth, as the authors do where all is trained
-            at once. Maps behind a batch normalisation need no such thing.
-        weights: of the VGG16 part: ``imagenet``, ``none`` (random), or a file of `keras.applications` VGG16 without
-            its classifier. Only at full width.
+        classes: number of pixel classes; 21 for PASCAL VOC.
+        width: fraction of the filters of every layer; 1/8 trains from scratch on a CPU.
+        stride: 8 for FCN-8s; 32 or 16 for FCN-32s and FCN-16s, which the paper trains first. Layers that they share
+            have the same names.
+        at_once: multiply pool4 by 0.01 and pool3 by 0.0001, as the authors do when they train all strides at once.
+            Ignored below full width, where batch normalisation makes it unnecessary.
+        weights: initial weights of the VGG16 part: ``imagenet``, ``none`` (random), or a file of `keras.applications`
+            VGG16 without its classifier. Below full width only ``none``.
 
     Returns:
-        A model: (batch, height, width, 3), RGB, 0–255, of any size, to logits, float32 (batch, height, width, classes).
+        A model from images, (batch, height, width, 3), RGB, 0–255, of any size, to logits, float32 (batch, height,
+        width, classes).
 
     Raises:
-        InputError: if the weights cannot be had, or are asked for at another width.
+        InputError: if the weights cannot be loaded or downloaded, or do not fit the width.
 
     Example:
         >>> fcn8s(classes=2, width=1 / 8)(photos).shape
@@ -64,20 +68,22 @@ def fcn8s(
     return model
 
 
+@channels_last()
 def published_fcn8s(
     *, classes: int = 21, filters: Sequence[int] = FILTERS, mean: tuple[float, float, float]
 ) -> keras.Model:
-    """Build FCN-8s in the layout of the published weights: the photo gets a border of 100 pixels, scores are cropped.
+    """Build FCN-8s in the layout of the published weights: the image is padded by 100 pixels, scores are cropped.
 
-    Source: ``fcn-8s-pascal`` of the authors, and MatConvNet's ``pascal-fcn8s-dag``.
+    Source: the authors' ``fcn-8s-pascal`` and MatConvNet's ``pascal-fcn8s-dag``.
 
     Args:
-        classes: of pixels.
-        filters: of every layer, as in `FILTERS`.
-        mean: of red, green and blue, subtracted from the pixels; colours stay in this order, as MatConvNet has them.
+        classes: number of pixel classes.
+        filters: filters of every layer, as in `FILTERS`.
+        mean: mean of red, green and blue (0–255), subtracted from the pixels; the order of colours stays RGB, as in
+            MatConvNet.
 
     Returns:
-        A model with random weights; inputs and outputs as those of `fcn8s`.
+        A model with random weights; inputs and outputs are those of `fcn8s`.
     """
     image = keras.Input((None, None, 3), name="image")
     x = PixelNormalization(mean=mean, std=(1, 1, 1), name="normalization")(image)
@@ -90,10 +96,16 @@ def published_fcn8s(
 
 @keras.saving.register_keras_serializable(package="keras_sister")
 class CropTo(keras.layers.Layer):
-    """Crop the first map to the height and width of the second: (batch, height, width, channels).
+    """Crop the first map to the height and width of the second.
 
     Args:
-        offset: the first row and column to keep.
+        offset: index of the first row and column to keep.
+
+    Call arguments:
+        inputs: two tensors, shape (batch, height, width, channels): the map to crop, and the reference.
+
+    Returns:
+        The cropped map, with the batch and channels of the first tensor, and the height and width of the second.
     """
 
     def __init__(self, offset: int, **kwargs: Any) -> None:
@@ -115,9 +127,10 @@ class CropTo(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_sister")
 class Bilinear(keras.initializers.Initializer):
-    """The kernel with which a transposed convolution interpolates, each class by itself.
+    """Kernel of a transposed convolution that upsamples each class by bilinear interpolation.
 
-    Shape (2f, 2f, classes, classes) for a factor f: the outer product of two triangles, on the diagonal of the classes.
+    Its shape is (2f, 2f, classes, classes) for a factor f: the outer product of two triangles on the diagonal of the
+    classes, 0 elsewhere.
     """
 
     def __call__(self, shape: tuple, dtype: Any = None) -> Any:
@@ -131,9 +144,9 @@ class Bilinear(keras.initializers.Initializer):
 def _vgg16(
     x: keras.KerasTensor, filters: Sequence[int], *, batch_normalization: bool, fc6_padding: str = "same"
 ) -> tuple[list[keras.KerasTensor], keras.KerasTensor]:
-    """The outputs of the five pooling layers, 2 to 32 times smaller than the image, and of fc7.
+    """Outputs of the five pooling layers, 2 to 32 times smaller than the image, and of fc7.
 
-    Layers of the blocks are named as in Keras.
+    The layers of the blocks have their names in `keras.applications`.
     """
     pools = []
     for block, convolutions in enumerate(CONVOLUTIONS, start=1):
@@ -158,7 +171,7 @@ def _refined_scores(
     offsets: tuple[int, int],
     use_bias: bool,
 ) -> keras.KerasTensor:
-    """Scores of the coarsest map, corrected by those of pool4 and pool3 until their stride is reached."""
+    """Scores of the coarsest map, refined with those of pool4 and pool3 until `stride` is reached."""
     scores = _score(x, classes, "score_fr")
     finer = zip((16, 8), ("pool4", "pool3"), (pools[3], pools[2]), scales, offsets, strict=True)
     for finer_stride, name, pool, scale, offset in finer:
@@ -167,7 +180,7 @@ def _refined_scores(
             if scale != 1:
                 pool = keras.layers.Rescaling(scale, name=f"scale_{name}")(pool)
             pool = _score(pool, classes, f"score_{name}")
-            # The pool's map is the larger one where the image got a border, else the upsampled scores are.
+            # With a padded image the pool's map is the larger one, otherwise the upsampled scores are.
             pair = [pool, scores] if offset > 1 else [scores, pool]
             cropped = CropTo(offset, name=f"crop_{name}")(pair)
             scores = keras.layers.Add(name=f"fuse_{name}")([cropped, pair[1]])
@@ -185,12 +198,12 @@ def _convolution(
 
 
 def _score(x: keras.KerasTensor, classes: int, name: str) -> keras.KerasTensor:
-    """Class scores of a map; zero at first, so that a new stage does not disturb the coarser one."""
+    """Class scores of a map, initially zero, so that a new stage starts with the output of the coarser one."""
     return keras.layers.Conv2D(classes, 1, kernel_initializer="zeros", name=name)(x)
 
 
 def _upsampled(scores: keras.KerasTensor, factor: int, name: str, *, use_bias: bool = False) -> keras.KerasTensor:
-    """Scores at so many times the size and a margin of half the factor on each side."""
+    """Scores upsampled by a factor, with a margin of half the factor on each side."""
     return keras.layers.Conv2DTranspose(
         scores.shape[-1], 2 * factor, strides=factor, use_bias=use_bias, kernel_initializer=Bilinear(), name=name
     )(scores)
@@ -202,7 +215,7 @@ def _load_vgg16(model: keras.Model, weights: str) -> None:
     try:
         vgg16 = keras.applications.VGG16(include_top=False, weights=weights)
     except Exception as error:
-        # keras.utils.get_file raises a plain Exception for a failed download, h5py an OSError for no HDF5 file.
+        # keras.utils.get_file raises a plain Exception if a download fails, h5py an OSError if a file is not HDF5.
         if weights == "imagenet" and "URL fetch failure" not in str(error):
             raise
         raise InputError(

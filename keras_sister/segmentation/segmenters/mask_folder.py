@@ -1,6 +1,9 @@
 """Person masks from files: one PNG or NumPy array per photo."""
 
 import hashlib
+import os
+import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +14,17 @@ from PIL import Image
 
 from keras_sister.errors import InputError
 
+_ORIENTATION = 0x0112
+_QUARTER_TURNS = (5, 6, 7, 8)
+
 
 class MaskFolder:
     """A segmenter that reads each photo's mask from a folder.
 
-    The mask of ``000001.jpg`` is ``FOLDER/000001.png``, of any size and kind (grey, palette, colour, 1 or 16 bits), or
-    ``FOLDER/000001.npy``, an array (height, width): white, or the highest value of 8 or 16 bits, for person; black or 0
-    for background; greys for soft edges. A mask without values above 1 is taken to range from 0 to 1.
+    The mask of ``000001.jpg`` is ``FOLDER/000001.png``, of any size with the aspect ratio of the upright photo and of
+    any kind (grey, palette, colour, 1 or 16 bits), or ``FOLDER/000001.npy``, an array (height, width): white, or the
+    highest value of 8 or 16 bits, for person; black or 0 for background; greys for soft edges. A mask without values
+    above 1 is taken to range from 0 to 1.
 
     Args:
         folder: the folder of masks.
@@ -45,7 +52,7 @@ class MaskFolder:
             raise InputError(f"{folder}: no masks; the mask of 000001.jpg is 000001.png or 000001.npy.")
         digest = hashlib.sha256()
         for file in files:
-            digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
+            digest.update(os.fsencode(file.name) + hashlib.sha256(file.read_bytes()).digest())
         self.fingerprint = f"masks:{digest.hexdigest()}"
         self._files = {file.stem: file for file in files}
 
@@ -56,23 +63,30 @@ class MaskFolder:
         """There is no network to fold."""
         return self
 
-    def check(self, names: Sequence[str]) -> None:
-        """Check that every photo has a readable mask.
+    def check(self, photos: Sequence[Path]) -> None:
+        """Check that every photo has a readable mask of its own aspect ratio.
 
         Raises:
-            InputError: naming the first mask that is missing or not readable.
+            InputError: naming the first mask that is missing, not readable, that of two photos, or of another aspect
+                ratio than the upright photo, more than rounding explains.
         """
-        missing = [name for name in names if name not in self._files]
+        twice = [name for name, count in Counter(photo.stem for photo in photos).items() if count > 1]
+        if twice:
+            raise InputError(
+                f"{self.folder}: {twice[0]}.png is the mask of two photos of that name; rename one of them."
+            )
+        missing = [photo.stem for photo in photos if photo.stem not in self._files]
         if missing:
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
             raise InputError(f"{self.folder / f'{missing[0]}.png'}: missing{more}; every photo needs its mask.")
-        for name in names:
-            file = self._files[name]
+        for photo in photos:
+            file = self._files[photo.stem]
             try:
-                _read(file)
+                mask = _read(file)
             except Exception as error:
                 # Pillow raises OSError, SyntaxError, struct.error and others for broken files, NumPy ValueError.
                 raise InputError(f"{file}: not a readable mask; expected a PNG, or a NumPy array.") from error
+            _check_size(file, (mask.shape[1], mask.shape[0]), photo)
 
     def __call__(self, images: tf.Tensor, names: tf.Tensor | None = None) -> tf.Tensor:
         """Look up the masks of `names`, at the size of `images`; see `keras_sister.segmenter.Segmenter`."""
@@ -95,7 +109,7 @@ class MaskFolder:
         return _read(self._files[name])
 
     def _look_up(self, name: Any) -> np.ndarray:
-        return self.mask(np.asarray(name).item().decode())  # bytes in a graph, an array in eager mode
+        return self.mask(os.fsdecode(np.asarray(name).item()))  # bytes in a graph, an array in eager mode
 
 
 def _read(file: Path) -> np.ndarray:
@@ -111,3 +125,37 @@ def _read(file: Path) -> np.ndarray:
     mask = mask.reshape(height, width, 1).astype(np.float32)  # fails for more than one channel
     highest = mask.max()
     return mask / (1 if highest <= 1 else 255 if highest <= 255 else 65535)
+
+
+def _check_size(file: Path, mask: tuple[int, int], photo: Path) -> None:
+    """Refuse a mask that is neither as large as the photo nor the photo's shape made larger or smaller.
+
+    Sizes are (width, height). A photo that cannot be read is left to what decodes it, which says so.
+    """
+    try:
+        with warnings.catch_warnings(), Image.open(photo) as image:
+            warnings.simplefilter("ignore")  # of size; what decodes the photo has its own limit
+            stored, turned = image.size, image.getexif().get(_ORIENTATION) in _QUARTER_TURNS
+    except Exception:  # Pillow raises any kind
+        return
+    upright = stored[::-1] if turned else stored
+    if _same_shape(mask, upright):
+        return
+    message = f"{file}: the mask is {_by(mask)} pixels and {photo.name} is {_by(upright)}"
+    if turned and _same_shape(mask, stored):
+        raise InputError(
+            f"{message} once its EXIF orientation turns it; the mask is that of the photo as stored. Turn it."
+        )
+    exif = " (upright, by its EXIF orientation)" if turned else ", without an EXIF orientation that turns it"
+    raise InputError(f"{message}{exif}; a mask has the aspect ratio of its photo.")
+
+
+def _same_shape(mask: tuple[int, int], photo: tuple[int, int]) -> bool:
+    """Whether one scale, rounded, makes both sides of the mask of those of the photo."""
+    lowest = max((m - 1) / p for m, p in zip(mask, photo, strict=True))
+    highest = min((m + 1) / p for m, p in zip(mask, photo, strict=True))
+    return lowest < highest
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[0]} × {size[1]}"

@@ -51,7 +51,7 @@ class NetworkSegmenter(tf.Module):
     def __repr__(self) -> str:
         return f"NetworkSegmenter({self.model.name}, size={self.size}, {len(self.classes)} classes)"
 
-    def check(self, names: Sequence[str]) -> None:
+    def check(self, photos: Sequence[Path]) -> None:
         """Any photo can be segmented."""
 
     def folded(self) -> "NetworkSegmenter":

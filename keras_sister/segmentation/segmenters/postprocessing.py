@@ -1,6 +1,7 @@
 """Postprocessing of masks: keep the largest connected component, dilate the mask."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -36,9 +37,9 @@ class PostprocessedSegmenter(tf.Module):
         folded = self.segmenter.folded()
         return PostprocessedSegmenter(folded, keep_largest=self.keep_largest, margin=self.margin)
 
-    def check(self, names: Sequence[str]) -> None:
+    def check(self, photos: Sequence[Path]) -> None:
         """See `keras_sister.segmenter.Segmenter`."""
-        self.segmenter.check(names)
+        self.segmenter.check(photos)
 
     def __call__(self, images: tf.Tensor, names: tf.Tensor | None = None) -> tf.Tensor:
         """See `keras_sister.segmenter.Segmenter`."""

@@ -3,38 +3,49 @@
 saved_model:PATH                        person is the only channel, or class 15 of the 21 classes of VOC
 saved_model:PATH#person=12              person is class 12
 hub:HANDLE#output=masks&values=0..255   name of the output, and range of the pixel values
+saved_model:PATH#scores=logits          what the scores are, where trying the network does not tell
 """
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+import numpy as np
 import tensorflow as tf
 
 from keras_sister.errors import InputError
 from keras_sister.extras import missing_extra
 from keras_sister.storage.cache import cache_folder
 
-_OPTIONS = ("output", "person", "signature", "size", "values")
+_OPTIONS = ("output", "person", "scores", "signature", "size", "values")
+_SCORES = ("logits", "probabilities")
 _VALUES = {"0..1": (1 / 255, 0.0), "0..255": (1.0, 0.0), "-1..1": (1 / 127.5, -1.0)}
-# The person class by number of classes: a single channel, background and person, PASCAL VOC.
-_PERSONS: dict[int | None, int] = {1: 0, 2: 1, 21: 15}
+# The person class by number of scores: a single channel, background and person, PASCAL VOC.
+_PERSONS = {1: 0, 2: 1, 21: 15}
+_CLASS_MAP = "class map"
+_ROUNDING = 1e-3
+_TRIED_SIZE = 256
+"""Pixels of the images that a network is tried on if it takes any size."""
 
 
 class SavedModelSegmenter(tf.Module):
     """A segmentation network in a SavedModel.
 
-    The network takes images (batch, height, width, 3), uint8 or float, and gives (batch, rows, columns, classes)
-    logits or probabilities, (batch, rows, columns, 1) or (batch, rows, columns) probabilities of *person*, or an
-    integer class map. The output is resized to the images.
+    The network takes images (batch, height, width, 3), uint8 or float, and gives logits or probabilities
+    (batch, rows, columns, classes), those of *person* alone (batch, rows, columns, 1) or (batch, rows, columns), or a
+    map of class numbers. The output is resized to the images.
+
+    What the output is, is decided once, by trying the network on four images: whole numbers above 1 in one channel are
+    a class map, other scores outside [0, 1] are logits. Scores outside [0, 1] later on are an error then.
 
     Args:
         folder: folder of the SavedModel.
         output: name of the output; required if there are several.
-        person: index of the person class; known for 2 classes and for the 21 of VOC.
+        person: index of the person class; known for scores of 2 classes and of the 21 of VOC.
+        scores: ``logits`` or ``probabilities``, where trying does not tell.
         signature: name of the signature.
         size: height and width of the images it expects, in pixels, if the signature does not say.
         values: range of the pixel values, ``0..1``, ``0..255`` or ``-1..1``; by default 0–255 for integers and 0–1
@@ -53,11 +64,13 @@ class SavedModelSegmenter(tf.Module):
         *,
         output: str | None = None,
         person: int | None = None,
+        scores: str | None = None,
         signature: str = "serving_default",
         size: int | None = None,
         values: str | None = None,
     ) -> None:
         super().__init__()
+        self._name = str(folder)
         self._loaded = _load(folder)
         if signature not in self._loaded.signatures:
             found = ", ".join(self._loaded.signatures) or "none"
@@ -65,20 +78,23 @@ class SavedModelSegmenter(tf.Module):
         self._network = self._loaded.signatures[signature]
         self._input, self._dtype, own_size = _image_input(self._network, folder)
         self._output = _choose_output(self._network, output, folder)
-        shape = self._network.structured_outputs[self._output].shape
-        classes = shape[3] if shape.rank == 4 else 1
-        self._person = _person_class(classes, person, folder)
         self._scale, self._shift = _VALUES[values or ("0..255" if self._dtype.is_integer else "0..1")]
         self.size = own_size or size
-        settings = f"{signature} {self._output} {self._person} {self.size} {values}"
+        example = _try(self._scores, self.size or _TRIED_SIZE, folder)
+        self._kind = scores or _kind(example, person)
+        self._person = _person_class(example, self._kind, person, folder)
+        settings = f"{signature} {self._output} {self._person} {self._kind} {self.size} {values}"
         self.fingerprint = f"saved_model:{_hash(folder)} {settings}"
-
-        self._name = str(folder)
 
     def __repr__(self) -> str:
         return f"SavedModelSegmenter({self._name!r}, size={self.size})"
 
-    def check(self, names: Sequence[str]) -> None:
+    def _scores(self, images: tf.Tensor) -> tf.Tensor:
+        pixels = tf.cast(tf.cast(images, tf.float32) * self._scale + self._shift, self._dtype)
+        scores = self._network(**{self._input: pixels})[self._output]
+        return scores[..., None] if scores.shape.rank == 3 else scores
+
+    def check(self, photos: Sequence[Path]) -> None:
         """Any photo can be segmented."""
 
     def folded(self) -> "SavedModelSegmenter":
@@ -87,9 +103,7 @@ class SavedModelSegmenter(tf.Module):
 
     def __call__(self, images: tf.Tensor, names: tf.Tensor | None = None) -> tf.Tensor:
         """See `keras_sister.segmenter.Segmenter`."""
-        pixels = tf.cast(tf.cast(images, tf.float32) * self._scale + self._shift, self._dtype)
-        scores = self._network(**{self._input: pixels})[self._output]
-        probability = _person_probability(scores, self._person)
+        probability = _person_probability(self._scores(images), self._kind, self._person, self._name)
         return tf.image.resize(probability, tf.shape(images)[1:3], antialias=True)
 
 
@@ -109,8 +123,10 @@ def open_saved_model(spec: str) -> SavedModelSegmenter:
             if not text.isdecimal():
                 raise InputError(f"{spec}: {name} must be a whole number. Received: {text!r}")
             options[name] = int(text)
-        elif name == "values" and text not in _VALUES:
-            raise InputError(f"{spec}: values must be one of {', '.join(_VALUES)}. Received: {text!r}")
+        else:
+            allowed = {"values": tuple(_VALUES), "scores": _SCORES}.get(name, (text,))
+            if text not in allowed:
+                raise InputError(f"{spec}: {name} must be one of {', '.join(allowed)}. Received: {text!r}")
     return SavedModelSegmenter(_resolve(place) if kind == "hub" else Path(place), **options)
 
 
@@ -166,34 +182,68 @@ def _choose_output(network: Any, output: str | None, folder: Path) -> str:
     return output
 
 
-def _person_class(classes: int | None, person: int | None, folder: Path) -> int:
+def _try(scores: Callable[[tf.Tensor], tf.Tensor], size: int, folder: Path) -> np.ndarray:
+    """The scores of four images, (4, rows, columns, classes): black, white, noise, and smooth colours."""
+    rng = np.random.default_rng(0)
+    smooth = tf.image.resize(rng.integers(0, 256, (4, 4, 3)), (size, size))
+    noise = rng.integers(0, 256, (size, size, 3))
+    images = np.stack([np.zeros_like(noise), np.full_like(noise, 255), noise, np.asarray(smooth)])
+    try:
+        example = scores(tf.constant(images.astype(np.uint8))).numpy()
+    except (tf.errors.OpError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{folder}: fails on images of {size} × {size} pixels; add #size=: {reason}") from error
+    if not np.isfinite(example.astype(np.float32)).all():
+        raise InputError(f"{folder}: gives numbers that are not finite.")
+    return example
+
+
+def _kind(example: np.ndarray, person: int | None) -> str:
+    """What the scores are: a class map, ``logits`` or ``probabilities``."""
+    if example.dtype.kind in "iu":
+        return _CLASS_MAP
+    values = example.astype(np.float32)
+    in_range = values.min() >= -_ROUNDING and values.max() <= 1 + _ROUNDING
+    if example.shape[3] == 1 and (values == np.round(values)).all() and (person is not None or not in_range):
+        return _CLASS_MAP
+    return "probabilities" if in_range else "logits"
+
+
+def _person_class(example: np.ndarray, kind: str, person: int | None, folder: Path) -> int:
+    classes = example.shape[3]
+    if example.dtype.kind in "iu" and (classes > 1 or kind != _CLASS_MAP):
+        raise InputError(f"{folder}: whole numbers in {classes} channels are no scores; floats are required.")
+    if kind == _CLASS_MAP:
+        if person is None:
+            raise InputError(f"{folder}: gives a map of class numbers; add #person=NUMBER, that of the person class.")
+        return person
     if person is None:
         person = _PERSONS.get(classes)
     if person is None:
-        raise InputError(
-            f"{folder}: {classes or 'several'} classes; add #person=NUMBER, the index of the person class."
-        )
-    if classes and classes > 1 and person >= classes:
+        raise InputError(f"{folder}: {classes} classes; add #person=NUMBER, the index of the person class.")
+    if person >= classes:
         raise InputError(f"{folder}: #person={person}, but there are {classes} classes, counted from 0.")
     return person
 
 
-def _person_probability(scores: tf.Tensor, person: int) -> tf.Tensor:
+def _person_probability(scores: tf.Tensor, kind: str, person: int, name: str) -> tf.Tensor:
     """Person probability from any kind of output: float32 (batch, rows, columns, 1)."""
-    if scores.shape.rank == 3:
-        scores = scores[..., None]
-    if scores.dtype.is_integer:
+    if kind == _CLASS_MAP:
         return tf.cast(scores == tf.cast(person, scores.dtype), tf.float32)
     scores = tf.cast(scores, tf.float32)
-    if scores.shape[3] == 1:
-        return scores
-    sums = tf.reduce_sum(scores, axis=-1, keepdims=True)
-    is_probability = tf.reduce_all(scores >= 0) & tf.reduce_all(tf.abs(sums - 1) < 1e-2)
-    return tf.where(is_probability, scores, tf.nn.softmax(scores))[..., person : person + 1]
+    if kind == "logits":
+        scores = tf.sigmoid(scores) if scores.shape[3] == 1 else tf.nn.softmax(scores)
+    else:
+        in_range = tf.reduce_all((scores >= -_ROUNDING) & (scores <= 1 + _ROUNDING))
+        with tf.control_dependencies(
+            [tf.debugging.Assert(in_range, [f"{name}: scores outside 0..1; add #scores=logits"])]
+        ):
+            scores = tf.identity(scores)
+    return scores[..., person : person + 1]
 
 
 def _hash(folder: Path) -> str:
     digest = hashlib.sha256()
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(str(file.relative_to(folder)).encode() + hashlib.sha256(file.read_bytes()).digest())
+        digest.update(os.fsencode(file.relative_to(folder)) + hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()

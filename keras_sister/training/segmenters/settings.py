@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from keras_sister.config import BACKBONES
-from keras_sister.errors import InputError
+from keras_sister.config import backbone_name
+from keras_sister.errors import InputError, check_choice
 
 NETWORKS = ("fcn8s", "deeplab")
 """The networks that can be trained as segmenters, the paper's two."""
@@ -16,7 +16,7 @@ class SegmenterSettings:
     Attributes:
         network: ``fcn8s`` or ``deeplab``.
         width: FCN-8s only: number of filters relative to the published network.
-        backbone: DeepLab only: a name in `keras_sister.config.BACKBONES`.
+        backbone: DeepLab only: a name that `keras_sister.config.backbone_name` knows.
         weights: initial weights of VGG16 or the backbone: ``imagenet``, ``none`` or a file; for DeepLab also a KerasHub
             preset.
         staged: FCN-8s only: train FCN-32s, then FCN-16s and FCN-8s from it, as in the original paper, each for all
@@ -47,9 +47,8 @@ class SegmenterSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, allowed in (("network", NETWORKS), ("backbone", BACKBONES)):
-            if getattr(self, name) not in allowed:
-                raise InputError(f"{name} must be one of {', '.join(allowed)}. Received: {getattr(self, name)!r}")
+        check_choice("network", self.network, NETWORKS)
+        object.__setattr__(self, "backbone", backbone_name("backbone", self.backbone))
         for name in ("size", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1. Received: {getattr(self, name)}")

@@ -11,11 +11,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_sister.backbones import fetch_weights
 from keras_sister.data.pipeline import Images, training_batches
 from keras_sister.data.segmentation.dataset import VOID, SegmentationDataset
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError
-from keras_sister.run import OnEvent
+from keras_sister.run import OnEvent, report_bytes
 from keras_sister.segmentation.networks.fcn8s import fcn8s
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmentation.segmenters.network import NetworkSegmenter, save_segmenter
@@ -58,6 +59,8 @@ def train_segmenter(
         raise InputError(f"{len(dataset.photos)} photos are too few: some are held out to score the segmenter.")
     with locked(out):
         _check_folder(out, resume=resume)
+        if settings.network == "deeplab":
+            fetch_weights(settings.backbone, settings.weights, report_bytes(on_event))
         examples, digest = _prepare(dataset, settings.size, out / _UNFINISHED, on_event)
         _check_settings(out, {**asdict(settings), "photos": len(dataset.photos), "content": digest})
         if (out / "segmenter.json").exists():

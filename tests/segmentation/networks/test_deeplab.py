@@ -20,7 +20,7 @@ PHOTOS = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.uin
 
 
 def preset(folder, *, classes: int = 21, activation: str | None = None) -> keras_hub.models.DeepLabV3ImageSegmenter:
-    """A small DeepLab of KerasHub, written as a preset, in the layout of the published one."""
+    """Write a small KerasHub DeepLab as a preset in the layout of the published one."""
     keras.utils.set_random_seed(0)
     encoder = keras_hub.models.ResNetBackbone(
         input_conv_filters=[64],
@@ -51,7 +51,7 @@ def preset(folder, *, classes: int = 21, activation: str | None = None) -> keras
 
 
 @pytest.mark.parametrize("activation", [None, "softmax"])
-def test_a_preset_says_what_kerashub_says_of_it(tmp_path, activation):
+def test_a_preset_predicts_what_kerashub_predicts(tmp_path, activation):
     task = preset(tmp_path / "preset", activation=activation)
     expected = task.predict(PHOTOS.astype(np.float32), verbose=0)  # with KerasHub's own preprocessing
     if activation is None:
@@ -62,7 +62,7 @@ def test_a_preset_says_what_kerashub_says_of_it(tmp_path, activation):
     np.testing.assert_allclose(segmenter(tf.constant(PHOTOS))[..., 0], expected[..., 15], atol=1e-5)
 
 
-def test_training_from_a_preset_starts_at_its_features(tmp_path):
+def test_training_from_a_preset_starts_with_its_features(tmp_path):
     task = preset(tmp_path / "preset")
     model = deeplab(classes=3, size=96, weights=str(tmp_path / "preset"))
     photos = np.random.default_rng(0).integers(0, 256, (1, 96, 96, 3)).astype(np.float32)
@@ -73,7 +73,7 @@ def test_training_from_a_preset_starts_at_its_features(tmp_path):
 
 
 @pytest.mark.parametrize("backbone", ["resnet_mini", "resnet50", "efficientnetv2-b0"])
-def test_what_is_saved_is_loaded(tmp_path, backbone):
+def test_a_saved_segmenter_loads_and_predicts_the_same(tmp_path, backbone):
     model = deeplab(classes=2, size=64, backbone=backbone, weights="none")
     assert model.output_shape == (None, 64, 64, 2)
     segmenter = NetworkSegmenter(model, size=64)
@@ -83,11 +83,11 @@ def test_what_is_saved_is_loaded(tmp_path, backbone):
     assert again.fingerprint.startswith("deeplab:")
 
 
-def test_resnet50_has_the_published_parameters():
-    """KerasHub says 39,190,656 of its preset without the last convolution."""
+def test_resnet50_has_the_published_parameter_count():
+    """KerasHub reports 39,190,656 parameters for its preset without the last convolution."""
     published = 39_190_656
     model = deeplab(classes=21, size=64, weights="none")
-    # keras.applications has biases in its convolutions, which KerasHub's ResNet has not.
+    # The convolutions of keras.applications have biases, those of KerasHub's ResNet have none.
     biases = sum(
         layer.bias.shape[0]
         for layer in model.get_layer("features").layers[1].layers
@@ -96,7 +96,7 @@ def test_resnet50_has_the_published_parameters():
     assert model.count_params() - 256 * 21 - biases == published
 
 
-def test_what_cannot_be_is_said(tmp_path):
+def test_invalid_sizes_and_presets_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"multiple of 32 for DeepLab\. Received: 100"):
         deeplab(classes=2, size=100, weights="none")
     with pytest.raises(InputError, match=r"nothing: not a DeepLab preset that can be loaded here"):

@@ -10,13 +10,13 @@ WIDTH = 1 / 16
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (33, 50), (97, 31)])
-def test_every_pixel_of_a_photo_of_any_size_has_its_scores(height, width):
+def test_a_photo_of_any_size_gets_scores_for_every_pixel(height, width):
     logits = fcn8s(classes=3, width=WIDTH)(np.zeros((2, height, width, 3), np.uint8))
     assert logits.shape == (2, height, width, 3)
     assert logits.dtype == tf.float32
 
 
-def test_parameters_of_the_published_network():
+def test_parameter_count_of_the_published_network():
     vgg16, channels = 0, 3
     for filters, convolutions in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
         for _ in range(convolutions):
@@ -41,14 +41,14 @@ def test_upsampling_starts_as_bilinear_interpolation():
 
 
 @pytest.mark.parametrize("factor", [2, 8])
-def test_upsampling_starts_as_the_papers_and_does_not_mix_classes(factor):
+def test_the_initial_upsampling_kernel_is_the_papers_and_does_not_mix_classes(factor):
     kernel = np.asarray(Bilinear()((2 * factor, 2 * factor, 3, 3)))
     for y, x, one, other in np.ndindex(kernel.shape):
         near = [1 - abs(position - (factor - 0.5)) / factor for position in (y, x)]
         assert kernel[y, x, one, other] == pytest.approx(near[0] * near[1] if one == other else 0)
 
 
-def test_the_finer_maps_say_nothing_at_first_and_then_something():
+def test_each_map_contributes_nothing_with_initial_weights_and_something_with_others():
     keras.utils.set_random_seed(0)
     model = fcn8s(classes=2, width=WIDTH)
     photo = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
@@ -60,7 +60,7 @@ def test_the_finer_maps_say_nothing_at_first_and_then_something():
         assert np.abs(np.asarray(model(photo)) - before).max() > 1e-3
 
 
-def test_the_pretrained_part_is_that_of_keras(tmp_path):
+def test_the_pretrained_part_equals_keras_applications(tmp_path):
     keras.utils.set_random_seed(1)
     vgg16 = keras.applications.VGG16(include_top=False, weights=None)
     file = tmp_path / "vgg16_notop.weights.h5"
@@ -72,7 +72,7 @@ def test_the_pretrained_part_is_that_of_keras(tmp_path):
     np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_weights_that_cannot_be_had_say_what_to_do(tmp_path):
+def test_missing_and_unfitting_weights_are_refused_with_a_way_out(tmp_path):
     with pytest.raises(InputError, match="width 1 only"):
         fcn8s(width=0.5, weights="imagenet")
     with pytest.raises(InputError, match=r"none\.h5: no such file"):
@@ -82,7 +82,7 @@ def test_weights_that_cannot_be_had_say_what_to_do(tmp_path):
         fcn8s(weights=str(tmp_path / "text.h5"))
 
 
-def test_weights_that_cannot_be_downloaded_say_what_to_do(monkeypatch):
+def test_a_failed_download_names_the_way_out(monkeypatch):
     def unreachable(*args: object, **kwargs: object) -> None:
         raise Exception("URL fetch failure on https://…: None -- Name or service not known")
 
@@ -91,7 +91,7 @@ def test_weights_that_cannot_be_downloaded_say_what_to_do(monkeypatch):
         fcn8s(classes=2, weights="imagenet")
 
 
-def test_cropping_takes_the_first_rows_and_columns():
+def test_cropping_keeps_rows_and_columns_from_the_offset():
     scores, reference = np.arange(2 * 6 * 8 * 3).reshape(2, 6, 8, 3), np.zeros((2, 5, 7, 1))
     np.testing.assert_array_equal(CropTo(0)([scores, reference]), scores[:, :5, :7])
     np.testing.assert_array_equal(CropTo(1)([scores, reference]), scores[:, 1:6, 1:8])
@@ -99,8 +99,8 @@ def test_cropping_takes_the_first_rows_and_columns():
     np.testing.assert_array_equal(again([scores, reference]), scores[:, 1:6, 1:8])
 
 
-def test_a_coarser_network_is_the_finer_one_that_does_not_know_the_finer_maps():
-    """Zero scores of pool3 leave FCN-16s, whose last upsampling by 16 is one by 2 and one by 8, both bilinear."""
+def test_a_finer_network_with_zero_scores_equals_the_coarser_one():
+    """With zero scores for pool3, FCN-8s is FCN-16s: its upsampling by 2 and by 8 equals one by 16, both bilinear."""
     keras.utils.set_random_seed(0)
     models = {stride: fcn8s(classes=2, width=WIDTH, stride=stride) for stride in (32, 16, 8)}
     rng = np.random.default_rng(0)
@@ -121,7 +121,7 @@ def test_a_coarser_network_is_the_finer_one_that_does_not_know_the_finer_maps():
         assert difference < 0.15 * np.abs(found[32]).max()
 
 
-def test_at_once_the_finer_maps_of_vgg16_come_in_small():
+def test_at_once_scales_the_finer_maps_of_vgg16_down():
     names = {layer.name for layer in fcn8s(classes=2, at_once=True).layers}
     assert {"scale_pool4", "scale_pool3"} <= names
     for other in (fcn8s(classes=2), fcn8s(classes=2, width=WIDTH, at_once=True)):

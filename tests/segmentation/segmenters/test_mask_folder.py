@@ -62,7 +62,7 @@ def test_a_png_of_16_bits_keeps_them(tmp_path):
 def test_arrays_that_are_no_mask_are_named(array, tmp_path):
     np.save(tmp_path / "000001.npy", array, allow_pickle=True)
     with pytest.raises(InputError, match=r"000001\.npy: not a readable mask"):
-        MaskFolder(tmp_path).check(["000001"])
+        MaskFolder(tmp_path).check([Path("000001.jpg")])
 
 
 def test_soft_edges_stay_soft(tmp_path):
@@ -83,7 +83,7 @@ def test_masks_of_another_size_are_stretched(tmp_path):
 def test_a_mask_is_that_of_its_photo_in_the_view_store(dataset_folder):
     photos = sorted((dataset_folder / "images").iterdir())[:6]
     segmenter = open_segmenter(f"masks:{dataset_folder / 'masks'}")
-    store = ViewStore(40, segmenter.fingerprint)
+    store = ViewStore(40, Preprocessor(segmenter, size=40).fingerprint)
     views = store.open(store.fill(photos[::-1], Preprocessor(segmenter, size=40)))
     for row, photo in enumerate(photos[::-1]):
         with Image.open(dataset_folder / "masks" / f"{photo.stem}.png") as mask:
@@ -104,8 +104,8 @@ def test_the_fingerprint_changes_with_any_mask(tmp_path):
 def test_masks_that_are_missing_are_named_before_the_work_begins(tmp_path):
     Image.fromarray(MASK).save(tmp_path / "000002.png")
     with pytest.raises(InputError, match=r"000001\.png: missing \(and 1 more\)"):
-        MaskFolder(tmp_path).check(["000001", "000002", "000003"])
-    MaskFolder(tmp_path).check(["000002"])
+        MaskFolder(tmp_path).check([Path(f"00000{i}.jpg") for i in (1, 2, 3)])
+    MaskFolder(tmp_path).check([Path("000002.jpg")])
 
 
 @pytest.mark.parametrize("contents", [b"", b"no mask", None], ids=["empty", "text", "half"])
@@ -114,9 +114,9 @@ def test_masks_that_cannot_be_read_are_named_before_the_work_begins(contents, tm
     file = tmp_path / "000002.png"
     file.write_bytes((tmp_path / "000001.png").read_bytes()[:60] if contents is None else contents)
     segmenter = MaskFolder(tmp_path)
-    segmenter.check(["000001"])
+    segmenter.check([Path("000001.jpg")])
     with pytest.raises(InputError, match=r"000002\.png: not a readable mask"):
-        segmenter.check(["000001", "000002"])
+        segmenter.check([Path("000001.jpg"), Path("000002.jpg")])
 
 
 def test_there_are_no_masks_of_new_photos(tmp_path):
@@ -129,3 +129,40 @@ def test_what_is_no_segmenter_is_said_to_be_none(tmp_path):
     for spec in (f"masks:{tmp_path / 'none'}", f"masks:{tmp_path}", str(tmp_path / "none"), str(tmp_path)):
         with pytest.raises(InputError, match=str(tmp_path)):
             open_segmenter(spec)
+
+
+@pytest.mark.parametrize("size", [(160, 200), (80, 100), (16, 20), (27, 33), (333, 417), (1, 1)])
+def test_masks_of_the_same_shape_are_accepted_within_rounding(size, tmp_path):
+    photo = tmp_path / "000001.jpg"
+    Image.new("RGB", (160, 200)).save(photo)
+    Image.new("L", size).save(tmp_path / "000001.png")
+    MaskFolder(tmp_path).check([photo])
+
+
+@pytest.mark.parametrize("size", [(200, 160), (160, 160), (256, 256), (160, 203), (27, 30)])
+def test_masks_of_another_shape_are_refused_with_both_sizes(size, tmp_path):
+    photo = tmp_path / "000001.jpg"
+    Image.new("RGB", (160, 200)).save(photo)
+    Image.new("L", size).save(tmp_path / "000001.png")
+    message = rf"000001\.png: the mask is {size[0]} × {size[1]} pixels and 000001\.jpg is 160 × 200.*EXIF"
+    with pytest.raises(InputError, match=message):
+        MaskFolder(tmp_path).check([photo])
+    with pytest.raises(InputError, match=message):
+        Preprocessor(f"masks:{tmp_path}", size=32).load([photo])
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_masks_are_those_of_upright_photos(orientation, tmp_path):
+    photo = tmp_path / "000001.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (160, 200)).save(photo, exif=exif)
+    turned = orientation > 4
+    for size in ((160, 200), (200, 160)):
+        Image.new("L", size).save(tmp_path / "000001.png")
+        if (size == (200, 160)) == turned:
+            MaskFolder(tmp_path).check([photo])
+        else:
+            with pytest.raises(InputError, match=r"160 × 200|200 × 160") as error:
+                MaskFolder(tmp_path).check([photo])
+            assert ("photo as stored" in str(error.value)) == turned

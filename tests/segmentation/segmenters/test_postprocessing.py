@@ -17,8 +17,8 @@ class Given:
     def __init__(self, masks: np.ndarray) -> None:
         self.masks = masks
 
-    def check(self, names):
-        raise LookupError(names)
+    def check(self, photos):
+        raise LookupError(photos)
 
     def __call__(self, images, names=None):
         return tf.constant(self.masks)

@@ -25,6 +25,11 @@ def save(folder: Path, network, dtype=tf.float32, shape=(None, None, None, 3), *
     return folder
 
 
+def logit(probability):
+    probability = tf.clip_by_value(probability, 1e-4, 1 - 1e-4)
+    return tf.math.log(probability / (1 - probability))
+
+
 def logits(images, classes, person):
     """Of which the softmax gives the red channel for `person`; the other classes share the rest."""
     red = tf.clip_by_value(images[..., :1], 1e-4, 1 - 1e-4)
@@ -44,8 +49,28 @@ def logits(images, classes, person):
         (lambda x: {"m": x[..., :1], "other": x}, "#output=m"),
         (lambda x: {"m": x[..., :1] / 255}, "#values=0..255"),
         (lambda x: {"m": (x[..., :1] + 1) / 2}, "#values=-1..1"),
+        (lambda x: {"m": logit(x[..., :1])}, ""),
+        (lambda x: {"m": logit(x[..., 0])}, ""),
+        (lambda x: {"m": logit(x[..., :1])}, "#scores=logits"),
+        (lambda x: {"m": x[..., :1]}, "#scores=probabilities"),
+        (lambda x: {"m": x}, "#person=0"),
     ],
-    ids=["map", "flat", "two classes", "VOC", "named class", "probabilities", "named output", "0..255", "-1..1"],
+    ids=[
+        "map",
+        "flat",
+        "two classes",
+        "VOC",
+        "named class",
+        "probabilities",
+        "named output",
+        "0..255",
+        "-1..1",
+        "logits of person",
+        "flat logits",
+        "said to be logits",
+        "said to be probabilities",
+        "sigmoids",
+    ],
 )
 def test_whatever_a_network_answers_is_a_probability(network, options, tmp_path):
     segmenter = open_segmenter(f"saved_model:{save(tmp_path / 'net', network)}{options}")
@@ -57,6 +82,48 @@ def test_a_map_of_classes_from_bytes(tmp_path):
     save(tmp_path / "net", lambda x: {"m": tf.where(x[..., 0] > 128, 15, 3)}, dtype=tf.uint8)
     found = open_segmenter(f"saved_model:{tmp_path / 'net'}#person=15")(tf.constant(PHOTOS))
     np.testing.assert_array_equal(found, PHOTOS[..., :1] > 128)
+
+
+@pytest.mark.parametrize("dtype", [tf.uint8, tf.int32, tf.int64, tf.float32])
+@pytest.mark.parametrize("rank", [3, 4])
+def test_a_class_map_of_any_type_is_never_inverted(dtype, rank, tmp_path):
+    def network(x):
+        found = tf.cast(tf.where(x[..., 0] > 0.5, 1, 0), dtype)
+        return {"m": found if rank == 3 else found[..., None]}
+
+    found = open_segmenter(f"saved_model:{save(tmp_path / 'net', network)}#person=1")(tf.constant(PHOTOS))
+    np.testing.assert_array_equal(found, PHOTOS[..., :1] / np.float32(255) > 0.5)
+
+
+def test_a_map_of_truth_values_needs_no_class(tmp_path):
+    folder = save(tmp_path / "net", lambda x: {"m": x[..., 0] > 0.5})
+    found = open_segmenter(f"saved_model:{folder}")(tf.constant(PHOTOS))
+    np.testing.assert_array_equal(found, PHOTOS[..., :1] / np.float32(255) > 0.5)
+
+
+@pytest.mark.parametrize("network", [lambda x: {"m": logits(x, 2, 1)}, lambda x: {"m": logit(x[..., :1])}])
+def test_what_the_scores_are_does_not_depend_on_the_batch(network, tmp_path):
+    """A photo whose logits happen to lie within [0, 1], or to sum to 1, alone or beside others."""
+    segmenter = open_segmenter(f"saved_model:{save(tmp_path / 'net', network)}")
+    photos = PHOTOS.copy()
+    photos[1] = 150  # a logit of 0.36
+    together = segmenter(tf.constant(photos))
+    for i, photo in enumerate(photos):
+        np.testing.assert_allclose(segmenter(tf.constant(photo[None]))[0], together[i], atol=1e-6)
+    np.testing.assert_allclose(together, photos[..., :1] / 255, atol=2e-3)
+
+
+def test_scores_that_leave_the_range_later_are_refused(tmp_path):
+    def network(x):
+        return {"m": tf.where(tf.abs(x[:, :1, :1, :1] - 7 / 255) < 1e-3, 3.0, x[..., :1])}
+
+    folder = save(tmp_path / "net", network)
+    segmenter = open_segmenter(f"saved_model:{folder}")
+    segmenter(tf.constant(PHOTOS))
+    photos = PHOTOS.copy()
+    photos[1, 0, 0, 0] = 7
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"scores outside 0\.\.1; add #scores=logits"):
+        segmenter(tf.constant(photos))
 
 
 def test_a_smaller_answer_is_brought_to_the_images_size(tmp_path):
@@ -97,6 +164,13 @@ def test_it_works_inside_another_saved_model(tmp_path):
         (lambda x: {"m": x[..., :1]}, "#color=1", "'color' is not an option"),
         (lambda x: {"m": x[..., :1]}, "#signature=s", "no signature 's'; there are: serving_default"),
         (lambda x: {"m": x[:, 0, 0]}, "", "not a map of pixels"),
+        (lambda x: {"m": tf.cast(x[..., 0] > 0.5, tf.int64)}, "", "map of class numbers; add #person=NUMBER"),
+        (lambda x: {"m": tf.cast(x[..., :1] > 0.5, tf.int32)}, "", "map of class numbers; add #person=NUMBER"),
+        (lambda x: {"m": tf.cast(tf.cast(x[..., :1] * 5, tf.int32), tf.float32)}, "", "map of class numbers"),
+        (lambda x: {"m": tf.cast(x > 0.5, tf.int32)}, "#person=1", "whole numbers in 3 channels"),
+        (lambda x: {"m": x[..., :1]}, "#person=3", "#person=3, but there are 1 classes"),
+        (lambda x: {"m": x[..., :1]}, "#scores=sums", "scores must be one of logits, probabilities"),
+        (lambda x: {"m": x[..., :1] / 0}, "", "not finite"),
     ],
 )
 def test_what_is_not_clear_is_asked_for(network, options, fault, tmp_path):

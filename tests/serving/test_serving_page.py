@@ -1,9 +1,8 @@
-"""The README's serving section, run line by line as it is written; ``docker`` stands for the tests' own server."""
+"""The commands of docs/serving.md, run as they are written; the tests' own server takes the place of ``docker``."""
 
 import csv
 import json
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -14,19 +13,17 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from ..client.server import serving
+from ..pages import examples
 
 REPOSITORY = Path(__file__).parents[2]
 
 
 def commands() -> list[str]:
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    section = re.search(r"\n## Serving\n(.*?)\n## ", text, flags=re.DOTALL)[1]
-    blocks = re.findall(r"```bash\n(.*?)```", section, flags=re.DOTALL)
-    return "".join(blocks).replace("\\\n", " ").splitlines()
+    return [line for example in examples("docs/serving.md", "bash") for line in example.lines]
 
 
 def run(line: str, folder: Path) -> str:
-    """What a user's shell would do, but for a pipe, which is one of Python's."""
+    """Run a line as a shell would, with Python in place of pipes; returns its output."""
     stages = [shlex.split(stage.replace("$PWD", str(folder))) for stage in line.split(" | ")]
     given = None
     for words in stages:
@@ -45,7 +42,7 @@ def run(line: str, folder: Path) -> str:
     return given or ""
 
 
-def test_it_does_what_it_says(sister, photos, tmp_path):
+def test_the_commands_of_the_serving_page(sister, photos, tmp_path):
     folder = tmp_path
     (folder / "runs").mkdir()
     (folder / "runs" / "final").symlink_to(sister.folder)

@@ -1,0 +1,148 @@
+"""Read photo paths from a column of a CSV file, as spreadsheets and databases write them.
+
+Encoding and separator are found in the file: UTF-8, UTF-16 or Windows-1252; comma, semicolon, tab or bar. What is not
+UTF-8 with commas is reported.
+"""
+
+import codecs
+import csv
+import os
+import re
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from keras_sister.catalogue.listed_photo import ListedPhoto, listed
+from keras_sister.errors import InputError
+
+OnNote = Callable[[str], None]
+"""Called with a line about how a file was read."""
+
+_SOURCE = re.compile(r"(.+?\.(?:csv|tsv)):(.+)", re.IGNORECASE | re.DOTALL)
+_SEPARATORS = ",;\t|"
+_BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_NAMES = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "cp1252": "not UTF-8, read as Windows-1252"}
+_ZIP = b"PK\x03\x04"
+_SHOWN = 300  # characters of the headings in an error
+_START = 1 << 12  # bytes in which UTF-16 without a byte order mark shows
+
+
+def split_source(source: str) -> tuple[Path, str] | None:
+    """The file and the column of ``FILE.csv:COLUMN``; None for anything else."""
+    found = _SOURCE.fullmatch(source)
+    return (Path(found[1]), found[2]) if found else None
+
+
+def read_column(file: Path, column: str, *, keep: Sequence[str], on_note: OnNote) -> Iterator[ListedPhoto]:
+    """Read the rows of a CSV file, one at a time; blank lines are no rows.
+
+    Args:
+        file: a CSV file with a heading.
+        column: heading of the photo paths, which are relative to the file's folder.
+        keep: headings of the columns to carry through.
+        on_note: see `OnNote`.
+
+    Raises:
+        InputError: if the file is not readable, or a column is missing or exists twice, naming the columns.
+    """
+    try:
+        layout = _find_layout(file, (column, *keep))
+        if note := layout.note():
+            on_note(f"{file}: {note}")
+        yield from _rows(file, column, keep, layout)
+    except (OSError, UnicodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{file}: not a readable CSV file: {reason}.") from error
+
+
+@dataclass(frozen=True)
+class _Layout:
+    encoding: str
+    separator: str
+    headings: list[str]
+    first_line: bool  # whether a line sep=; precedes the heading, as Excel writes and reads it
+
+    def note(self) -> str:
+        """What is unusual about it."""
+        encoding = _NAMES.get(self.encoding, "UTF-16")
+        separator = {"\t": "tabs"}.get(self.separator, f"'{self.separator}'")
+        usual = (encoding, self.separator) == ("UTF-8", ",")
+        return "" if usual else f"{encoding}, cells separated by {separator}."
+
+    def open(self, file: Path) -> IO[str]:
+        stream = file.open(newline="", encoding=self.encoding)
+        if self.first_line:
+            stream.readline()
+        return stream
+
+
+def _find_layout(file: Path, wanted: Sequence[str]) -> _Layout:
+    encoding = _find_encoding(file)
+    with file.open(newline="", encoding=encoding) as stream:
+        first = stream.readline()
+        named = re.fullmatch(r'"?sep=(.)"?\r?\n?', first)
+        if named is None:
+            stream.seek(0)
+        start = stream.tell()
+        layouts = []
+        for separator in named[1] if named else _SEPARATORS:
+            stream.seek(start)
+            headings = next(csv.reader(stream, delimiter=separator), [])
+            layouts.append(_Layout(encoding, separator, headings, named is not None))
+    best = max(layouts, key=lambda layout: (set(wanted) <= set(layout.headings), len(layout.headings)))
+    for name in wanted:
+        if best.headings.count(name) != 1:
+            found = "more than one column" if name in best.headings else "no column"
+            shown = textwrap.shorten(", ".join(best.headings), _SHOWN, placeholder=" …") or "none"
+            raise InputError(f"{file}: {found} '{name}'; found {shown}.")
+    return best
+
+
+def _find_encoding(file: Path) -> str:
+    if file.exists() and not file.is_file():
+        raise InputError(f"{file}: not a file.")
+    with file.open("rb") as stream:
+        start = stream.read(_START)
+        if start.startswith(_ZIP):
+            raise InputError(f"{file}: an Excel workbook or another archive; save it as CSV.")
+        for bom, encoding in _BOMS.items():
+            if start.startswith(bom):
+                return encoding
+        if b"\0" in start:  # ASCII in UTF-16: every second byte is zero
+            return "utf-16-le" if start[1::2].count(0) >= start[::2].count(0) else "utf-16-be"
+        stream.seek(0)
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        try:
+            while chunk := stream.read(1 << 20):
+                decoder.decode(chunk)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return "cp1252"
+    return "utf-8"
+
+
+def _rows(file: Path, column: str, keep: Sequence[str], layout: _Layout) -> Iterator[ListedPhoto]:
+    width = len(layout.headings)
+    place, kept_places = layout.headings.index(column), [layout.headings.index(name) for name in keep]
+    with layout.open(file) as stream:
+        reader = csv.reader(stream, delimiter=layout.separator)
+        next(reader)
+        for cells in filter(None, reader):
+            extra = any(cells[width:])
+            cells += [""] * (width - len(cells))
+            kept = tuple(cells[i] for i in kept_places)
+            if extra:
+                error = f"line {reader.line_num} of the CSV file has more cells than headings"
+                yield ListedPhoto(cells[place], kept=kept, error=error)
+            else:
+                yield _existing(listed(cells[place], folder=file.parent, kept=kept), file.parent, layout.encoding)
+
+
+def _existing(photo: ListedPhoto, folder: Path, encoding: str) -> ListedPhoto:
+    """The photo; where only a file exists whose name has the bytes of the cell, as in old archives, that file."""
+    if encoding != "cp1252" or photo.error or Path(photo.path).exists():
+        return photo
+    path = str(folder / os.fsdecode(photo.text.encode(encoding)))
+    return ListedPhoto(photo.text, path, photo.kept) if Path(path).exists() else photo

@@ -1,0 +1,48 @@
+"""One photo of a catalogue, as the input lists it."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+@dataclass(frozen=True)
+class ListedPhoto:
+    """A photo, or an input row that names none: each becomes one row of the table.
+
+    Attributes:
+        text: what the input says, such as the cell of a CSV file; the table is joined with the input by it.
+        path: the file to read.
+        kept: the input's values of the columns to carry through.
+        error: why there is no file to read; None if there may be one.
+    """
+
+    text: str
+    path: str = ""
+    kept: tuple[str, ...] = ()
+    error: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """Everything that the row of this photo depends on, except the contents of its file."""
+        return "\0".join((self.text, self.path, *self.kept))
+
+
+def listed(text: str, *, folder: Path | None = None, kept: tuple[str, ...] = ()) -> ListedPhoto:
+    """A row of the input: a photo, or an error where it is blank or a URL.
+
+    Args:
+        text: a path.
+        folder: the folder that `text` is relative to; by default the working folder.
+        kept: see `ListedPhoto`.
+
+    Example:
+        >>> listed("https://shop.example/1.jpg").error
+        'a URL; download the photo and name its file'
+    """
+    if not text.strip():
+        return ListedPhoto(text, kept=kept, error="no photo is named")
+    if _URL.match(text):
+        return ListedPhoto(text, kept=kept, error="a URL; download the photo and name its file")
+    return ListedPhoto(text, text if folder is None else str(folder / text), kept)

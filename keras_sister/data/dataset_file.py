@@ -1,0 +1,251 @@
+"""The dataset file: how the columns of a table become photos and labels.
+
+    table: products.csv            # CSV, TSV, XLSX, JSON Lines or Parquet
+    folder: images                 # the photos' paths are relative to it; the table's folder by default
+    photo: image                   # column of paths
+    group: product_id              # column; photos of one group are never split between training and test
+    weight: importance             # column of numbers; a photo's weight in the loss
+    split: subset                  # column of train, val or test, for `cv --split`
+    unknown: ["", "?", n/a]        # cells that are no label; [""] by default
+    on_unknown_value: error        # or unknown: cells that fit no class
+    attributes:
+      neckline: [v_shape, round, other]
+      scarf: {classes: ["no", "yes"], spellings: {"0": "no", Y: "yes"}, title: Scarf?, blank: "no"}
+      colours: {separator: ";", values: [red, blue, green]}     # one binary attribute each: colours_red, …
+
+Every scalar is read as text, so that ``no`` and ``2024-01-01`` stay classes.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from keras_sister.data.choices import ON_UNKNOWN_VALUE
+from keras_sister.data.names import comparable, to_name
+from keras_sister.errors import InputError, check_choice
+from keras_sister.schema import Attribute, Schema
+
+_KEYS = ("table", "folder", "photo", "group", "weight", "split", "unknown", "on_unknown_value", "attributes")
+_COLUMN_KEYS = ("classes", "separator", "values", "spellings", "title", "blank")
+_MAX_BYTES = 10_000_000
+
+
+@dataclass(frozen=True)
+class LabelColumn:
+    """A column of labels.
+
+    Attributes:
+        name: name of the attribute; of several values in a cell, the first part of their names.
+        classes: the classes in label order, or the values that a cell may list.
+        title: heading of the column; `name` if the table has no such heading.
+        spellings: class by other spelling.
+        separator: between several values in a cell; None for one class a cell.
+        blank: meaning of a blank cell, instead of unknown: a class, or ``none`` of the values.
+
+    Raises:
+        InputError: for names, classes, spellings or a meaning of blank cells that contradict each other.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    title: str = ""
+    spellings: Mapping[str, str] = field(default_factory=dict)
+    separator: str | None = None
+    blank: str | None = None
+
+    def __post_init__(self) -> None:
+        compared = [comparable(c) for c in self.classes]
+        if twice := next((c for c, key in zip(self.classes, compared, strict=True) if compared.count(key) > 1), None):
+            raise InputError(f"{self.name}: '{twice}' occurs twice; classes are compared without regard to case.")
+        if "" in compared:
+            raise InputError(f"{self.name}: a class is blank; 'blank:' says what a blank cell means.")
+        for spelling, meant in self.spellings.items():
+            if meant not in self.classes:
+                raise InputError(
+                    f"{self.name}: '{spelling}' is to mean '{meant}', which is not a class.{self._near(meant)}"
+                )
+            if comparable(spelling) in compared and comparable(spelling) != comparable(meant):
+                raise InputError(f"{self.name}: '{spelling}' is a class; it cannot mean '{meant}'.")
+        allowed = self.classes if self.separator is None else ("none",)
+        if self.blank is not None and self.blank not in allowed:
+            raise InputError(f"{self.name}: blank must be one of {', '.join(allowed)}. Received: '{self.blank}'")
+        if len({attribute.name for attribute in self.attributes}) < len(self.attributes):
+            raise InputError(f"{self.name}: two values have the same name once reduced to letters, digits and '_'.")
+
+    @cached_property
+    def attributes(self) -> tuple[Attribute, ...]:
+        """The attributes of the column: one, or a binary one for each value."""
+        if self.separator is None:
+            return (Attribute(self.name, self.classes),)
+        return tuple(Attribute(f"{self.name}_{to_name(value) or i}") for i, value in enumerate(self.classes, start=1))
+
+    @cached_property
+    def meanings(self) -> dict[str, int]:
+        """The index of each class by every spelling of it, as `comparable`."""
+        places = {c: i for i, c in enumerate(self.classes)}
+        spelled = {comparable(spelling): places[meant] for spelling, meant in self.spellings.items()}
+        return {**spelled, **{comparable(c): i for c, i in places.items()}}
+
+    def nearest(self, text: str) -> str | None:
+        """The class that a misspelt cell may mean."""
+        by_key = {comparable(c): c for c in [*self.spellings, *self.classes]}
+        near = difflib.get_close_matches(comparable(text), by_key, n=1)
+        return self.spellings.get(by_key[near[0]], by_key[near[0]]) if near else None
+
+    def _near(self, text: str) -> str:
+        near = difflib.get_close_matches(text, self.classes, n=1)
+        return f" Did you mean '{near[0]}'?" if near else ""
+
+
+@dataclass(frozen=True)
+class DatasetFile:
+    """The content of a dataset file; see this module.
+
+    Attributes:
+        path: the file.
+        table, folder: paths, as they are from the working directory.
+        photo, group, weight, split: headings of columns.
+        unknown: cells that are no label.
+        on_unknown_value: one of `ON_UNKNOWN_VALUE`.
+        columns: the columns of labels.
+        schema: their attributes.
+    """
+
+    path: Path
+    table: Path
+    folder: Path
+    photo: str
+    group: str | None
+    weight: str | None
+    split: str | None
+    unknown: tuple[str, ...]
+    on_unknown_value: str
+    columns: tuple[LabelColumn, ...]
+    schema: Schema
+
+
+def read_dataset_file(path: str | Path) -> DatasetFile:
+    """Read a dataset file, without its table.
+
+    Raises:
+        InputError: naming the file and the key.
+    """
+    path = Path(path)
+    content = _load(path)
+    try:
+        _check_keys(content, _KEYS, "")
+        attributes = content.get("attributes")
+        if not isinstance(attributes, dict) or not attributes:
+            raise InputError("attributes: expected lines of 'name: [class, class]'.")
+        unknown = _texts(content.get("unknown", [""]), "unknown")
+        columns = tuple(_column(name, value) for name, value in attributes.items())
+        for column in columns:
+            _check_unknown(column, unknown)
+        table = path.parent / _text(content, "table")
+        on_unknown_value = content.get("on_unknown_value", "error")
+        check_choice("on_unknown_value", on_unknown_value, ON_UNKNOWN_VALUE)
+        return DatasetFile(
+            path=path,
+            table=table,
+            folder=path.parent / _text(content, "folder") if "folder" in content else table.parent,
+            photo=_text(content, "photo"),
+            **{key: _text(content, key) if key in content else None for key in ("group", "weight", "split")},
+            unknown=unknown,
+            on_unknown_value=on_unknown_value,
+            columns=columns,
+            schema=Schema(tuple(attribute for column in columns for attribute in column.attributes)),
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+class _TextLoader(yaml.BaseLoader):
+    """Reads every scalar as text; refuses aliases, with which a small file could become a huge one, and double keys."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(problem="aliases (*name) are not supported", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        keys: set[str] = set()
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else []:
+            if key.value.__hash__ is None or key.value in keys:
+                raise yaml.MarkedYAMLError(problem=f"the key '{key.value}' occurs twice", problem_mark=key.start_mark)
+            keys.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise InputError(f"{path}: more than {_MAX_BYTES:,} bytes; not a dataset file.")
+        content = yaml.load(path.read_text(encoding="utf-8-sig"), _TextLoader)  # noqa: S506 - BaseLoader makes text only
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}.") from error
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise InputError(f"{path}{line}: not valid YAML: {error.problem}.") from error
+    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())[:80]}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected lines of 'key: value', such as 'table: products.csv'.")
+    return content
+
+
+def _column(name: str, value: Any) -> LabelColumn:
+    if isinstance(value, list):
+        return LabelColumn(name, _texts(value, name))
+    if not isinstance(value, dict):
+        raise InputError(f"{name}: expected [class, class], or {{classes: [class, class], …}}. Received: '{value}'")
+    _check_keys(value, _COLUMN_KEYS, f"{name}: ")
+    several = "separator" in value or "values" in value
+    if several == ("classes" in value) or (several and not {"separator", "values"} <= set(value)):
+        raise InputError(f"{name}: expected either classes, or separator and values.")
+    spellings = value.get("spellings", {})
+    if not isinstance(spellings, dict) or not all(isinstance(meant, str) for meant in spellings.values()):
+        raise InputError(f"{name}: spellings: expected {{spelling: class, …}}.")
+    for key in ("title", "separator", "blank"):
+        if key in value:
+            _text(value, key, strip=key != "separator")
+    return LabelColumn(
+        name,
+        _texts(value["values" if several else "classes"], name),
+        title=value.get("title", ""),
+        spellings=spellings,
+        separator=value.get("separator"),
+        blank=value.get("blank"),
+    )
+
+
+def _check_unknown(column: LabelColumn, unknown: tuple[str, ...]) -> None:
+    tokens = {comparable(token) for token in unknown}
+    if both := next((text for text in [*column.classes, *column.spellings] if comparable(text) in tokens), None):
+        raise InputError(f"{column.name}: '{both}' is both a class and in 'unknown'; take it out of one.")
+
+
+def _check_keys(content: dict[str, Any], known: tuple[str, ...], place: str) -> None:
+    for key in content:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}."
+            raise InputError(f"{place}'{key}' is not a key; {hint}")
+
+
+def _text(content: dict[str, Any], key: str, *, strip: bool = True) -> str:
+    text = content.get(key)
+    if not isinstance(text, str) or not (text.strip() if strip else text):
+        raise InputError(f"{key}: missing." if text is None else f"{key}: expected text. Received: '{text}'")
+    return text
+
+
+def _texts(value: Any, key: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise InputError(f"{key}: expected a list of texts, such as [short, long]. Received: '{value}'")
+    return tuple(item.strip() for item in value)

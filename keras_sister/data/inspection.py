@@ -1,0 +1,18 @@
+"""What reading a dataset found: the dataset, as far as it is usable, and every problem."""
+
+from dataclasses import dataclass
+
+from keras_sister.data.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A dataset with all of its problems.
+
+    Attributes:
+        dataset: the photos that were found, with their labels; a label with a problem is unknown.
+        problems: one line each, naming file and row; empty if the dataset can be trained on.
+    """
+
+    dataset: Dataset
+    problems: tuple[str, ...]

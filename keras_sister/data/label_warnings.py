@@ -1,0 +1,70 @@
+"""What may be wrong with the labels and groups of a dataset, beside its files."""
+
+import numpy as np
+
+from keras_sister.config import Experiment
+from keras_sister.data.dataset import Dataset
+from keras_sister.schema import UNKNOWN
+
+_LARGE_GROUP = 0.2
+"""A group with a larger share of the photos makes folds uneven."""
+
+
+def label_warnings(dataset: Dataset, duplicates: list[list[int]]) -> list[str]:
+    """Find contradicting labels of identical photos, classes too rare to fold, and groups that make folds uneven.
+
+    Args:
+        dataset: photos, labels and groups.
+        duplicates: rows of photos with the same content.
+
+    Returns:
+        One line each.
+    """
+    return [*_contradictions(dataset, duplicates), *_rare_classes(dataset), *_groups(dataset, duplicates)]
+
+
+def _contradictions(dataset: Dataset, duplicates: list[list[int]]) -> list[str]:
+    found = []
+    for rows in duplicates:
+        labels = dataset.labels[rows]
+        for i, attribute in enumerate(dataset.schema):
+            classes = sorted(set(labels[:, i].tolist()) - {UNKNOWN})
+            if len(classes) > 1:
+                names = ", ".join(dataset.photos[row].name for row in rows)
+                found.append(
+                    f"{names}: the same photo with {attribute.name}"
+                    f" {' and '.join(repr(attribute.classes[c]) for c in classes)}."
+                )
+    return found
+
+
+def _rare_classes(dataset: Dataset) -> list[str]:
+    """Classes with fewer photos, or groups, than the default number of folds: some folds have none of them."""
+    folds = Experiment().folds
+    rare = []
+    for i, attribute in enumerate(dataset.schema):
+        for c, name in enumerate(attribute.classes):
+            has = dataset.labels[:, i] == c
+            units = int(has.sum()) if dataset.groups is None else len(np.unique(dataset.groups[has]))
+            if 0 < units < folds:
+                rare.append(f"{attribute.name}={name} ({units})")
+    what = "photos" if dataset.groups is None else "groups"
+    shown = ", ".join(rare[:20]) + (f" and {len(rare) - 20} more" if len(rare) > 20 else "")
+    return [f"classes with fewer {what} than {folds} folds: {shown}; give fewer --folds."] if rare else []
+
+
+def _groups(dataset: Dataset, duplicates: list[list[int]]) -> list[str]:
+    if dataset.groups is None or not len(dataset):
+        return []
+    names, sizes = np.unique(dataset.groups, return_counts=True)
+    found = [
+        f"group '{name}' has {size} of {len(dataset)} photos; folds will differ in size."
+        for name, size in zip(names, sizes, strict=True)
+        if size > _LARGE_GROUP * len(dataset) and size > 1
+    ]
+    torn = [rows for rows in duplicates if len(set(dataset.groups[rows])) > 1]
+    for rows in torn:
+        photos = ", ".join(dataset.photos[row].name for row in rows)
+        groups = " and ".join(f"'{name}'" for name in sorted(set(dataset.groups[rows])))
+        found.append(f"{photos}: the same photo in groups {groups}; one may train and one test.")
+    return found

@@ -1,0 +1,219 @@
+"""Read a table: CSV, TSV, Excel, JSON Lines or Parquet, every cell as text.
+
+Cells keep their spelling (``007``, ``NA``, ``1.0``); which of them mean "unknown" is decided by the dataset file. The
+encoding and the delimiter of a text file are detected, and noted. pandas is not used here: it fills short rows, renames
+doubled headings, and skips blank lines, after which row numbers are wrong.
+"""
+
+import datetime
+import json
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from keras_sister.data.delimited import decode, read_delimited
+from keras_sister.errors import InputError
+from keras_sister.extras import missing_extra
+
+LIST_SEPARATOR = ";"
+"""Joins the items of a list cell (JSON Lines, Parquet)."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The cells of a table, as text without surrounding blanks.
+
+    Attributes:
+        path: the file.
+        headings: heading of each column; may be blank or occur twice.
+        rows: cells of each row that is not entirely blank, as many as there are headings; "" for an empty cell.
+        numbers: number of each row, as a spreadsheet counts: the heading is row 1, in every format.
+        note: what was detected, one line for the user.
+    """
+
+    path: Path
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numbers: tuple[int, ...]
+    note: str
+
+    def column(self, heading: str) -> list[str]:
+        """The cells of a column, row by row.
+
+        Raises:
+            InputError: if no column or more than one has this heading.
+        """
+        places = [i for i, text in enumerate(self.headings) if text == heading]
+        if not places:
+            found = ", ".join(repr(text) for text in self.headings if text)
+            raise InputError(f"{self.path}: no column '{heading}'; found {found}.")
+        if len(places) > 1:
+            letters = " and ".join(column_letters(place) for place in places)
+            raise InputError(f"{self.path}: columns {letters} are both headed '{heading}'; rename one.")
+        return [row[places[0]] for row in self.rows]
+
+
+def column_letters(place: int) -> str:
+    """The name of a column in a spreadsheet: A for 0, Z for 25, AA for 26."""
+    letters = ""
+    place += 1
+    while place:
+        place, letter = divmod(place - 1, 26)
+        letters = chr(ord("A") + letter) + letters
+    return letters
+
+
+def read_table(path: str | Path) -> Table:
+    """Read a table. Its first row is the heading.
+
+    Args:
+        path: CSV, TSV or other delimited text (``.csv``, ``.tsv``, ``.txt``; UTF-8, UTF-16, UTF-32 or Windows-1252),
+            Excel (``.xlsx``, the first sheet), JSON Lines (``.jsonl``, ``.ndjson``) or Parquet (``.parquet``).
+
+    Raises:
+        InputError: if the file is missing, damaged, empty, has another format, or a row has more or fewer cells than
+            the heading, naming the row; if the library for Excel or Parquet is not installed.
+
+    Example:
+        >>> table = read_table("products.csv")
+        >>> table.note
+        'products.csv: UTF-8, semicolons, 3,000 rows, 12 columns'
+        >>> table.column("neckline")[:3]
+        ['round', '', 'v_shape']
+    """
+    path = Path(path)
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(f"{path}: expected a table named .csv, .tsv, .xlsx, .jsonl or .parquet.")
+    try:
+        rows, how = reader(path)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}.") from error
+    except _TornItemError as error:
+        raise InputError(f"{path}: {error}.") from error
+    return _table(path, rows, how)
+
+
+class _TornItemError(Exception):
+    """An item of a list that would become two."""
+
+
+def _table(path: Path, rows: list[tuple[str, ...]], how: str) -> Table:
+    if not rows or not any(rows[0]):
+        raise InputError(f"{path}: row 1 is empty; it must have the headings of the columns.")
+    # A delimiter at the end of every line, or formatted cells beside the table, make columns of nothing.
+    kept = [i for i in range(len(rows[0])) if any(i < len(row) and row[i] for row in rows)]
+    filled = [(number, row) for number, row in enumerate(rows[1:], start=2) if any(row)]
+    for number, row in filled:
+        if len(row) != len(rows[0]):
+            raise InputError(
+                f"{path}, row {number}: {len(row)} cells, but the heading has {len(rows[0])} ({how});"
+                " a cell that contains the delimiter must be in double quotes."
+            )
+    if not filled:
+        raise InputError(f"{path}: no rows below the heading.")
+    return Table(
+        path=path,
+        headings=tuple(rows[0][i] for i in kept),
+        rows=tuple(tuple(row[i] for i in kept) for _, row in filled),
+        numbers=tuple(number for number, _ in filled),
+        note=f"{path.name}: {how}, {len(filled):,} rows, {len(kept)} columns",
+    )
+
+
+def _read_excel(path: Path) -> tuple[list[tuple[str, ...]], str]:
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise missing_extra(f"{path}: Excel needs openpyxl", "excel") from error
+    try:
+        with warnings.catch_warnings(), path.open("rb") as file:
+            warnings.simplefilter("ignore")  # about drop-down lists and other features that are not cells
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+            sheet = book.worksheets[0]
+            sheet.reset_dimensions()  # some writers note wrong ones
+            rows = [tuple(_text(cell) for cell in row) for row in sheet.iter_rows(values_only=True)]
+    except OSError:
+        raise
+    except Exception as error:
+        # openpyxl raises KeyError, ValueError, XML errors and others for damaged files.
+        raise InputError(f"{path}: not a readable .xlsx file (damaged, or protected by a password).") from error
+    width = max((len(row) for row in rows), default=0)
+    which = f", sheet '{sheet.title}' of {len(book.worksheets)}" if len(book.worksheets) > 1 else ""
+    return [row + ("",) * (width - len(row)) for row in rows], f"Excel{which}"
+
+
+def _read_json_lines(path: Path) -> tuple[list[tuple[str, ...]], str]:
+    text, _ = decode(path, path.read_bytes())
+    records: list[dict[str, Any]] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            # Numbers keep their spelling.
+            record = json.loads(line, parse_float=str, parse_int=str, object_pairs_hook=_unique) if line.strip() else {}
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}, line {number}: not a JSON object: {error}.") from error
+        if not isinstance(record, dict):
+            raise InputError(f"{path}, line {number}: expected an object, {{…}}, on every line.")
+        records.append({key.strip(): value for key, value in record.items()})
+    headings = tuple(dict.fromkeys(key for record in records for key in record))
+    return [headings, *(tuple(_text(record.get(key)) for key in headings) for record in records)], "JSON Lines"
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key '{next(key for key in keys if keys.count(key) > 1)}' occurs twice")
+    return record
+
+
+def _read_parquet(path: Path) -> tuple[list[tuple[str, ...]], str]:
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError as error:
+        raise missing_extra(f"{path}: Parquet needs pyarrow", "parquet") from error
+    try:
+        table = parquet.ParquetFile(path).read()
+    except (ArrowException, ValueError) as error:
+        raise InputError(f"{path}: not a readable Parquet file.") from error
+    kept = [i for i, name in enumerate(table.column_names) if not name.startswith("__index_level_")]  # pandas' index
+    columns = [[_text(value) for value in table.column(i).to_pylist()] for i in kept]
+    return [tuple(table.column_names[i].strip() for i in kept), *zip(*columns, strict=True)], "Parquet"
+
+
+def _text(value: Any) -> str:
+    """A cell as a spreadsheet shows it: ``7`` for 7.0, a date without midnight, a list joined by `LIST_SEPARATOR`."""
+    if value is None or (isinstance(value, float) and value != value):
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, datetime.datetime) and value.time() == datetime.time():
+        return value.date().isoformat()
+    if isinstance(value, list | tuple):
+        return LIST_SEPARATOR.join(_items(value))
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value).strip()
+
+
+def _items(values: Iterable[Any]) -> list[str]:
+    items = [_text(value) for value in values]
+    if torn := next((item for item in items if LIST_SEPARATOR in item), None):
+        raise _TornItemError(f"the item {torn!r} of a list contains '{LIST_SEPARATOR}', which joins items; rename it")
+    return items
+
+
+_READERS: dict[str, Callable[[Path], tuple[list[tuple[str, ...]], str]]] = {
+    ".csv": read_delimited,
+    ".tsv": read_delimited,
+    ".txt": read_delimited,
+    ".xlsx": _read_excel,
+    ".xlsm": _read_excel,
+    ".jsonl": _read_json_lines,
+    ".ndjson": _read_json_lines,
+    ".parquet": _read_parquet,
+}

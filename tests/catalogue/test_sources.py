@@ -1,0 +1,152 @@
+"""Input lists as they come in life: one row for every row, with its own text."""
+
+import csv
+import io
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cli.main import main
+from keras_sister.catalogue.listed_photo import ListedPhoto
+from keras_sister.catalogue.sources import list_photos
+from keras_sister.errors import InputError
+
+ROWS = [("1", "a.jpg"), ("2", "./img//1.png"), ("3", ""), ("4", "https://shop.example/4.jpg"), ("5", "café ☕.jpg")]
+
+
+def write_csv(file: Path, encoding: str, separator: str, *, first: str = "", rows: list = ROWS) -> None:
+    text = io.StringIO(newline="")
+    text.write(first)
+    csv.writer(text, delimiter=separator).writerows([("sku", "photo"), *rows])
+    file.write_bytes(text.getvalue().encode(encoding))
+
+
+def found(*sources: str, stdin: bytes = b"", **options: object) -> tuple[list[ListedPhoto], list[str]]:
+    notes: list[str] = []
+    photos = list(list_photos(sources, stdin=io.BytesIO(stdin), on_note=notes.append, **options))
+    return photos, notes
+
+
+@pytest.mark.parametrize(
+    ("encoding", "separator", "first", "note"),
+    [
+        ("utf-8", ",", "", None),
+        ("utf-8-sig", ",", "", None),
+        ("utf-8-sig", ";", "", "UTF-8, cells separated by ';'."),
+        ("utf-16", "\t", "", "UTF-16, cells separated by tabs."),
+        ("utf-16-le", ";", "", "UTF-16, cells separated by ';'."),
+        ("utf-16-be", ",", "", "UTF-16, cells separated by ','."),
+        ("utf-8", ";", "sep=;\r\n", "UTF-8, cells separated by ';'."),
+        ("utf-16", ";", "sep=;\r\n", "UTF-16, cells separated by ';'."),
+        ("utf-8", "|", "", "UTF-8, cells separated by '|'."),
+    ],
+)
+def test_csv_files_of_spreadsheets_are_read_and_said(tmp_path, encoding, separator, first, note):
+    file = tmp_path / "products.csv"
+    write_csv(file, encoding, separator, first=first)
+    photos, notes = found(f"{file}:photo", keep=("sku",))
+    assert [photo.text for photo in photos] == [photo for _, photo in ROWS]
+    assert [photo.kept for photo in photos] == [(sku,) for sku, _ in ROWS]
+    assert [bool(photo.error) for photo in photos] == [False, False, True, True, False]
+    assert photos[1].path == str(tmp_path / "img" / "1.png")
+    assert notes == ([f"{file}: {note}"] if note else [])
+
+
+def test_a_file_of_windows_keeps_its_names_and_finds_files_of_its_bytes(tmp_path):
+    file = tmp_path / "products.csv"
+    file.write_bytes("sku;photo\r\n1;Größe.jpg\r\n2;café.jpg\r\n".encode("cp1252"))
+    (tmp_path / "Größe.jpg").touch()
+    old = os.fsencode(tmp_path) + b"/caf\xe9.jpg"
+    Path(os.fsdecode(old)).touch()
+    photos, notes = found(f"{file}:photo")
+    assert [photo.text for photo in photos] == ["Größe.jpg", "café.jpg"]
+    assert [os.fsencode(photo.path) for photo in photos] == [os.fsencode(tmp_path / "Größe.jpg"), old]
+    assert notes == [f"{file}: not UTF-8, read as Windows-1252, cells separated by ';'."]
+
+
+def test_a_row_of_another_width_is_an_error_in_its_place(tmp_path):
+    (tmp_path / "p.csv").write_text("sku,photo\n1,a,b.jpg\n2\n3,c.jpg,\n\n4,d.jpg\n")
+    photos, _ = found(f"{tmp_path / 'p.csv'}:photo", keep=("sku",))
+    assert [(photo.text, photo.kept) for photo in photos] == [
+        ("a", ("1",)), ("", ("2",)), ("c.jpg", ("3",)), ("d.jpg", ("4",))
+    ]  # fmt: skip
+    assert photos[0].error == "line 2 of the CSV file has more cells than headings"
+    assert [photo.error for photo in photos[1:]] == ["no photo is named", None, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "keep", "fault"),
+    [
+        ("sku,photo,photo\n1,a,b\n", "p.csv:photo", (), "more than one column 'photo'"),
+        ("sku,photo\n1,a\n", "p.csv:photo", ("id",), "no column 'id'; found sku, photo"),
+        ("sku;photo\n1;a\n", "p.csv:picture", (), "no column 'picture'; found sku, photo"),
+        ("sku,photo\n", "p.csv:photo", (), "no rows"),
+        ("", "p.csv:photo", (), "found none"),
+        ("sku,photo\n1,a\n", ".", ("sku",), "--keep needs columns"),
+        ("sku,photo\n1,a\n", "p.csv", (), "add the column"),
+    ],
+)
+def test_a_list_that_cannot_be_read_is_named_before_the_first_photo(tmp_path, text, source, keep, fault):
+    (tmp_path / "p.csv").write_text(text)
+    with pytest.raises(InputError, match=fault):
+        list_photos([str(tmp_path / source)], stdin=io.BytesIO(), keep=keep)
+
+
+def test_what_is_no_csv_file_is_said_to_be(tmp_path):
+    (tmp_path / "book.csv").write_bytes(b"PK\x03\x04" + bytes(100))
+    os.mkfifo(tmp_path / "pipe.csv")  # whoever reads it waits for ever
+    (tmp_path / "wide.csv").write_text(",".join(f"column {i}" for i in range(5_000)))
+    (tmp_path / "noise.csv").write_bytes(bytes(range(256)) * 9)
+    faults = {
+        "book": "an Excel workbook",
+        "pipe": "not a file",
+        "wide": "no column 'photo'; found column 0, .* …",
+        "noise": r"noise\.csv: (not a readable CSV|no column)",
+    }
+    for name, fault in faults.items():
+        with pytest.raises(InputError, match=fault) as caught:
+            list_photos([f"{tmp_path / name}.csv:photo"], stdin=io.BytesIO())
+        assert len(str(caught.value)) < 600
+
+
+def test_folders_that_exist_are_no_patterns(tmp_path):
+    for folder in ("shop [2024]/[ab]", "2"):
+        (tmp_path / folder).mkdir(parents=True)
+        for name in ("a.jpg", "b.jpg", "c [1].jpg"):
+            (tmp_path / folder / name).touch()
+    where = tmp_path / "shop [2024]" / "[ab]"
+
+    def names(pattern: str) -> list[str]:
+        return [photo.text for photo in found(pattern)[0]]
+
+    assert names(f"{where}/[ab].jpg") == [f"{where}/a.jpg", f"{where}/b.jpg"]
+    assert names(f"{where}/c [1].jpg") == [f"{where}/c [1].jpg"]
+    assert len(names(f"{tmp_path}/shop [2024]/**/*.jpg")) == 3
+    assert names(f"{tmp_path}/[0-9]/?.jpg") == [f"{tmp_path}/2/a.jpg", f"{tmp_path}/2/b.jpg"]
+    assert names(f"{where}/none.jpg") == [f"{where}/none.jpg"]  # a row that says so
+
+
+def test_standard_input_by_lines_and_by_null_bytes():
+    photos, _ = found("-", stdin=b"./a//1.jpg\n\nhttp://x/y.jpg\ncaf\xe9.jpg\r\n")
+    assert [os.fsencode(photo.text) for photo in photos] == [b"./a//1.jpg", b"", b"http://x/y.jpg", b"caf\xe9.jpg"]
+    assert [bool(photo.error) for photo in photos] == [False, True, True, False]
+    names = [b"a\nb.jpg", b" c.jpg ", b"x" * 70_000, b"d\r\n"]
+    photos, _ = found("-", stdin=b"\0".join(names) + b"\0", null=True)
+    assert [os.fsencode(photo.text) for photo in photos] == names
+
+
+def test_json_is_valid_for_any_file_name(sister_export, photos, tmp_path):
+    name = os.fsencode(tmp_path) + b'/caf\xe9 "\n\\.jpg'
+    shutil.copy(photos[0], os.fsdecode(name))
+    command = ["tag", str(sister_export.folder), "-", "--null", "--json"]
+    result = CliRunner().invoke(main, command, input=name + b"\0")
+    assert result.exit_code == 0, result.output
+    assert result.stdout_bytes.isascii()
+    content = json.loads(result.stdout)
+    assert content["photo"] == f'{tmp_path}/caf\\xe9 "\n\\.jpg'
+    for tag in content["attributes"].values():
+        assert tag["probability"] == round(tag["probability"], 6)

@@ -1,0 +1,167 @@
+"""The next night: what is new or changed is tagged, the rest is kept."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cli.main import main
+from keras_sister.catalogue import tag_catalogue as catalogue
+from keras_sister.catalogue.job import Job
+from keras_sister.catalogue.listed_photo import listed
+from keras_sister.catalogue.local_engine import LocalEngine
+from keras_sister.catalogue.rows import table_columns
+from keras_sister.catalogue.tag_catalogue import UnreadablePhotosError, tag_catalogue
+from keras_sister.errors import InputError
+from keras_sister.schema import Attribute, Schema
+
+from .test_tag_catalogue import read
+
+
+class Watched(LocalEngine):
+    """The local engine, with a note of what it was given to tag."""
+
+    def tag(self, parts, on_photos):
+        self.given: list[str] = []
+
+        def noted():
+            for part in parts:
+                self.given += [Path(photo).name for photo in part.photos]
+                yield part
+
+        yield from super().tag(noted(), on_photos)
+
+
+@pytest.fixture(scope="module")
+def engine(sister_export) -> Watched:
+    return Watched(Job(sister_export.folder, batch_size=4))
+
+
+@pytest.fixture
+def shop(photos, tmp_path) -> Path:
+    for i in range(3):
+        shutil.copy(photos[i], tmp_path / f"{i}.jpg")
+    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    return tmp_path
+
+
+NAMES = ["0.jpg", "1.jpg", "2.jpg", "broken.jpg", "lost.jpg", "", "http://x/y.jpg"]
+
+
+def asked(shop: Path, names: list[str], stock: str = "1") -> list:
+    return [listed(name, folder=shop, kept=(stock,)) for name in names]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+def test_an_update_tags_what_changed_and_gives_the_table_of_a_new_job(engine, shop, photos, kind, monkeypatch):
+    monkeypatch.setattr(catalogue, "PART_SIZE", 3)
+    out = shop / f"tags.{kind}"
+    first = tag_catalogue(engine, asked(shop, NAMES), out, keep=("stock",), replace="update")
+    assert engine.given == NAMES[:5]
+    assert (first.photos, first.errors, first.kept) == (7, 4, 0)
+    assert first.reasons["a URL; download the photo and name its file"] == 1
+    shutil.copy(photos[4], shop / "1.jpg")
+    shutil.copy(photos[3], shop / "new.png")
+    tonight = ["new.png", *NAMES[::-1], "0.jpg"]
+    done = tag_catalogue(engine, asked(shop, tonight, "2"), out, keep=("stock",), replace="update")
+    assert engine.given == ["new.png", "lost.jpg", "1.jpg"]
+    assert done.kept == 4
+    tag_catalogue(engine, asked(shop, tonight, "2"), shop / f"again.{kind}", keep=("stock",))
+    assert read(out) == read(shop / f"again.{kind}")
+    rows = read(out)
+    assert [row["photo"] for row in rows] == tonight
+    assert {row["stock"] for row in rows} == {"2"}
+    assert [bool(row["fingerprint"]) for row in rows] == [True, False, False, False, True, True, True, True, True]
+
+
+def test_another_threshold_keeps_no_row_and_a_row_is_never_of_another_job(engine, shop, sister_export):
+    out = shop / "tags.csv"
+    tag_catalogue(engine, asked(shop, NAMES[:3]), out, keep=("stock",))
+    other = Watched(replace(engine.job, threshold=0.9))
+    assert tag_catalogue(other, asked(shop, NAMES[:3]), out, keep=("stock",), replace="update").kept == 0
+    assert tag_catalogue(other, asked(shop, NAMES[:3]), out, keep=("stock",), replace="update").kept == 3
+
+
+def test_an_update_that_was_interrupted_leaves_the_old_table_and_resumes(engine, shop, photos, monkeypatch):
+    monkeypatch.setattr(catalogue, "PART_SIZE", 1)
+    out = shop / "tags.csv"
+    tag_catalogue(engine, asked(shop, NAMES), out, keep=("stock",))
+    old = out.read_bytes()
+    shutil.copy(photos[4], shop / "1.jpg")
+
+    def stop(number: int) -> None:
+        if number and (shop / "tags.csv.parts" / "000003.csv").exists():
+            raise KeyboardInterrupt
+
+    for mode in ("update", "overwrite"):
+        with pytest.raises(KeyboardInterrupt):
+            tag_catalogue(engine, asked(shop, NAMES), out, keep=("stock",), replace=mode, on_photos=stop)
+        assert out.read_bytes() == old
+        with pytest.raises(InputError, match="unfinished job; add --resume"):
+            tag_catalogue(engine, asked(shop, NAMES), out, keep=("stock",), replace="update")
+    done = tag_catalogue(engine, asked(shop, NAMES), out, keep=("stock",), resume=True)
+    assert done.resumed >= 3
+    tag_catalogue(engine, asked(shop, NAMES), shop / "new.csv", keep=("stock",))
+    assert out.read_bytes() == (shop / "new.csv").read_bytes()
+    assert not (shop / "tags.csv.parts").exists()
+    with pytest.raises(InputError, match="--update to tag what is new or changed, or --overwrite"):
+        tag_catalogue(engine, asked(shop, NAMES), out, keep=("stock",))
+
+
+def test_a_table_of_something_else_is_not_updated(engine, shop):
+    (shop / "tags.jsonl").write_text("[1]\n")
+    with pytest.raises(InputError, match=r"tags.jsonl: not a readable table; add --overwrite"):
+        tag_catalogue(engine, asked(shop, NAMES), shop / "tags.jsonl", keep=("stock",), replace="update")
+    assert (shop / "tags.jsonl").read_text() == "[1]\n"
+
+
+def test_too_many_errors_end_the_job_and_what_was_finished_is_kept(engine, shop, photos, monkeypatch):
+    monkeypatch.setattr(catalogue, "PART_SIZE", 3)
+    out = shop / "tags.csv"
+    with pytest.raises(UnreadablePhotosError, match=r"4 photos could not be read, more than --max-errors 2") as caught:
+        tag_catalogue(engine, asked(shop, NAMES), out, keep=("stock",), max_errors=2)
+    assert caught.value.summary.reasons["no photo is named"] == 1
+    shutil.copy(photos[0], shop / "lost.jpg")  # what is mended meanwhile is tagged
+    done = tag_catalogue(engine, asked(shop, NAMES), out, keep=("stock",), resume=True, max_errors=3)
+    assert (done.photos, done.errors, done.resumed) == (7, 3, 4)
+
+
+def test_columns_of_one_name_are_refused():
+    schema = Schema((Attribute("collar"), Attribute("gender", ("male", "female"))))
+    assert list(table_columns(schema, ("sku",)))[:2] == ["photo", "sku"]
+    for name in ("collar", "gender=female", "tags", "fingerprint"):
+        with pytest.raises(InputError, match=f"--keep {name}: the table has a column of this name"):
+            table_columns(schema, (name,))
+    with pytest.raises(InputError, match="The attribute 'photo' has the name of a column"):
+        table_columns(Schema((Attribute("photo"),)))
+
+
+def test_the_command_joins_a_csv_file_and_summarises(sister_export, shop):
+    (shop / "p.csv").write_text("sku;photo\nA1;./0.jpg\nA2;\nA3;lost.jpg\n", encoding="utf-16")
+    out, summary = shop / "tags.csv", shop / "summary.json"
+    command = ["tag", str(sister_export.folder), f"{shop / 'p.csv'}:photo", "--out", str(out)]
+    result = CliRunner().invoke(main, [*command, "--keep", "sku", "--summary", str(summary)])
+    assert result.exit_code == 0, result.output
+    assert "UTF-16, cells separated by ';'" in result.stderr
+    assert "3 photos, 2 of them could not be read\n  1 × no photo is named\n  1 × No such file" in result.stdout
+    assert "photos/s" in result.stdout
+    rows = read(out)
+    assert [(row["sku"], row["photo"]) for row in rows] == [("A1", "./0.jpg"), ("A2", ""), ("A3", "lost.jpg")]
+    gender = [tag for tag in rows[0]["tags"] if tag.startswith("gender")]
+    assert gender in (["gender=female"], ["gender=male"])
+    assert len(out.read_text().splitlines()[1].split(",")[-2].partition(".")[2]) == 6
+    content = json.loads(summary.read_text())
+    assert (content["photos"], content["errors"], sum(content["reasons"].values())) == (3, 2, 2)
+    again = CliRunner().invoke(main, [*command, "--keep", "sku", "--update"])
+    assert "1 rows kept" in again.stdout
+    refused = CliRunner().invoke(main, [*command, "--overwrite", "--max-errors", "1", "--summary", str(summary)])
+    assert (refused.exit_code, json.loads(summary.read_text())["errors"]) == (3, 2)
+    assert "more than --max-errors 1" in refused.stderr
+    printed = CliRunner().invoke(main, [*command[:3], "--max-errors", "1"])
+    assert printed.exit_code == 3
+    for options, fault in ((["--update", "--overwrite"], "exclude"), (["--summary", str(shop)], "cannot be written")):
+        assert fault in CliRunner().invoke(main, [*command, *options]).stderr
+    assert "--update goes with --out" in CliRunner().invoke(main, [*command[:3], "--update"]).stderr

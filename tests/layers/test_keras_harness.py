@@ -1,0 +1,39 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from keras_sister import layers
+from keras_sister.segmentation.networks.fcn8s import CropTo
+
+from .keras_harness import CASES, run_layer_test
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have any trainable weights"),
+    pytest.mark.filterwarnings("ignore:.*shuffle=True.* was passed"),
+]
+CROP = (CropTo, {"offset": 2}, ((4, 9, 9, 2), (4, 6, 5, 2)), ("float32", "float32"), (4, 6, 5, 2))
+
+
+@pytest.mark.parametrize("case", [*CASES, CROP], ids=lambda case: case[0].__name__)
+def test_every_layer_passes_the_test_of_keras(case):
+    run_layer_test(*case)
+
+
+def test_no_layer_is_forgotten():
+    assert {case[0].__name__ for case in CASES} == {name for name in vars(layers) if name[0].isupper()}
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_on_other_backends_too(backend):
+    if backend == "torch":
+        pytest.importorskip("torch")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.layers.keras_harness"],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(len(CASES)), "cases", "on", backend]

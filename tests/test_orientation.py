@@ -1,0 +1,145 @@
+"""The EXIF orientation against Pillow: every orientation, byte order and place, and thousands of damaged headers."""
+
+import io
+import itertools
+import struct
+import warnings
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image, ImageOps
+
+from keras_sister.images import decode, decode_as_stored, resize
+from keras_sister.orientation import jpeg_orientation, turn
+from keras_sister.segmentation.preprocessor import Preprocessor
+
+from .test_images import IMAGE, chunk, encoded
+
+SMALL = IMAGE.resize((23, 17))
+PLACES = ("jpeg", "jpeg after jfif, xmp and a comment", "png", "png behind the pixels", "webp", "lossless webp")
+decode_in_graph = tf.function(decode, input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
+
+orientation_in_graph = tf.function(
+    lambda contents: decode_as_stored(contents)[1], input_signature=[tf.TensorSpec((), tf.string)], autograph=False
+)
+jpeg_orientation_in_graph = tf.function(
+    jpeg_orientation, input_signature=[tf.TensorSpec((), tf.string)], autograph=False
+)
+
+
+def exif(orientation: object, order: str = "<") -> bytes:
+    tags = Image.Exif()
+    tags.endian = order
+    tags[0x010F] = "a maker of cameras"
+    tags[0x0112] = orientation
+    tags[0x011A] = 72.0
+    return tags.tobytes()
+
+
+def segment(marker: int, contents: bytes) -> bytes:
+    return bytes([0xFF, marker]) + (len(contents) + 2).to_bytes(2, "big") + contents
+
+
+def photo(place: str, tags: bytes) -> bytes:
+    if place.startswith("jpeg"):
+        jpeg = encoded(SMALL, "JPEG", quality=90)
+        start = 2 if place == "jpeg" else 20  # behind SOI, or behind JFIF
+        xmp = segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0<x/>") + segment(0xFE, b"a comment")
+        return jpeg[:start] + (b"" if place == "jpeg" else xmp) + segment(0xE1, tags) + jpeg[start:]
+    if place == "png behind the pixels":
+        png = encoded(SMALL, "PNG")
+        return png[:-12] + chunk(b"eXIf", tags[6:]) + png[-12:]
+    if place == "png":
+        return encoded(SMALL, "PNG", exif=tags)
+    return encoded(SMALL, "WEBP", exif=tags, lossless=place.startswith("lossless"))
+
+
+def by_pillow(contents: bytes) -> np.ndarray:
+    return np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(contents))).convert("RGB"))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_photos_are_upright_as_pillow_turns_them(place):
+    for orientation, order in itertools.product(range(10), "<>"):
+        contents = photo(place, exif(orientation, order))
+        expected = by_pillow(contents)
+        assert expected.shape[:2] == ((23, 17) if orientation in (5, 6, 7, 8) else (17, 23))
+        np.testing.assert_array_equal(decode(tf.constant(contents)), expected)
+        np.testing.assert_array_equal(decode_in_graph(tf.constant(contents)), expected)
+
+
+def test_an_mpo_is_turned_by_its_first_image():
+    contents = encoded(SMALL, "MPO", save_all=True, append_images=[SMALL], exif=exif(6))
+    np.testing.assert_array_equal(decode(tf.constant(contents)), by_pillow(contents))
+
+
+def test_transparent_photos_are_turned_too():
+    image = SMALL.convert("RGBA")
+    image.putalpha(SMALL.convert("L"))
+    for kind in ("PNG", "WEBP"):
+        contents = encoded(image, kind, exif=exif(8))
+        upright = ImageOps.exif_transpose(Image.open(io.BytesIO(contents)))
+        white = Image.new("RGBA", upright.size, "white")
+        expected = np.asarray(Image.alpha_composite(white, upright).convert("RGB"))
+        np.testing.assert_array_equal(decode(tf.constant(contents)), expected)
+
+
+def test_two_exif_segments_are_one():
+    tags = exif(6)
+    jpeg = encoded(SMALL, "JPEG")
+    contents = jpeg[:20] + segment(0xE1, tags[:30]) + segment(0xE1, tags[:6] + tags[30:]) + jpeg[20:]
+    np.testing.assert_array_equal(decode(tf.constant(contents)), by_pillow(contents))
+    assert by_pillow(contents).shape == (23, 17, 3)
+
+
+def test_padding_and_junk_between_segments():
+    jpeg = encoded(SMALL, "JPEG")
+    contents = jpeg[:20] + b"\xff\xff" + segment(0xE1, exif(3)) + b"junk" + b"\xff" + jpeg[20:]
+    np.testing.assert_array_equal(decode(tf.constant(contents)), by_pillow(contents))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_damaged_headers_turn_a_photo_as_pillow_does_or_not_at_all(place):
+    rng = np.random.default_rng(PLACES.index(place))
+    for _ in range(120):
+        tags = bytearray(exif(int(rng.integers(1, 9)), "<>"[rng.integers(2)]))
+        for position in rng.integers(6, min(70, len(tags)), rng.integers(1, 4)):
+            tags[position] = rng.choice([rng.integers(256), tags[position] ^ 1 << rng.integers(8), 0, 255])
+        contents = photo(place, bytes(tags))
+        assert orientation_in_graph(tf.constant(contents)) == orientation_by_pillow(contents), bytes(tags)
+
+
+def test_damaged_segments_are_no_error():
+    """The file may be broken, its pixels may be fewer, but reading the orientation never fails."""
+    rng = np.random.default_rng(0)
+    original = photo("jpeg after jfif, xmp and a comment", exif(6))
+    for _ in range(200):
+        contents = bytearray(original)
+        for position in rng.integers(2, 180, rng.integers(1, 4)):
+            contents[position] = rng.integers(256)
+        for cut in (len(contents), rng.integers(len(contents))):
+            assert 1 <= jpeg_orientation_in_graph(tf.constant(bytes(contents[:cut]))) <= 8
+
+
+def orientation_by_pillow(contents: bytes) -> int:
+    """1 for a damaged header."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = Image.open(io.BytesIO(contents))
+        try:
+            orientation = image.getexif().get(0x0112, 1)
+        except (SyntaxError, ValueError, struct.error):
+            return 1
+    return int(orientation) if orientation in range(1, 9) else 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turning_after_resizing_equals_turning_before_within_a_level(orientation):
+    contents = photo("png", exif(orientation))
+    resized = turn(resize(tf.constant(np.asarray(SMALL)), 12), orientation).numpy()
+    made = Preprocessor(None, size=12, views=("photo",)).read(tf.constant(contents))["photo"]
+    np.testing.assert_array_equal(made, resized)
+    assert made.shape == (12, 12, 3)
+    upright = resize(decode(tf.constant(contents)), 12).numpy()
+    assert np.abs(upright.astype(int) - resized).max() <= 1

@@ -1,0 +1,143 @@
+"""State dicts that are written here byte by byte, in both formats of ``torch.save``, and files that are none."""
+
+import io
+import pickle
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_sister.backbones.pth_reader import read_pth
+from keras_sister.errors import InputError
+
+ARRAYS = {
+    "a.weight": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
+    "a.bias": np.float64([0.5, -2]),
+    "half": np.float16([[1.5]]),
+    "count": np.array(7, np.int64),
+    "ints": np.arange(3, dtype=np.int32),
+    "none": np.zeros((0, 4), np.float32),
+}
+STORAGES = {"f4": "FloatStorage", "f8": "DoubleStorage", "f2": "HalfStorage", "i8": "LongStorage", "i4": "IntStorage"}
+
+
+def text(value: str) -> bytes:
+    return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+
+def number(value: int) -> bytes:
+    return b"J" + struct.pack("<i", value)
+
+
+def numbers(values: tuple[int, ...]) -> bytes:
+    return b"(" + b"".join(number(value) for value in values) + b"t"
+
+
+def tensor(key: str, array: np.ndarray, *, legacy: bool) -> bytes:
+    """Pickle opcodes that call torch._utils._rebuild_tensor_v2, as torch.save writes them."""
+    strides = tuple(stride // array.itemsize for stride in array.strides)
+    storage = f"ctorch\n{STORAGES[array.dtype.str[1:]]}\n".encode()
+    persistent = b"(" + text("storage") + storage + text(key) + text("cpu") + number(array.size)
+    persistent += (b"N" if legacy else b"") + b"tQ"
+    arguments = b"(" + persistent + number(0) + numbers(array.shape) + numbers(strides) + b"\x89" + b"}" + b"t"
+    return b"ctorch._utils\n_rebuild_tensor_v2\n" + arguments + b"R"
+
+
+def state_dict(arrays: dict[str, np.ndarray], *, legacy: bool) -> bytes:
+    items = b"".join(
+        text(name) + tensor(str(key), array, legacy=legacy) for key, (name, array) in enumerate(arrays.items())
+    )
+    metadata = b"}" + text("_metadata") + b"}sb"  # torch sets this attribute of the OrderedDict
+    return b"\x80\x02ccollections\nOrderedDict\n)R(" + items + b"u" + metadata + b"."
+
+
+def legacy_file(arrays: dict[str, np.ndarray]) -> bytes:
+    head = [0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}]
+    pickles = [pickle.dumps(part, protocol=2) for part in head]
+    keys = pickle.dumps([str(key) for key in range(len(arrays))], protocol=2)
+    contents = b"".join(struct.pack("<q", array.size) + array.tobytes() for array in arrays.values())
+    return b"".join(pickles) + state_dict(arrays, legacy=True) + keys + contents
+
+
+def zip_file(arrays: dict[str, np.ndarray]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("model/data.pkl", state_dict(arrays, legacy=False))
+        archive.writestr("model/byteorder", "little")
+        for key, array in enumerate(arrays.values()):
+            archive.writestr(f"model/data/{key}", array.tobytes())
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("write", [legacy_file, zip_file])
+def test_arrays_come_back(write, tmp_path):
+    (tmp_path / "x.pth").write_bytes(write(ARRAYS))
+    found = read_pth(tmp_path / "x.pth")
+    assert list(found) == list(ARRAYS)
+    for name, array in ARRAYS.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)
+
+
+@pytest.mark.parametrize("write", [legacy_file, zip_file])
+def test_every_truncated_file_is_one_line(write, tmp_path):
+    whole = write(ARRAYS)
+    for length in {*range(0, len(whole), 7), *range(len(whole) - 40, len(whole))}:
+        (tmp_path / "x.pth").write_bytes(whole[:length])
+        with pytest.raises(InputError, match=r"x\.pth: ") as caught:
+            read_pth(tmp_path / "x.pth")
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        b"cposix\nsystem\n(X\x0b\x00\x00\x00touch calledtR",
+        b"cbuiltins\neval\n(X\x04\x00\x00\x001+12tR",
+        b"ctorch\nload\n)R",
+        b"ccollections\nCounter\n)R",
+        b"\x8c\x02os\x8c\x06system\x93(X\x0b\x00\x00\x00touch calledtR",
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+def test_nothing_in_a_file_is_called(call, place, tmp_path, monkeypatch):
+    """In any of the pickles; and no other name is admitted than the few of a state dict."""
+    monkeypatch.chdir(tmp_path)
+    parts = [pickle.dumps(part, protocol=2) for part in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}, {})]
+    parts[place] = b"\x80\x04" + call + b"."
+    (tmp_path / "x.pth").write_bytes(b"".join(parts))
+    with pytest.raises(InputError, match=r"refused: the file asks for \w+"):
+        read_pth(tmp_path / "x.pth")
+    assert not (tmp_path / "called").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x05\x06" + bytes(18), b"\x89HDF\r\n\x1a\n", pickle.dumps({"a": 1})])
+def test_files_of_other_kinds_are_refused(content, tmp_path):
+    (tmp_path / "x.pth").write_bytes(content)
+    with pytest.raises(InputError, match=r"x\.pth: not a") as caught:
+        read_pth(tmp_path / "x.pth")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_and_a_missing_file(tmp_path):
+    for path in (tmp_path, tmp_path / "missing.pth"):
+        with pytest.raises(InputError):
+            read_pth(path)
+
+
+@settings(max_examples=100, deadline=None)
+@given(place=st.integers(0, len(legacy_file(ARRAYS)) - 1), value=st.integers(0, 255))
+def test_a_changed_byte_gives_arrays_or_one_line(place, value, tmp_path_factory):
+    damaged = bytearray(legacy_file(ARRAYS))
+    damaged[place] = value
+    file = tmp_path_factory.mktemp("damaged") / "x.pth"
+    file.write_bytes(damaged)
+    problem = ""
+    try:
+        assert all(isinstance(array, np.ndarray) for array in read_pth(file).values())
+    except InputError as error:
+        problem = str(error)
+    assert "\n" not in problem
