@@ -57,7 +57,8 @@ def test_schema_settings_and_history_travel_with_it(sister, sister_export):
     assert load_experiment(extra / "config.yaml") == sister.experiment
     assert json.loads((extra / "history.json").read_text()) == sister.read("history.json")
     about = json.loads((extra / "export.json").read_text())
-    assert about["segmenter"] == sister.read("views.json")["fingerprint"]
+    fingerprint = f"{about['segmenter']} person>={about['min_person_share']:g}"
+    assert fingerprint == sister.read("views.json")["fingerprint"]
     assert (about["size"], about["views"], about["background"]) == (64, ["photo", "segmented"], "black")
     assert about["verification"] == {
         "photos": 4,
