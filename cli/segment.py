@@ -208,7 +208,7 @@ def apply(
     resume: bool,
     **finder: Any,
 ) -> None:
-    """Remove the background of PHOTOs, files or folders with subfolders.
+    """Remove the background of photos in files and folders.
 
     A photo without a person stays unchanged. All results are upright. A photo that cannot be read is skipped and
     reported; the exit code is then 1.

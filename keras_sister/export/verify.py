@@ -76,7 +76,8 @@ def verify_export(
     found = _run_without_keras(folder, views, photos)
     if set(found[f"serving_default/{SCHEMA_HASH}"]) != {schema.hash.encode()}:
         raise RuntimeError(f"{folder}: the export has another {SCHEMA_HASH} than its schema.")
-    with tf.device("CPU:0"):  # as in the other process; a GPU rounds convolutions to TF32
+    # On the CPU, as in the other process: a GPU rounds convolutions to TF32. NaN is detected by the caller.
+    with tf.device("CPU:0"), np.errstate(invalid="ignore"):
         expected = schema.probabilities(keras.ops.convert_to_numpy(model(views, training=False)))
         of_upright = schema.probabilities(keras.ops.convert_to_numpy(model(views_of_upright, training=False)))
         size = model.inputs[0].shape[1]

@@ -98,7 +98,8 @@ def test_nothing_is_written_over(dataset_folder, masks, tmp_path):
 def test_a_photo_without_person_stays_whole_and_is_told(dataset_folder, tmp_path):
     photo = dataset_folder / "images" / "000001.jpg"
     (tmp_path / "masks").mkdir()
-    Image.new("L", (30, 30)).save(tmp_path / "masks" / "000001.png")
+    with Image.open(photo) as opened:
+        Image.new("L", opened.size).save(tmp_path / "masks" / "000001.png")
     result = invoke("apply", photo, "--segmenter", f"masks:{tmp_path / 'masks'}", "--out", tmp_path / "out")
     assert result.exit_code == 0
     assert "000001.jpg: no person found, left unchanged" in result.stderr

@@ -150,7 +150,7 @@ def test_folders_that_are_no_dataset(tmp_path):
     with pytest.raises(InputError, match="images: no such folder"):
         load_dcsa(tmp_path)
     (tmp_path / "images").mkdir()
-    with pytest.raises(InputError, match="no photos"):
+    with pytest.raises(InputError, match="images: no JPEG, PNG or WebP"):
         load_dcsa(tmp_path)
     Image.new("RGB", (8, 8)).save(tmp_path / "images" / "1.jpg")
     with pytest.raises(InputError, match="labels: no such folder"):

@@ -157,8 +157,9 @@ def test_a_broken_photo_is_flagged_and_its_neighbours_are_not_touched(photos, ta
         b"",
         b"no image",
         good[0][: len(good[0]) // 2],
-        encoded(draw(20, 20, 0), "WEBP"),
+        encoded(draw(20, 20, 0), "WEBP")[:60],
         encoded(draw(20, 20, 0), "BMP"),
+        encoded(draw(20, 20, 0), "GIF"),
     ]
     alone = tag_bytes(good)
     for wrong in broken:
@@ -168,28 +169,27 @@ def test_a_broken_photo_is_flagged_and_its_neighbours_are_not_touched(photos, ta
         assert all(not values[1].any() for values in mixed.values())
 
 
+def on_white(image: Image.Image) -> Image.Image:
+    page = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(page, image.convert("RGBA")).convert("RGB")
+
+
 def kinds() -> dict[str, bytes]:
     """Images that are no plain RGB, each beside the RGB image that it must be taken for."""
     image = draw(90, 60, 7)
     grey, palette = image.convert("L"), image.quantize(64)
     see_through = image.convert("RGBA")
     see_through.putalpha(Image.linear_gradient("L").resize(image.size))
-    turned = Image.Exif()
-    turned[0x0112] = 6  # rotate by 90 degrees to see it upright
     cmyk = encoded(image.convert("CMYK"), "JPEG", quality=95)
     return {
         "grey JPEG": (encoded(grey, "JPEG", quality=95), Image.open(io.BytesIO(encoded(grey, "JPEG", quality=95)))),
         "grey PNG": (encoded(grey, "PNG"), grey),
-        "grey PNG with alpha": (encoded(see_through.convert("LA"), "PNG"), see_through.convert("L")),
+        "grey PNG with alpha": (encoded(see_through.convert("LA"), "PNG"), on_white(see_through.convert("LA"))),
         "palette PNG": (encoded(palette, "PNG"), palette),
         "1-bit PNG": (encoded(image.convert("1"), "PNG"), image.convert("1")),
-        "alpha is dropped": (encoded(see_through, "PNG"), image),
+        "PNG with alpha": (encoded(see_through, "PNG"), on_white(see_through)),
         "16-bit PNG": (encoded(Image.fromarray(257 * np.asarray(grey, np.uint16)), "PNG"), grey),
         "CMYK JPEG": (cmyk, Image.open(io.BytesIO(cmyk))),
-        "EXIF orientation is ignored": (
-            encoded(image, "JPEG", exif=turned),
-            Image.open(io.BytesIO(encoded(image, "JPEG"))),
-        ),
         "progressive JPEG": (
             encoded(image, "JPEG", progressive=True),
             Image.open(io.BytesIO(encoded(image, "JPEG", progressive=True))),
