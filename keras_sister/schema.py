@@ -288,9 +288,9 @@ def _checked_classes(name: str, classes: Any) -> tuple[str, ...]:
     if not isinstance(classes, list | tuple):
         raise InputError(f"The classes of '{name}' must be a list, such as ['no', 'yes']. Received: {quoted(classes)}")
     for value in classes:
-        if not isinstance(value, str) or not value.isprintable() or not value or value != value.strip():
+        if not isinstance(value, str) or len(value.splitlines()) != 1 or value != value.strip():
             raise InputError(
-                f"A class of '{name}' must be printable text without blanks around it. Received: {quoted(value)}"
+                f"A class of '{name}' must be text in one line, without blanks around it. Received: {quoted(value)}"
             )
     if len(classes) < 2 or len(set(classes)) != len(classes):
         raise InputError(f"Attribute '{name}' needs at least two different classes. Received: {quoted(list(classes))}")
