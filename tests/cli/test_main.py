@@ -102,8 +102,6 @@ def test_mistakes_are_one_line_and_name_the_file(tmp_path, dataset_folder):
         ("cv", dataset_folder, "--segmenter", "selfie:no.tflite", "--system=sister_a", "--out", tmp_path / "o"): (
             "no.tflite: no such file"
         ),
-        ("cv", dataset_folder, "--folds", "1"): "folds must be a whole number from 2",
-        ("cv", dataset_folder, "--learning-rate", "3"): "learning_rate",
         ("cv", dataset_folder, "--weights", "resnet50=a", "--weights", "none"): "--weights",
         ("train", dataset_folder, "--out", tmp_path / "out", "--like", tmp_path / "norun"): str(tmp_path / "norun"),
         ("compare", tmp_path / "norun"): str(tmp_path / "norun"),
@@ -119,6 +117,13 @@ def test_mistakes_are_one_line_and_name_the_file(tmp_path, dataset_folder):
         assert expected in said
         assert len(said.strip().splitlines()) <= 2
     assert not (tmp_path / "out").exists()
+
+
+def test_options_out_of_range_are_clicks_own_errors(dataset_folder):
+    for option, value in (("--folds", "1"), ("--learning-rate", "3"), ("--epochs", "many"), ("--precision", "half")):
+        code, _, error = invoke("cv", dataset_folder, option, value)
+        assert code == 2
+        assert f"Invalid value for '{option}'" in error
 
 
 def test_check_as_json_and_as_text(dataset_folder, tmp_path):
