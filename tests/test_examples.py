@@ -24,9 +24,10 @@ from .pages import PAGES, Example, examples
 SMALLER = {
     ("data", "street"): "--photos 24",
     ("segment", "train"): "--size 32 --epochs 1",
-    ("cv",): "--backbone resnet_mini --person-backbone resnet_mini --weights none --size 32 --folds 2 --epochs 1",
+    ("cv",): "--size 32 --folds 2 --epochs 1",
+    ("cv", "shop/dataset.yaml"): "--system baseline --weights none",
 }
-"""Settings that replace those of the examples: the last one of an option wins."""
+"""Settings by the first words of a command. They replace those of the examples: the last one of an option wins."""
 
 ORDER = [
     "README.md",
