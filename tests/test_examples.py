@@ -1,9 +1,11 @@
 """Run the shell examples of README and docs, in one folder and in the order of the documentation.
 
-Commands that train get smaller settings appended. Examples that cannot run here carry a comment with the reason.
+Commands that train get smaller settings appended. Examples that cannot run here carry a comment with the
+reason, and those that another page or test runs carry its name.
 """
 
 import contextlib
+import csv
 import shlex
 import shutil
 import subprocess
@@ -14,16 +16,18 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import main
+from keras_sister.data.dataset_file import read_dataset_file
 from keras_sister.segmentation.segmenters.selfie import SELFIE
 
 from .pages import PAGES, Example, examples
 
 SMALLER = {
-    ("data", "street"): ["--photos", "24"],
-    ("segment", "train"): ["--size", "32", "--epochs", "1"],
-    ("cv",): ["--size", "32", "--folds", "2", "--epochs", "1"],
+    ("data", "street"): "--photos 24",
+    ("segment", "train"): "--size 32 --epochs 1",
+    ("cv",): "--size 32 --folds 2 --epochs 1",
+    ("cv", "shop/dataset.yaml"): "--system baseline --weights none",
 }
-"""Settings that replace those of the examples: the last one of an option wins."""
+"""Settings by the first words of a command. They replace those of the examples: the last one of an option wins."""
 
 ORDER = [
     "README.md",
@@ -32,9 +36,9 @@ ORDER = [
     "docs/commands/segment.md",
     "docs/commands/evaluate.md",
     "docs/commands/compare.md",
-    "docs/commands/train.md",
-    "docs/commands/export.md",
     "docs/commands/tag.md",
+    "docs/commands/compare-exports.md",
+    "docs/own-catalogue.md",
     "docs/commands/cache.md",
 ]
 """The pages whose examples run here; later ones use what earlier ones make."""
@@ -62,7 +66,7 @@ def folder(
     return folder, cache
 
 
-@pytest.mark.timeout(1200)  # the quickstart trains a segmenter and five models
+@pytest.mark.timeout(1200)  # the quickstart trains a segmenter and three models
 @pytest.mark.parametrize("page", ORDER)
 def test_the_examples_of_a_page_run(folder, page, monkeypatch):
     place, cache = folder
@@ -71,6 +75,21 @@ def test_the_examples_of_a_page_run(folder, page, monkeypatch):
         for example in unmarked(page):
             for line in example.lines:
                 run(line)
+        if page == "docs/own-catalogue.md":
+            check_tags(place)
+
+
+def check_tags(place: Path) -> None:
+    """The tutorial ends with a table that has the rows of the spreadsheet, tagged with its attributes."""
+    with (place / "shop" / "products.csv").open(newline="") as stream:
+        products = list(csv.DictReader(stream))
+    with (place / "tags.csv").open(newline="") as stream:
+        tagged = list(csv.DictReader(stream))
+    assert [(row["photo"], row["product_id"]) for row in tagged] == [
+        (row["Image"], row["product_id"]) for row in products
+    ]
+    assert not any(row["error"] for row in tagged)
+    assert {"sleeve_length=long", "scarf", "colours_red"} <= tagged[0].keys()
 
 
 def run(line: str) -> None:
@@ -83,7 +102,7 @@ def run(line: str) -> None:
     arguments = last[1:]
     for command, settings in SMALLER.items():
         if tuple(arguments[: len(command)]) == command:
-            arguments = arguments + settings
+            arguments = arguments + settings.split()
     result = CliRunner().invoke(main, arguments, input=piped)
     assert result.exit_code == 0, f"{line}\n{result.output}\n{result.stderr}"
 
@@ -95,3 +114,23 @@ def test_every_example_is_run_or_says_why_not():
             runner = example.mark.partition("run by ")[2].partition(",")[0]
             here = not example.mark and page in ORDER and example.language == "bash"
             assert here or len(reason) > 10 or (runner and Path(runner).is_file()), f"{page}:\n{example.text}"
+
+
+def test_examples_that_another_page_runs_are_run_there():
+    """``run by tests/test_examples.py, in PAGE``: PAGE has the same lines, unmarked."""
+    for page in PAGES:
+        for example in examples(page, "bash"):
+            runner, _, other = example.mark.removeprefix("run by ").partition(", in ")
+            if runner == "tests/test_examples.py":
+                assert other in ORDER, f"{page}: {example.mark}"
+                there = [shlex.split(line, comments=True) for found in unmarked(other) for line in found.lines]
+                for line in example.lines:
+                    assert shlex.split(line, comments=True) in there, f"{page}: {line}"
+
+
+def test_the_dataset_file_of_the_tutorial_is_valid(tmp_path):
+    (example,) = examples("docs/own-catalogue.md", "yaml")
+    (tmp_path / "dataset.yaml").write_text(example.text)
+    file = read_dataset_file(tmp_path / "dataset.yaml")
+    assert file.schema.names == ["neckline", "scarf", "colours_red", "colours_blue", "colours_green"]
+    assert (file.group, file.weight, file.split) == ("product_id", "importance", "subset")

@@ -207,7 +207,10 @@ def _inspect_masks(folder: Path, photos: list[_Photo]) -> tuple[int, list[str], 
         )
     other = [mask.path.name for photo, mask in masks.items() if mask.size and photo.size and mask.size != photo.size]
     if other:
-        odd.append(f"{folder / other[0]} ({len(other)} in all): differs in size from its photo; it will be stretched.")
+        odd.append(
+            f"{folder / other[0]} ({len(other)} in all): differs in size from its photo; it is resized, or refused if"
+            " its aspect ratio differs."
+        )
     return len(files), unreadable, odd
 
 

@@ -10,7 +10,7 @@
     on_unknown_value: error        # or unknown: cells that fit no class
     attributes:
       neckline: [v_shape, round, other]
-      scarf: {classes: ["no", "yes"], spellings: {"0": "no", Y: "yes"}, title: Scarf?, blank: "no"}
+      scarf: {classes: ["no", "yes"], spellings: {"0": "no", Y: "yes"}, title: "Scarf?", blank: "no"}
       colours: {separator: ";", values: [red, blue, green]}     # one binary attribute each: colours_red, …
 
 Every scalar is read as text, so that ``no`` and ``2024-01-01`` stay classes.

@@ -121,7 +121,7 @@ def _verification(about: Mapping[str, Any]) -> str:
 
 def _limitations(about: Mapping[str, Any]) -> str:
     return (
-        "## Limitations\nPhotos are resized to a square. An EXIF orientation is ignored: rotate photos first. A damaged"
+        "## Limitations\nPhotos are resized to a square. All are taken to be sRGB: an ICC profile is ignored. A damaged"
         " photo gets zeros and `decoded` false."
         + (" Without a person the photo is used unchanged, and `person_share` is 0." if about["segmenter"] else "")
     )
