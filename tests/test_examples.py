@@ -35,6 +35,7 @@ ORDER = [
     "docs/commands/train.md",
     "docs/commands/export.md",
     "docs/commands/tag.md",
+    "docs/commands/explain.md",
     "docs/commands/cache.md",
 ]
 """The pages whose examples run here; later ones use what earlier ones make."""
