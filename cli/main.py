@@ -17,6 +17,7 @@ from .compare_exports import compare_exports
 from .cv import cv
 from .data import data
 from .evaluate import evaluate
+from .explain import explain
 from .export import export
 from .query import query
 from .reproduce import reproduce
@@ -64,5 +65,19 @@ def main() -> None:
     """
 
 
-for command in (data, segment, cv, evaluate, compare, reproduce, train, export, compare_exports, tag, query, cache):
+for command in (
+    data,
+    segment,
+    cv,
+    evaluate,
+    compare,
+    reproduce,
+    train,
+    export,
+    compare_exports,
+    tag,
+    explain,
+    query,
+    cache,
+):
     main.add_command(command)

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from keras_sister.explanation.heat_maps import heat_map as heat_map
     from keras_sister.export.export_model import export_model as export_model
     from keras_sister.models.build import build as build
     from keras_sister.models.saved import load_model as load_model
@@ -34,12 +35,13 @@ _HOMES = {
     "build": "models",
     "cross_validate": "training.cross_validation",
     "export_model": "export.export_model",
+    "heat_map": "explanation.heat_maps",
     "load_model": "models",
     "schema_of": "models",
 }
 
 __all__ = ["DCSA", "Attribute", "Preprocessor", "Schema", "Tagger", "build", "cross_validate", "export_model",
-           "load_model", "schema_of"]  # fmt: skip
+           "heat_map", "load_model", "schema_of"]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

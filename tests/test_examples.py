@@ -37,6 +37,7 @@ ORDER = [
     "docs/commands/evaluate.md",
     "docs/commands/compare.md",
     "docs/commands/tag.md",
+    "docs/commands/explain.md",
     "docs/commands/compare-exports.md",
     "docs/own-catalogue.md",
     "docs/commands/cache.md",

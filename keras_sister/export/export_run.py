@@ -1,21 +1,13 @@
 """Export the final model of a run."""
 
 import itertools
-import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from zipfile import BadZipFile
 
-import keras
-
-from keras_sister import images
 from keras_sister.errors import InputError
 from keras_sister.export.export_model import Export, export_model
 from keras_sister.run import Run
-from keras_sister.schema import Schema
-from keras_sister.segmentation.preprocessor import Preprocessor
-from keras_sister.training.trainer import build_model, preprocessor_of
+from keras_sister.training.trained import preprocessor_of_run, trained_model
 
 _DOCUMENTS = ("config.yaml", "history.json", "cross_validation.json")
 _VERIFICATION_PHOTOS = {"float32": 4, "bfloat16": 64}
@@ -58,31 +50,16 @@ def export_run(
         )
     if segmenter and not run.experiment.needs_masks:
         raise InputError(f"--segmenter: {run.folder} has the system {run.experiment.system}, which needs no segmenter.")
-    schema = run.schema
     return export_model(
-        _load_in_float32(run, trained, schema),
+        trained_model(run, trained),
         out,
-        schema=schema,
+        schema=run.schema,
         photos=photos,
-        preprocessor=_preprocessor(run, segmenter),
+        preprocessor=preprocessor_of_run(run, segmenter),
         documents={name: _read_text(run.folder / name) for name in _DOCUMENTS if (run.folder / name).exists()},
         precision=precision,
         formats=formats,
     )
-
-
-def _preprocessor(run: Run, segmenter: str | None) -> Preprocessor:
-    experiment, views = run.experiment, run.views
-    if views.get("images") != images.VERSION:
-        raise InputError(
-            f"{run.folder}: was trained by a version of keras-sister that decodes photos in another way; train again."
-        )
-    preprocessor = preprocessor_of(replace(experiment, segmenter=segmenter or experiment.segmenter))
-    if not segmenter and preprocessor.fingerprint != views["fingerprint"] and experiment.needs_masks:
-        raise InputError(
-            f"{experiment.segmenter}: changed since {run.folder} was trained; restore it, or name one by --segmenter."
-        )
-    return preprocessor
 
 
 def _read_text(document: Path) -> str:
@@ -90,18 +67,3 @@ def _read_text(document: Path) -> str:
         return document.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise InputError(f"{document}: not readable: {error}; remove it to export without it.") from error
-
-
-def _load_in_float32(run: Run, trained: Path, schema: Schema) -> keras.Model:
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
-        model = build_model(replace(run.experiment, weights="none"), schema)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # Keras only warns of a layer that is missing in the file
-            model.load_weights(trained)
-    except (OSError, ValueError, KeyError, BadZipFile, UserWarning) as error:
-        raise InputError(f"{trained}: does not match config.yaml: {str(error).splitlines()[0]}") from error
-    finally:
-        keras.config.set_dtype_policy(policy)
-    return model

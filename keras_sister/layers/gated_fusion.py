@@ -57,12 +57,24 @@ class GatedFusion(keras.layers.Layer):
         self.bias = self.add_weight(shape=(gates,), initializer="zeros", name="bias")
 
     def call(self, inputs: Any) -> Any:
+        gated_a, gated_b = self._weighed(inputs)
+        if self.join == "add":
+            return gated_a + gated_b
+        return keras.ops.concatenate([gated_a, gated_b], axis=-1)
+
+    def gated(self, inputs: Any) -> tuple[Any, Any]:
+        """What each vector adds to the output: two tensors of the output's shape, whose sum is the output."""
+        gated_a, gated_b = self._weighed(inputs)
+        if self.join == "add":
+            return gated_a, gated_b
+        nothing = keras.ops.zeros_like(gated_a)
+        return keras.ops.concatenate([gated_a, nothing], axis=-1), keras.ops.concatenate([nothing, gated_b], axis=-1)
+
+    def _weighed(self, inputs: Any) -> tuple[Any, Any]:
         a, b = inputs
         both = keras.ops.concatenate([a, b], axis=-1)
         g = keras.ops.sigmoid(keras.ops.matmul(both, self.kernel) + self.bias)
-        if self.join == "add":
-            return g * a + (1 - g) * b
-        return keras.ops.concatenate([g * a, (1 - g) * b], axis=-1)
+        return g * a, (1 - g) * b
 
     def compute_output_shape(self, input_shape: Any) -> tuple[Any, Any]:
         (batch, channels), _ = input_shape

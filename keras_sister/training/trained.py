@@ -1,0 +1,61 @@
+"""The trained models of a run, and the preprocessor that makes their views of any photo."""
+
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from zipfile import BadZipFile
+
+import keras
+
+from keras_sister import images
+from keras_sister.errors import InputError
+from keras_sister.run import Run
+from keras_sister.segmentation.preprocessor import Preprocessor
+from keras_sister.training.trainer import build_model, preprocessor_of
+
+
+def trained_model(run: Run, weights: Path) -> keras.Model:
+    """A model of a run, in float32 whatever it was trained in.
+
+    Args:
+        run: the run.
+        weights: its ``model.keras``, or the ``model.weights.h5`` of a fold.
+
+    Raises:
+        InputError: if the file does not match the run's settings, naming it.
+    """
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        model = build_model(replace(run.experiment, weights="none"), run.schema)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # Keras only warns of a layer that is missing in the file
+            model.load_weights(weights)
+    except (OSError, ValueError, KeyError, BadZipFile, UserWarning) as error:
+        raise InputError(f"{weights}: does not match config.yaml: {str(error).splitlines()[0]}") from error
+    finally:
+        keras.config.set_dtype_policy(policy)
+    return model
+
+
+def preprocessor_of_run(run: Run, segmenter: str | None = None) -> Preprocessor:
+    """The preprocessor that makes of any photo the views that a run was trained on.
+
+    Args:
+        run: the run.
+        segmenter: a segmenter to use in place of the run's own, as ``--segmenter`` takes it.
+
+    Raises:
+        InputError: if the run was trained on photos that were decoded in another way, or its segmenter has changed.
+    """
+    experiment, views = run.experiment, run.views
+    if views.get("images") != images.VERSION:
+        raise InputError(
+            f"{run.folder}: was trained by a version of keras-sister that decodes photos in another way; train again."
+        )
+    preprocessor = preprocessor_of(replace(experiment, segmenter=segmenter or experiment.segmenter))
+    if not segmenter and preprocessor.fingerprint != views["fingerprint"] and experiment.needs_masks:
+        raise InputError(
+            f"{experiment.segmenter}: changed since {run.folder} was trained; restore it, or name one by --segmenter."
+        )
+    return preprocessor
