@@ -2,7 +2,9 @@
 
 import io
 import os
+import signal
 import sys
+import threading
 from typing import Any
 
 import click
@@ -38,6 +40,8 @@ class _Commands(click.Group):
             if isinstance(stream, io.TextIOWrapper):  # show a substitute for characters that the terminal lacks
                 stream.reconfigure(errors="replace")
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # allocate what is needed, not the whole GPU
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing half stays behind
         try:
             return super().invoke(ctx)
         except InputError as error:

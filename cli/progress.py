@@ -111,6 +111,13 @@ class RunProgress:
                 highlight=False,
             )
 
+    def _damaged(self, event: dict[str, Any]) -> None:
+        self.console.print(
+            f"{event['folder']}: {event['blocks']} damaged or outdated blocks dropped; their photos are decoded again.",
+            highlight=False,
+            markup=False,
+        )
+
     def _left_out(self, event: dict[str, Any]) -> None:
         self.console.print(
             f"{event['photos']} of {event['of']} photos cannot be read and are left out; left_out.json lists them.",

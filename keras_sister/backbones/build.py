@@ -9,6 +9,7 @@ import keras
 from keras_sister.backbone_names import is_file
 from keras_sister.backbones.applications import APPLICATIONS, last_feature_map
 from keras_sister.backbones.efficientnet_lite import IMAGENET, LITE, efficientnet_lite, find_imagenet, load_pth
+from keras_sister.backbones.finite import check_finite
 from keras_sister.backbones.own import own_backbone
 from keras_sister.backbones.resnet_mini import resnet_mini
 from keras_sister.config import backbone_name
@@ -109,6 +110,7 @@ def _load_weights(backbone: keras.Model, file: str | Path, network: str) -> None
         if network not in LITE:
             raise InputError(f"{file}: {network} takes weights of Keras (.h5); .pth files are for {', '.join(LITE)}.")
         load_pth(backbone, Path(file), network)
+        check_finite(backbone, file)
         return
     try:
         with warnings.catch_warnings():
@@ -117,3 +119,4 @@ def _load_weights(backbone: keras.Model, file: str | Path, network: str) -> None
     except (OSError, ValueError, KeyError, UserWarning) as error:
         first_line = str(error).strip().partition("\n")[0]
         raise InputError(f"{file}: not the weights of {network} without top: {first_line}") from error
+    check_finite(backbone, file)

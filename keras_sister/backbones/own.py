@@ -8,6 +8,7 @@ import numpy as np
 from keras.src.models.functional import Functional  # Keras has no public name for it
 
 from keras_sister.backbone_names import content_hash, split_file
+from keras_sister.backbones.finite import check_finite
 from keras_sister.errors import InputError
 from keras_sister.layers.state import copy_state
 
@@ -36,9 +37,11 @@ def _load(backbone: str) -> keras.Model:
     if recorded not in (None, found):
         raise InputError(f"{path}: changed since the run was started; restore it, or start another run with --out.")
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: not a Keras model that can be loaded safely: {_first_line(error)}") from error
+    check_finite(model, path)
+    return model
 
 
 def copy_of(network: keras.Model, size: int, name: str) -> keras.Model:

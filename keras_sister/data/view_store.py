@@ -4,21 +4,23 @@ A store is a folder for one image size and one way to make masks. It consists of
 
     <cache>/views/224px-v2-<fingerprint>/<block>/photos.npy   uint8 (rows, 224, 224, 3), RGB
                                                  masks.npy    uint8 (rows, 224, 224, 1), 255 = person
-                                                 index.json   the SHA-256 of each row's file
+                                                 index.json   the SHA-256 of each row's file, and of both arrays
 
 In its name are the image size, the version of `keras_sister.images`, and a hash of what makes the masks.
 
 A block appears by one rename and never changes. Two processes may therefore fill a store at once (at worst a photo is
-stored twice), a killed process loses only its last block, and a photo whose bytes changed is stored anew.
+stored twice), a killed process loses only its last block, and a photo whose bytes changed is stored anew. Each process
+verifies a block before it first reads it; `ViewStore.fill` drops a damaged block and makes its view pairs again.
 """
 
+import contextlib
 import hashlib
+import io
 import json
 import os
 import shutil
-import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,11 +33,15 @@ from keras_sister.errors import InputError
 from keras_sister.photo_files import UnreadablePhotosError, content_hash, try_read
 from keras_sister.photo_kinds import why_not_decoded
 from keras_sister.storage.cache import cache_folder
+from keras_sister.storage.leftovers import aside_prefix, remove_leftovers
 
 BLOCK = 64
 """Photos per block, and the most that a killed process loses."""
 
-_STALE = 24 * 3600  # seconds after which an unfinished block must belong to a killed process
+_HELD = 64  # more blocks than the pipeline holds when it is stopped
+
+_verified: set[tuple[Path, int, int, int]] = set()
+"""The files that this process has verified, with inode, size and time of the last change."""
 
 
 class PairMaker(Protocol):
@@ -139,7 +145,8 @@ class ViewStore:
         Args:
             photos: files of any image size.
             preprocessor: must have the store's size and fingerprint.
-            on_event: receives ``{"event": "photos", "photos": number stored, "of": number of photos}``.
+            on_event: receives ``{"event": "photos", "photos": number stored, "of": number of photos}``, and before
+                ``{"event": "damaged", "blocks": number dropped, "folder": store}`` if there are damaged blocks.
 
         Returns:
             The key of every photo, in order: its content hash.
@@ -147,6 +154,7 @@ class ViewStore:
         Raises:
             UnreadablePhotosError: if photos cannot be decoded; the view pairs of all others are then stored.
             InputError: if a photo cannot be segmented, naming it.
+            OSError: if a block cannot be written, with a file name; all blocks before it are then stored.
             ValueError: for a preprocessor of another size or segmenter.
         """
         if (preprocessor.size, preprocessor.fingerprint) != (self.size, self.fingerprint):
@@ -156,20 +164,24 @@ class ViewStore:
             )
         preprocessor.check(photos)
         keys, reasons = _hash_all(photos)
+        dropped = self._drop_damaged(set(keys))
+        if dropped:
+            on_event({"event": "damaged", "blocks": dropped, "folder": str(self.folder)})
         stored = self._locations()
         missing = {key: photo for key, photo in zip(keys, photos, strict=True) if key and key not in stored}
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._sweep()
+        remove_leftovers(self.folder)
         done, of = len(photos) - len(missing) - len(reasons), len(photos)
         on_event({"event": "photos", "photos": done, "of": of})
         unmade = dict(missing)
-        for rows, pairs in _view_pairs(list(missing.values()), preprocessor):
-            block = [list(missing)[row] for row in rows]
-            self._write(block, pairs)
-            for key in block:
-                del unmade[key]
-            done += len(block)
-            on_event({"event": "photos", "photos": done, "of": of})
+        with contextlib.closing(_view_pairs(list(missing.values()), preprocessor)) as blocks:
+            for rows, pairs in blocks:
+                block = [list(missing)[row] for row in rows]
+                self._write(block, pairs)
+                for key in block:
+                    del unmade[key]
+                done += len(block)
+                on_event({"event": "photos", "photos": done, "of": of})
         reasons |= {row: _why_not_decoded(photos[row]) for row, key in enumerate(keys) if key in unmade}
         if reasons:
             raise UnreadablePhotosError(photos, reasons)
@@ -179,7 +191,7 @@ class ViewStore:
         """Open the view pairs of `keys`, in their order.
 
         Raises:
-            InputError: if one is missing, because the cache was cleared after the store was filled.
+            InputError: if one is missing or damaged, because the cache was changed after the store was filled.
         """
         stored = self._locations()
         lost = [key for key in keys if key not in stored]
@@ -187,28 +199,82 @@ class ViewStore:
             raise InputError(f"{self.folder}: {len(lost)} view pairs are missing; run the command again to make them.")
         blocks: dict[Path, tuple[np.ndarray, np.ndarray | None]] = {}
         for block in {stored[key][0] for key in keys}:
+            if not self._is_whole(block):
+                raise InputError(f"{block}: damaged; run the command again (a run with --resume) to make it again.")
             masks = np.load(block / "masks.npy", mmap_mode="r") if self.fingerprint else None
             blocks[block] = (np.load(block / "photos.npy", mmap_mode="r"), masks)
         return ViewPairs(tuple((*blocks[stored[key][0]], stored[key][1]) for key in keys))
 
     def _locations(self) -> dict[str, tuple[Path, int]]:
         """Block and row of every key in the store."""
-        indices = sorted(self.folder.glob("[!.]*/index.json"))
-        return {key: (index.parent, row) for index in indices for row, key in enumerate(json.loads(index.read_text()))}
+        return {key: (block, row) for block in self._blocks() for row, key in enumerate(_keys(block))}
+
+    def _blocks(self) -> list[Path]:
+        return sorted(block for block in self.folder.glob("[!.]*") if block.is_dir())
+
+    def _drop_damaged(self, wanted: set[str]) -> int:
+        """Remove the damaged blocks among those of the wanted keys, and all without a readable index."""
+        dropped = 0
+        for block in self._blocks():
+            keys = _keys(block)
+            if (not keys or wanted.intersection(keys)) and not self._is_whole(block):
+                aside = self.folder / f"{aside_prefix()}{uuid.uuid4().hex}"
+                with contextlib.suppress(FileNotFoundError):  # another process has just dropped it
+                    block.rename(aside)  # at once, so that nobody reads half a block
+                    shutil.rmtree(aside)
+                    dropped += 1
+        return dropped
+
+    def _is_whole(self, block: Path) -> bool:
+        """Whether the arrays of a block are those that were written, by their SHA-256."""
+        try:
+            digests = json.loads((block / "index.json").read_bytes())["sha256"]
+            expected = {"photos", "masks"} if self.fingerprint else {"photos"}
+            return digests.keys() == expected and all(
+                _is_verified(block / f"{name}.npy", digest) for name, digest in digests.items()
+            )
+        except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError):
+            return False
 
     def _write(self, keys: list[str], pairs: dict[str, np.ndarray]) -> None:
         name = uuid.uuid4().hex
-        aside = self.folder / f".{name}"
-        aside.mkdir()
-        for view, array in pairs.items():
-            np.save(aside / f"{view}s.npy", array)
-        (aside / "index.json").write_text(json.dumps(keys))
-        aside.rename(self.folder / name)
+        aside = self.folder / f"{aside_prefix()}{name}"
+        try:
+            aside.mkdir()
+            digests = {}
+            for view, array in pairs.items():
+                buffer = io.BytesIO()  # np.save does not say why it cannot write to a file
+                np.save(buffer, array)
+                (aside / f"{view}s.npy").write_bytes(buffer.getbuffer())
+                digests[f"{view}s"] = hashlib.sha256(buffer.getbuffer()).hexdigest()
+            (aside / "index.json").write_text(json.dumps({"keys": keys, "sha256": digests}))
+            aside.rename(self.folder / name)
+        except OSError as error:  # that of a full disk names no file
+            error.filename = error.filename or str(self.folder)
+            raise
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
-    def _sweep(self) -> None:
-        for aside in self.folder.glob(".*"):
-            if time.time() - aside.stat().st_mtime > _STALE:
-                shutil.rmtree(aside, ignore_errors=True)
+
+def _keys(block: Path) -> list[str]:
+    """The keys of a block's rows; none if its index is damaged or that of an older version."""
+    try:
+        keys = json.loads((block / "index.json").read_bytes())["keys"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return []
+    return keys if isinstance(keys, list) and all(isinstance(key, str) for key in keys) else []
+
+
+def _is_verified(file: Path, digest: str) -> bool:
+    status = file.stat()
+    state = (file, status.st_ino, status.st_size, status.st_mtime_ns)
+    if state in _verified:
+        return True
+    with file.open("rb") as content:
+        if hashlib.file_digest(content, "sha256").hexdigest() != digest:
+            return False
+    _verified.add(state)
+    return True
 
 
 def _hash_all(photos: Sequence[Path]) -> tuple[list[str], dict[int, str]]:
@@ -223,12 +289,14 @@ def _hash_all(photos: Sequence[Path]) -> tuple[list[str], dict[int, str]]:
     return keys, reasons
 
 
-def _view_pairs(photos: Sequence[Path], preprocessor: PairMaker) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+def _view_pairs(
+    photos: Sequence[Path], preprocessor: PairMaker
+) -> Generator[tuple[np.ndarray, dict[str, np.ndarray]], None, None]:
     """Decode, resize and segment photos in one ``tf.data`` pipeline.
 
     Yields:
         Blocks of up to `BLOCK` rows of `photos`, in order, with their view pairs. A photo that cannot be decoded is in
-        no block.
+        no block. Closing the generator ends the pipeline: its destructor may wait forever for a segmenter at work.
     """
     if not photos:
         return
@@ -243,10 +311,13 @@ def _view_pairs(photos: Sequence[Path], preprocessor: PairMaker) -> Iterator[tup
 
     # As bytes, because a file name need not be UTF-8.
     files = ([os.fsencode(photo) for photo in photos], [os.fsencode(photo.stem) for photo in photos])
+    with tf.device("CPU"):
+        stopped = tf.Variable(False)
     options = tf.data.Options()
     options.autotune.enabled = False  # it sometimes settles for one core, which takes twice as long
     batches = (
         tf.data.Dataset.from_tensor_slices((np.arange(len(photos)), *files))
+        .take_while(lambda *_: tf.logical_not(stopped))
         .map(read, num_parallel_calls=os.cpu_count())
         .ignore_errors()  # one broken photo loses only itself
         .batch(BLOCK // 8)  # a full-width FCN fits two such batches in memory
@@ -256,10 +327,19 @@ def _view_pairs(photos: Sequence[Path], preprocessor: PairMaker) -> Iterator[tup
         .prefetch(1)
         .with_options(options)
     )
+    iterator = batches.as_numpy_iterator()
     try:
-        yield from batches.as_numpy_iterator()
+        yield from iterator
+    except tf.errors.ResourceExhaustedError:  # not the photo's fault
+        raise
     except tf.errors.OpError as error:
         raise InputError(error.message.splitlines()[0]) from error
+    finally:
+        stopped.assign(True)
+        for _ in range(_HELD):
+            with contextlib.suppress(tf.errors.OpError):
+                if next(iterator, None) is None:
+                    break
 
 
 def _why_not_decoded(photo: Path) -> str:

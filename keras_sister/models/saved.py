@@ -7,6 +7,7 @@ import keras
 
 import keras_sister.losses
 import keras_sister.metrics  # noqa: F401 - both register what a compiled model needs
+from keras_sister.backbones.finite import check_finite
 from keras_sister.errors import InputError
 from keras_sister.layers import AttributeLogits
 from keras_sister.schema import Schema
@@ -23,7 +24,7 @@ def load_model(path: str | Path, *, compile: bool = True) -> keras.Model:
         The ``keras.Model``. `schema_of` tells what it predicts.
 
     Raises:
-        InputError: if the file is missing or damaged, naming it.
+        InputError: if the file is missing or damaged, such as by NaN or infinite weights, naming it.
 
     Example:
         >>> model = load_model("sister.keras")
@@ -34,10 +35,12 @@ def load_model(path: str | Path, *, compile: bool = True) -> keras.Model:
     if not path.exists():
         raise InputError(f"{path}: no such file.")
     try:
-        return keras.saving.load_model(path, compile=compile)
+        model = keras.saving.load_model(path, compile=compile)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"{path}: not a model file that can be loaded: {first_line}") from error
+    check_finite(model, path)
+    return model
 
 
 def schema_of(model: keras.Model) -> Schema:

@@ -26,7 +26,7 @@ def disk_error(error: OSError) -> InputError:
 
 
 def _way_out(error: OSError, place: str) -> str:
-    full = " Free some space and start the command again." if error.errno in _FULL else ""
+    full = " Free some space and start the command again, a run with --resume." if error.errno in _FULL else ""
     try:
         cache = cache_folder()
     except InputError:

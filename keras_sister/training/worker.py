@@ -7,10 +7,12 @@ that ends: its standard input is a pipe that nothing is written to, and that clo
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ def perform_in_child(run: Run, task: str, on_event: OnEvent) -> None:
         on_event: receives progress events, with the task's name as ``task``.
 
     Raises:
-        InputError: that of the child, or one that names its log file if the child ended otherwise.
+        InputError: that of the child, or one that says how it ended otherwise, such as by a signal.
     """
     log = run.folder / "logs" / f"{task}.txt"
     log.parent.mkdir(exist_ok=True)
@@ -43,13 +45,35 @@ def perform_in_child(run: Run, task: str, on_event: OnEvent) -> None:
                 event = json.loads(line)
                 if event["event"] == "error":
                     raise InputError(event["message"])
+                if event["event"] == "out_of_memory":
+                    raise InputError(f"{task}: out of memory. {_use_less_memory(run, task)}")
                 on_event(event)
             child.wait()
         except BaseException:
             child.kill()
             raise
     if child.returncode:
-        raise InputError(f"{task} ended with exit code {child.returncode}; see {log}.")
+        raise InputError(_how_it_ended(run, task, child.returncode, log))
+
+
+def _how_it_ended(run: Run, task: str, code: int, log: Path) -> str:
+    if code == -signal.SIGKILL:  # what the kernel does where memory runs out
+        return f"{task}: killed by the system, perhaps because memory ran out. {_use_less_memory(run, task)}"
+    if code < 0:
+        return f"{task}: ended by {signal.Signals(-code).name}; start the command again with --resume. Details: {log}"
+    lines = log.read_text(errors="replace").strip().splitlines() or ["no message"]
+    return f"{task}: failed: {lines[-1]}. Details: {log}"
+
+
+def _use_less_memory(run: Run, task: str) -> str:
+    """How to go on after a task ran out of memory; ``views`` does not work in batches of the user's choice."""
+    if task == "views" or run.experiment.batch_size == 1:
+        return "Close other programs and start the command again with --resume."
+    half = run.experiment.batch_size // 2
+    return (
+        f"Close other programs and start the command again with --resume, or start another run with --out and"
+        f" --batch-size {half}."
+    )
 
 
 def main(folder: str, task: str) -> int:
@@ -79,6 +103,11 @@ def main(folder: str, task: str) -> int:
     except OSError as error:
         report({"event": "error", "message": str(disk_error(error))})
         return 1
+    except Exception as error:
+        if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":  # of TensorFlow
+            raise
+        report({"event": "out_of_memory"})
+        return 1
     return 0
 
 
@@ -88,4 +117,10 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    try:
+        code = main(*sys.argv[1:])
+    except Exception:
+        traceback.print_exc()
+        code = 1
+    sys.stderr.flush()
+    os._exit(code)  # what a failed task left of TensorFlow may wait forever for its own threads

@@ -1,10 +1,17 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from cli.main import main
 from keras_sister.config import load_experiment
+
+TINY_RUN = ["--system", "baseline", "--backbone", "resnet_mini", "--weights", "none", "--size", "32", "--folds", "2"]
 
 SETTINGS = """\
 system: sister_a
@@ -54,3 +61,41 @@ def test_from_a_settings_file_to_a_table_and_a_comparison(dataset_folder, tmp_pa
     assert against_majority["second"] == "sister_a"
     difference = summary["macc"]["mean"] - summary["majority"]["mean"]
     assert against_majority["folds"]["estimate"] == pytest.approx(difference)
+
+
+def test_sigterm_ends_a_run_as_ctrl_c_does(dataset_folder, tmp_path):
+    arguments = [str(dataset_folder), *TINY_RUN, "--epochs", "500", "--out", str(tmp_path / "run")]
+    child = subprocess.Popen([sys.executable, "-m", "cli", "cv", *arguments], stderr=subprocess.PIPE, text=True)
+    try:
+        for line in child.stderr or ():
+            if "photos in the view store" in line:
+                break
+        child.send_signal(signal.SIGTERM)
+        _, rest = child.communicate(timeout=60)
+    finally:
+        child.kill()
+    assert child.returncode == 130
+    assert "--resume" in rest
+    assert "Traceback" not in rest
+
+
+def test_a_worker_that_the_system_kills_is_one_line(dataset_folder, tmp_path):
+    run = tmp_path / "run"
+    arguments = [str(dataset_folder), *TINY_RUN, "--epochs", "500", "--batch-size", "8", "--out", str(run)]
+    child = subprocess.Popen([sys.executable, "-m", "cli", "cv", *arguments], stderr=subprocess.PIPE, text=True)
+    try:
+        for line in child.stderr or ():
+            if "fold" in line and "1/500" in line:
+                break
+        workers = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+        for worker in workers:
+            os.kill(int(worker), signal.SIGKILL)
+        _, rest = child.communicate(timeout=60)
+    finally:
+        child.kill()
+    (line,) = [line for line in rest.splitlines() if line.startswith("Error")]
+    assert "killed by the system, perhaps because memory ran out" in line
+    assert "--resume" in line
+    assert "--batch-size 4" in line
+    assert "Traceback" not in rest
+    assert child.returncode == 1

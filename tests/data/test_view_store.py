@@ -1,6 +1,12 @@
 import io
 import json
 import multiprocessing
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +58,7 @@ def blocks(store: ViewStore) -> list[Path]:
 
 
 def stored(store: ViewStore) -> list[str]:
-    return [key for block in blocks(store) for key in json.loads((block / "index.json").read_text())]
+    return [key for block in blocks(store) for key in json.loads((block / "index.json").read_text())["keys"]]
 
 
 def test_views_are_the_decoded_and_resized_photos_with_their_masks(photos):
@@ -168,7 +174,7 @@ def test_a_photo_that_claims_too_many_pixels_is_refused_before_it_is_decoded(tmp
 def test_an_unfinished_block_is_not_read(photos):
     store = ViewStore(32, None)
     (store.folder / ".half").mkdir(parents=True)
-    (store.folder / ".half" / "index.json").write_text(json.dumps([content_hash(photos[0])]))
+    (store.folder / ".half" / "index.json").write_text(json.dumps({"keys": [content_hash(photos[0])]}))
     keys = store.fill(photos[:2], Preprocessor(None, size=32, views=("photo",)))
     assert sorted(stored(store)) == sorted(keys)
 
@@ -198,3 +204,74 @@ def test_two_processes_fill_one_store_at_once(photos):
     views = ViewStore(32, person().fingerprint).open(first)
     expected = images.resize(images.decode(photos[3].read_bytes()), 32)
     np.testing.assert_array_equal(views.photos([3])[0], expected)
+
+
+@pytest.mark.parametrize("name", ["photos.npy", "masks.npy", "index.json"])
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "emptied", "gone"])
+def test_a_damaged_block_is_dropped_and_made_again(photos, name, damage):
+    store = ViewStore(32, person().fingerprint)
+    keys = store.fill(photos[:6], person())
+    before = store.open(keys).photos(range(6)), store.open(keys).masks(range(6))
+    file = blocks(store)[0] / name
+    contents = bytearray(file.read_bytes())
+    contents[len(contents) // 2] ^= 0x10
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes({"flipped": contents, "truncated": contents[:-9], "emptied": b""}[damage])
+    events: list[dict] = []
+    again = store.open(store.fill(photos[:6], person(), on_event=events.append))
+    assert events[0] == {"event": "damaged", "blocks": 1, "folder": str(store.folder)}
+    for array, expected in zip((again.photos(range(6)), again.masks(range(6))), before, strict=True):
+        np.testing.assert_array_equal(array, expected)
+    assert len(os.listdir(store.folder)) == 1  # noqa: PTH208
+
+
+def test_a_block_that_was_damaged_after_the_fill_is_not_read(photos):
+    store = ViewStore(32, person().fingerprint)
+    keys = store.fill(photos[:6], person())
+    with (blocks(store)[0] / "photos.npy").open("r+b") as file:
+        file.seek(5000)
+        file.write(b"damaged")
+    with pytest.raises(InputError, match="damaged; run the command again"):
+        store.open(keys)
+
+
+def test_what_a_killed_writer_left_goes_at_the_next_fill(photos):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    store = ViewStore(32, person().fingerprint)
+    names = {pid: f".{pid}-{socket.gethostname()}-x" for pid in (gone.pid, os.getppid())}
+    for name in (*names.values(), f".{gone.pid}-another-host-x"):
+        (store.folder / name).mkdir(parents=True)
+        (store.folder / name / "photos.npy").write_bytes(b"half")
+    store.fill(photos[:2], person())
+    assert sorted(file.name for file in store.folder.glob(".*")) == sorted(
+        [names[os.getppid()], f".{gone.pid}-another-host-x"]
+    )
+
+
+def _fill_with_small_files(photos: list[Path]) -> None:
+    """In a child: fill a store where no file may grow as large as a block, which the system refuses."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    store = ViewStore(32, person().fingerprint)
+    with pytest.raises(OSError, match="File too large") as caught:
+        store.fill(photos, person())
+    assert str(store.folder) in str(caught.value.filename)
+    assert os.listdir(store.folder) == []  # noqa: PTH208 - nothing half is left
+
+
+@pytest.mark.parametrize("attempt", range(2))
+def test_a_block_that_cannot_be_written_ends_the_fill(photos, attempt):
+    many = photos * 6  # so that blocks are in the making
+    for number, photo in enumerate(many[len(photos) :]):
+        many[len(photos) + number] = photo.with_name(f"{number}-copy.jpg")
+        many[len(photos) + number].write_bytes(photo.read_bytes() + bytes([number % 256, number // 256]))
+    child = multiprocessing.get_context("spawn").Process(target=_fill_with_small_files, args=(many,))
+    child.start()
+    child.join(120)
+    try:
+        assert child.exitcode == 0
+    finally:
+        child.kill()

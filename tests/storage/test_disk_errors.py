@@ -2,8 +2,10 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -52,7 +54,10 @@ def test_a_full_disk_names_the_file_that_was_to_be_written(tmp_path):
 
     with pytest.raises(OSError, match="No space left") as caught:
         write_atomically(tmp_path / "summary.json", write)
-    message = f"{tmp_path}/summary.json: No space left on device. Free some space and start the command again."
+    message = (
+        f"{tmp_path}/summary.json: No space left on device."
+        " Free some space and start the command again, a run with --resume."
+    )
     assert str(disk_error(caught.value)) == message
 
 
@@ -87,3 +92,32 @@ def test_a_child_of_cv_says_it_in_one_line(dataset_folder, tmp_path):
     assert "Set KERAS_SISTER_CACHE to a folder that can be written to" in child.stderr
     assert "Traceback" not in child.stderr
     assert len([line for line in child.stderr.splitlines() if "Error" in line]) == 1
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 96 kB; mounting one takes root."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = shutil.which("mount")
+    options = ["-t", "tmpfs", "-o", "size=96k", "none", str(disk)]
+    if mount is None or subprocess.run([mount, *options], capture_output=True).returncode:
+        pytest.skip("cannot mount a file system here")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_cache_ends_cv_in_one_line_and_the_run_resumes(dataset_folder, tmp_path, full_disk):
+    arguments = [str(dataset_folder), *TINY, "--system", "sister_a", "--person-backbone", "resnet_mini"]
+    arguments += ["--segmenter", f"masks:{dataset_folder}/masks", "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "cli", "cv", *arguments]
+    environment = {**os.environ, "KERAS_SISTER_CACHE": str(full_disk)}
+    child = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    (line,) = [line for line in child.stderr.splitlines() if "Error" in line]
+    assert child.returncode == 1
+    for words in (str(full_disk), "No space left on device. Free some space", "--resume", "Set KERAS_SISTER_CACHE"):
+        assert words in line
+    assert "Traceback" not in child.stderr
+    assert [file for file in full_disk.rglob("*") if file.is_file()] == []
+    child = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=120)
+    assert child.returncode == 0, child.stderr

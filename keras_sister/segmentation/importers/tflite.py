@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tflite
 
+from keras_sister.backbones.finite import check_finite
 from keras_sister.errors import InputError
 from keras_sister.layers.data_format import channels_last
 
@@ -47,11 +48,13 @@ def read_tflite(path: Path, *, name: str) -> keras.Model:
     if contents[4:8] != b"TFL3":
         raise InputError(f"{path}: not a .tflite file.")
     try:
-        return _rebuild(tflite.Model.GetRootAsModel(contents, 0), name)
+        model = _rebuild(tflite.Model.GetRootAsModel(contents, 0), name)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except (struct.error, ValueError, TypeError, IndexError, KeyError) as error:
         raise InputError(f"{path}: damaged: {str(error).splitlines()[0]}") from error
+    check_finite(model, path)
+    return model
 
 
 def _rebuild(file: Any, name: str) -> keras.Model:

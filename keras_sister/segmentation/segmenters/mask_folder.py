@@ -47,7 +47,7 @@ class MaskFolder:
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise InputError(f"{folder}: no such folder of masks.")
-        files = sorted(file for file in self.folder.glob("[!.]*") if file.suffix in (".png", ".npy"))
+        files = sorted(file for file in self.folder.glob("[!.]*") if file.suffix in (".png", ".npy") and file.is_file())
         if not files:
             raise InputError(f"{folder}: no masks; the mask of 000001.jpg is 000001.png or 000001.npy.")
         digest = hashlib.sha256()
@@ -132,6 +132,8 @@ def _check_size(file: Path, mask: tuple[int, int], photo: Path) -> None:
 
     Sizes are (width, height). A photo that cannot be read is left to what decodes it, which says so.
     """
+    if not photo.is_file():  # opening a named pipe waits forever
+        return
     try:
         with warnings.catch_warnings(), Image.open(photo) as image:
             warnings.simplefilter("ignore")  # of size; what decodes the photo has its own limit

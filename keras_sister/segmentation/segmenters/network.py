@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 import keras_sister.segmentation.networks.fcn8s  # noqa: F401 - registers the layers of saved models
+from keras_sister.backbones.finite import check_finite
 from keras_sister.data.segmentation.classes import VOC
 from keras_sister.errors import InputError
 from keras_sister.folding import fold_batch_norm, has_batch_norm
@@ -131,6 +132,7 @@ def load_segmenter(folder: Path) -> NetworkSegmenter:
         content = read_json(folder / "segmenter.json")
         # The model keeps the precision it was saved in, whatever the dtype policy of this process is.
         model = keras.saving.load_model(folder / "model.keras", custom_objects=_custom_objects(content), compile=False)
+        check_finite(model, folder / "model.keras")
         segmenter = NetworkSegmenter(model, size=content["size"], classes=content["classes"], person=content["person"])
     except InputError:
         raise
