@@ -6,13 +6,14 @@ import click
 
 from keras_sister.serving.choices import REST_FORMATS
 
+from .photos import find
 from .quiet import import_tensorflow
 from .show_tags import show_tags
 
 
 @click.command(short_help="Tag photos with a running TensorFlow Serving.")
 @click.argument("url")
-@click.argument("photos", metavar="PHOTO…", nargs=-1, required=True)
+@click.argument("photos", metavar="PHOTO…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--schema",
     "export",
@@ -61,7 +62,7 @@ from .show_tags import show_tags
 def query(
     context: click.Context,
     url: str,
-    photos: tuple[str, ...],
+    photos: tuple[Path, ...],
     export: Path,
     batch_size: int,
     timeout: float,
@@ -71,7 +72,7 @@ def query(
     tls_roots: Path | None,
     as_json: bool,
 ) -> None:
-    """Tag PHOTOs with the TensorFlow Serving at URL.
+    """Tag PHOTOs, files or folders (and the folders in them), with the TensorFlow Serving at URL.
 
     The URL is http://HOST:8501/v1/models/NAME for REST, or grpc://HOST:8500/NAME for gRPC, which needs pip install
     'keras-sister[serving]'. A photo that cannot be read is reported in its place; the exit code is then 1.
@@ -96,7 +97,8 @@ def query(
         headers=dict(map(_header, headers)),
         tls_roots=tls_roots,
     )
-    errors = show_tags(query_photos(client, schema, photos, batch_size=batch_size), schema, as_json=as_json)
+    files = find(photos)
+    errors = show_tags(query_photos(client, schema, files, batch_size=batch_size), schema, as_json=as_json)
     context.exit(int(errors > 0))
 
 

@@ -12,6 +12,7 @@ from keras_sister.errors import InputError
 from keras_sister.training.segmenters.settings import NETWORKS, SegmenterSettings
 
 from .dataset import dataset_argument
+from .photos import find
 from .progress import RunProgress, count
 from .quiet import import_tensorflow
 
@@ -178,17 +179,6 @@ def _open(segmenter: str, weights: Path | None, keep_largest: bool, margin: int)
     return open_segmenter(spec, keep_largest=keep_largest, margin=margin)
 
 
-def _find(places: tuple[Path, ...]) -> list[Path]:
-    """The photos in files and folders; says what is left out."""
-    from keras_sister.photo_files import LeftOut, find_photos
-
-    left_out = LeftOut()
-    files = find_photos(places, left_out)
-    if left_out:
-        click.echo(left_out, err=True)
-    return files
-
-
 @segment.command()
 @_PHOTOS
 @_finder_options
@@ -220,7 +210,7 @@ def apply(
     from keras_sister.segmentation.cutouts import write_cutouts
     from keras_sister.segmentation.preprocessor import Preprocessor
 
-    files = _find(photos)
+    files = find(photos)
     with count("photos", len(files)) as advance:
         preprocessor = Preprocessor(
             _open(**finder),
@@ -242,6 +232,9 @@ def apply(
     context.exit(int(bool(done.errors)))
 
 
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+
+
 @segment.command(short_help="Make a contact sheet of photos and masks.")
 @_PHOTOS
 @_finder_options
@@ -259,19 +252,22 @@ def preview(
     sister-keras segment preview me.jpg you.jpg --out sheet.png
     sister-keras segment preview street/images --segmenter masks:street/masks
     """
+    if out.suffix.lower() not in _PICTURES:
+        raise InputError(f"{out}: the picture is one of {', '.join(_PICTURES)}; choose another --out.")
     import_tensorflow()
     from keras_sister.segmentation.contact_sheet import contact_sheet
     from keras_sister.segmentation.preprocessor import Preprocessor
     from keras_sister.segmentation.segmented_photo import SegmentedPhoto, try_segment
+    from keras_sister.storage.atomic import write_atomically
 
-    files = _find(photos)
+    files = find(photos)
     preprocessor = Preprocessor(_open(**finder), size=None, views=("segmented",), min_person_share=min_person_share)
     with count("photos", len(files)) as advance:
         tried = []
         for file in files:
             tried.append(try_segment(preprocessor, file))
             advance()
-    contact_sheet(tried).save(out)
+    write_atomically(out, contact_sheet(tried).save)
     found = [photo for photo in tried if isinstance(photo, SegmentedPhoto)]
     for photo in tried:
         if not isinstance(photo, SegmentedPhoto):

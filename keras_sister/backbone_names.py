@@ -79,6 +79,14 @@ def short_name(backbone: str) -> str:
     return split_file(backbone)[0].stem if is_file(backbone) else backbone
 
 
+def shown_name(backbone: str) -> str:
+    """A name for pages: that of the network, or the file's with digits of its hash: ``mine.keras#1a2b3c4d``."""
+    if not is_file(backbone):
+        return backbone
+    path, recorded = split_file(backbone)
+    return f"{path.name}#{recorded[:8]}" if recorded else path.name
+
+
 def content_hash(path: Path) -> str:
     """The SHA-256 of a backbone's file.
 

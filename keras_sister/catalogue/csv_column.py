@@ -1,11 +1,11 @@
 """Read photo paths from a column of a CSV file, as spreadsheets and databases write them.
 
-Encoding and separator are found in the file: UTF-8, UTF-16 or Windows-1252; comma, semicolon, tab or bar. What is not
-UTF-8 with commas is reported.
+Encoding and separator are found in the file, see `keras_sister.data.text_layout`; of the usual separators it is the one
+that gives the wanted headings. What is not UTF-8 with commas is reported.
 """
 
-import codecs
 import csv
+import itertools
 import os
 import re
 import textwrap
@@ -15,18 +15,14 @@ from pathlib import Path
 from typing import IO
 
 from keras_sister.catalogue.listed_photo import ListedPhoto, listed
+from keras_sister.data.text_layout import DELIMITERS, START, find_encoding, layout_words, other_format
 from keras_sister.errors import InputError
 
 OnNote = Callable[[str], None]
 """Called with a line about how a file was read."""
 
 _SOURCE = re.compile(r"(.+?\.(?:csv|tsv)):(.+)", re.IGNORECASE | re.DOTALL)
-_SEPARATORS = ",;\t|"
-_BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-_NAMES = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "cp1252": "not UTF-8, read as Windows-1252"}
-_ZIP = b"PK\x03\x04"
 _SHOWN = 300  # characters of the headings in an error
-_START = 1 << 12  # bytes in which UTF-16 without a byte order mark shows
 
 
 def split_source(source: str) -> tuple[Path, str] | None:
@@ -66,10 +62,8 @@ class _Layout:
 
     def note(self) -> str:
         """What is unusual about it."""
-        encoding = _NAMES.get(self.encoding, "UTF-16")
-        separator = {"\t": "tabs"}.get(self.separator, f"'{self.separator}'")
-        usual = (encoding, self.separator) == ("UTF-8", ",")
-        return "" if usual else f"{encoding}, cells separated by {separator}."
+        found = layout_words(self.encoding, self.separator)
+        return "" if found == layout_words("utf-8", ",") else f"read as {found}."
 
     def open(self, file: Path) -> IO[str]:
         stream = file.open(newline="", encoding=self.encoding)
@@ -87,7 +81,7 @@ def _find_layout(file: Path, wanted: Sequence[str]) -> _Layout:
             stream.seek(0)
         start = stream.tell()
         layouts = []
-        for separator in named[1] if named else _SEPARATORS:
+        for separator in named[1] if named else DELIMITERS:
             stream.seek(start)
             headings = next(csv.reader(stream, delimiter=separator), [])
             layouts.append(_Layout(encoding, separator, headings, named is not None))
@@ -104,23 +98,10 @@ def _find_encoding(file: Path) -> str:
     if file.exists() and not file.is_file():
         raise InputError(f"{file}: not a file.")
     with file.open("rb") as stream:
-        start = stream.read(_START)
-        if start.startswith(_ZIP):
-            raise InputError(f"{file}: an Excel workbook or another archive; save it as CSV.")
-        for bom, encoding in _BOMS.items():
-            if start.startswith(bom):
-                return encoding
-        if b"\0" in start:  # ASCII in UTF-16: every second byte is zero
-            return "utf-16-le" if start[1::2].count(0) >= start[::2].count(0) else "utf-16-be"
-        stream.seek(0)
-        decoder = codecs.getincrementaldecoder("utf-8")()
-        try:
-            while chunk := stream.read(1 << 20):
-                decoder.decode(chunk)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return "cp1252"
-    return "utf-8"
+        start = stream.read(START)
+        if what := other_format(start):
+            raise InputError(f"{file}: named {file.suffix}, but its content is {what}; save it as CSV.")
+        return find_encoding(itertools.chain((start,), iter(lambda: stream.read(1 << 20), b"")))
 
 
 def _rows(file: Path, column: str, keep: Sequence[str], layout: _Layout) -> Iterator[ListedPhoto]:
@@ -142,7 +123,7 @@ def _rows(file: Path, column: str, keep: Sequence[str], layout: _Layout) -> Iter
 
 def _existing(photo: ListedPhoto, folder: Path, encoding: str) -> ListedPhoto:
     """The photo; where only a file exists whose name has the bytes of the cell, as in old archives, that file."""
-    if encoding != "cp1252" or photo.error or Path(photo.path).exists():
+    if encoding not in ("cp1252", "latin-1") or photo.error or Path(photo.path).exists():
         return photo
     path = str(folder / os.fsdecode(photo.text.encode(encoding)))
     return ListedPhoto(photo.text, path, photo.kept) if Path(path).exists() else photo

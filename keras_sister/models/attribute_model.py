@@ -4,8 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
+from keras.src.backend.common import global_state  # Keras has no public name for it
 
 from keras_sister.errors import InputError
+
+_NO_HDF5 = "HDF5 cannot hold two towers; save the model as ….keras."
 
 
 @keras.saving.register_keras_serializable(package="keras_sister")
@@ -42,8 +45,18 @@ class AttributeModel(keras.Model):
             InputError: for ``….h5``, which cannot hold two towers with layers of the same names.
         """
         if str(filepath).endswith((".h5", ".hdf5")):
-            raise InputError(f"{filepath}: HDF5 cannot hold two towers; save the model as ….keras.")
+            raise InputError(f"{filepath}: {_NO_HDF5}")
         super().save(filepath, overwrite=overwrite, zipped=zipped, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """As ``keras.Model.get_config``.
+
+        Raises:
+            InputError: while ``keras.saving.save_model`` writes HDF5, see `save`.
+        """
+        if global_state.get_global_attribute("use_legacy_config", False):  # Keras sets it for HDF5 alone
+            raise InputError(_NO_HDF5)
+        return super().get_config()
 
 
 def _check_views(model: keras.Model, inputs: Any) -> None:

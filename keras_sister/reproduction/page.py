@@ -3,6 +3,7 @@
 import datetime
 
 import keras_sister
+from keras_sister.backbone_names import shown_name
 from keras_sister.reproduction.plan import Cell
 from keras_sister.reproduction.results import Results
 
@@ -94,9 +95,9 @@ def _experiments(results: Results) -> str:
 def _settings(cell: Cell) -> str:
     e = cell.experiment
     networks = (
-        e.backbone
+        shown_name(e.backbone)
         if e.views in (("photo",), ("segmented",), ("photo", "mask"))
-        else f"{e.backbone} + {e.person_backbone}"
+        else f"{shown_name(e.backbone)} + {shown_name(e.person_backbone)}"
     )
     masks = f", segmenter {e.segmenter}, background {e.background}" if e.needs_masks else ""
     return (

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from keras_sister.backbone_names import short_name
+from keras_sister.backbone_names import short_name, shown_name
 from keras_sister.config import SYSTEMS, Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
@@ -103,7 +103,7 @@ def make_plan(
     for names in form["rows"]:
         row = [
             Cell(
-                row=form.get("row", "").format(**asdict(experiments[name])),
+                row=form.get("row", "").format(**_shown(asdict(experiments[name]))),
                 column=column,
                 name=name if not deviations else _name(experiments[name]),
                 experiment=experiments[name],
@@ -155,8 +155,15 @@ def _deviations(named: list[str], settings: Mapping[str, Any], dataset: Dataset)
         # The path of a file is not a setting of the paper, and neither is the seed.
         is_path = (setting == "weights" and value != "none") or (setting == "segmenter" and len(theirs) == 1)
         if not is_path and setting != "seed" and theirs != [str(value)]:
-            deviations.append(f"`{setting}` is {value} in every experiment; the paper uses {' or '.join(theirs)}.")
+            shown = _shown({setting: value})[setting]
+            deviations.append(f"`{setting}` is {shown} in every experiment; the paper uses {' or '.join(theirs)}.")
     return deviations
+
+
+def _shown(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings for a page: backbones of your own without their folders."""
+    networks = ("backbone", "person_backbone")
+    return {name: shown_name(value) if name in networks else value for name, value in settings.items()}
 
 
 def _name(experiment: Experiment) -> str:

@@ -18,7 +18,7 @@ from keras_sister import images
 from keras_sister.config import MIN_PERSON_SHARE
 from keras_sister.errors import InputError
 from keras_sister.orientation import turn
-from keras_sister.photo_files import read_photo
+from keras_sister.photo_files import UnreadablePhotosError, read_photo
 from keras_sister.photo_kinds import why_not_decoded
 from keras_sister.segmentation.compositing import check_compositing, composite
 from keras_sister.segmentation.segmenters.open import open_segmenter
@@ -197,13 +197,20 @@ class Preprocessor:
             By view uint8 arrays, shape (photos, size, size, 3), RGB, or (photos, size, size, 1) for ``mask``.
 
         Raises:
-            InputError: if a file cannot be read, naming it.
+            UnreadablePhotosError: if files cannot be read or segmented, naming all of them (of many the first ten).
             ValueError: if there are no paths, or `size` is None and the photos differ in size.
         """
         files = [Path(path) for path in paths]
         if not files:
             raise ValueError("Expected at least one photo. Received: paths=[]")
-        found = [self.views(self.pair_of(file)) for file in files]
+        found, reasons = [], {}
+        for row, file in enumerate(files):
+            try:
+                found.append(self.views(self.pair_of(file)))
+            except InputError as error:
+                reasons[row] = str(error)
+        if reasons:
+            raise UnreadablePhotosError(files, reasons)
         return {view: np.concatenate([views[view] for views in found]) for view in self.view_names}
 
     def pair_of(self, path: Path) -> dict[str, tf.Tensor]:

@@ -36,13 +36,13 @@ def found(*sources: str, stdin: bytes = b"", **options: object) -> tuple[list[Li
     [
         ("utf-8", ",", "", None),
         ("utf-8-sig", ",", "", None),
-        ("utf-8-sig", ";", "", "UTF-8, cells separated by ';'."),
-        ("utf-16", "\t", "", "UTF-16, cells separated by tabs."),
-        ("utf-16-le", ";", "", "UTF-16, cells separated by ';'."),
-        ("utf-16-be", ",", "", "UTF-16, cells separated by ','."),
-        ("utf-8", ";", "sep=;\r\n", "UTF-8, cells separated by ';'."),
-        ("utf-16", ";", "sep=;\r\n", "UTF-16, cells separated by ';'."),
-        ("utf-8", "|", "", "UTF-8, cells separated by '|'."),
+        ("utf-8-sig", ";", "", "UTF-8, semicolons"),
+        ("utf-16", "\t", "", "UTF-16, tabs"),
+        ("utf-16-le", ";", "", "UTF-16 without a byte order mark, semicolons"),
+        ("utf-16-be", ",", "", "UTF-16 without a byte order mark, commas"),
+        ("utf-8", ";", "sep=;\r\n", "UTF-8, semicolons"),
+        ("utf-16", ";", "sep=;\r\n", "UTF-16, semicolons"),
+        ("utf-8", "|", "", "UTF-8, vertical bars"),
     ],
 )
 def test_csv_files_of_spreadsheets_are_read_and_said(tmp_path, encoding, separator, first, note):
@@ -53,7 +53,7 @@ def test_csv_files_of_spreadsheets_are_read_and_said(tmp_path, encoding, separat
     assert [photo.kept for photo in photos] == [(sku,) for sku, _ in ROWS]
     assert [bool(photo.error) for photo in photos] == [False, False, True, True, False]
     assert photos[1].path == str(tmp_path / "img" / "1.png")
-    assert notes == ([f"{file}: {note}"] if note else [])
+    assert notes == ([f"{file}: read as {note}."] if note else [])
 
 
 def test_a_file_of_windows_keeps_its_names_and_finds_files_of_its_bytes(tmp_path):
@@ -65,7 +65,7 @@ def test_a_file_of_windows_keeps_its_names_and_finds_files_of_its_bytes(tmp_path
     photos, notes = found(f"{file}:photo")
     assert [photo.text for photo in photos] == ["Größe.jpg", "café.jpg"]
     assert [os.fsencode(photo.path) for photo in photos] == [os.fsencode(tmp_path / "Größe.jpg"), old]
-    assert notes == [f"{file}: not UTF-8, read as Windows-1252, cells separated by ';'."]
+    assert notes == [f"{file}: read as Windows-1252 (Latin-1), semicolons."]
 
 
 def test_a_row_of_another_width_is_an_error_in_its_place(tmp_path):
@@ -102,7 +102,7 @@ def test_what_is_no_csv_file_is_said_to_be(tmp_path):
     (tmp_path / "wide.csv").write_text(",".join(f"column {i}" for i in range(5_000)))
     (tmp_path / "noise.csv").write_bytes(bytes(range(256)) * 9)
     faults = {
-        "book": "an Excel workbook",
+        "book": "its content is Excel",
         "pipe": "not a file",
         "wide": "no column 'photo'; found column 0, .* …",
         "noise": r"noise\.csv: (not a readable CSV|no column)",

@@ -145,7 +145,7 @@ def test_the_command_joins_a_csv_file_and_summarises(sister_export, shop):
     command = ["tag", str(sister_export.folder), f"{shop / 'p.csv'}:photo", "--out", str(out)]
     result = CliRunner().invoke(main, [*command, "--keep", "sku", "--summary", str(summary)])
     assert result.exit_code == 0, result.output
-    assert "UTF-16, cells separated by ';'" in result.stderr
+    assert "read as UTF-16, semicolons" in result.stderr
     assert "3 photos, 2 of them could not be read\n  1 × no photo is named\n  1 × No such file" in result.stdout
     assert "photos/s" in result.stdout
     rows = read(out)

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -159,3 +161,17 @@ def test_the_published_weights_become_a_segmenter(tmp_path):
         assert mask.size == (30, 40)
     again = invoke("import", file, "--out", tmp_path / "fcn8s-voc")
     assert "fcn8s-voc: already exists" in again.stderr
+
+
+def test_the_picture_of_a_contact_sheet_is_refused_or_named(dataset_folder, masks, tmp_path):
+    photo = dataset_folder / "images" / "000001.jpg"
+    result = invoke("preview", photo, "--segmenter", masks, "--out", tmp_path / "sheet.txt")
+    assert result.exit_code == 1
+    assert "sheet.txt: the picture is one of .png" in result.output
+    limited = "import resource as r, sys; r.setrlimit(r.RLIMIT_FSIZE, (2000, 2000)); from cli.main import main; main()"
+    sheet = tmp_path / "sheet.png"
+    arguments = ["segment", "preview", str(photo), "--segmenter", masks, "--out", str(sheet)]
+    done = subprocess.run([sys.executable, "-c", limited, *arguments], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"{sheet}: File too large." in done.stderr
+    assert list(tmp_path.iterdir()) == []

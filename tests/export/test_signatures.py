@@ -9,9 +9,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from keras_sister import models
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError
 from keras_sister.export.signatures import Signatures
+from keras_sister.losses import MaskedAttributeLoss
 from keras_sister.schema import Attribute, Schema
 from keras_sister.segmentation.compositing import composite
 from keras_sister.segmentation.preprocessor import Preprocessor
@@ -280,10 +282,35 @@ def test_tensorflow_hub_takes_it(sister_export, photos, tag_bytes):
 
 
 def test_nothing_in_it_needs_xla(sister_export):
-    loaded = tf.saved_model.load(str(sister_export.folder))
-    functions = loaded.signatures["serving_default"].graph.as_graph_def().library.function
-    assert functions
-    assert not any("Xla" in key and value.b for function in functions for key, value in function.attr.items())
+    assert not needs_xla(tf.saved_model.load(str(sister_export.folder)).signatures["serving_default"])
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_nothing_needs_xla_although_the_model_was_compiled_with_it(fitted, tmp_path):
+    pixels = keras.Input((32, 32, 3))
+    network = keras.Model(pixels, keras.layers.Conv2D(4, 8, strides=8)(pixels))
+    model = models.build("baseline", SCHEMA, backbone=network, size=32)
+    model.compile("sgd", loss=MaskedAttributeLoss(SCHEMA), jit_compile=True)
+    black = {"photo": np.zeros((2, 32, 32, 3), np.uint8)}
+    compiled = tf.function(model, jit_compile=True).get_concrete_function(black)
+    assert needs_xla(tf.function(lambda: compiled({"photo": tf.constant(black["photo"])})).get_concrete_function())
+    if fitted:
+        model.fit(black, np.zeros((2, len(SCHEMA)), np.int8), verbose=0)
+        model.predict(black, verbose=0)
+    Signatures(model, SCHEMA, Preprocessor(None, size=32, views=("photo",))).archive().write_out(
+        str(tmp_path / "export"), verbose=False
+    )
+    for signature in tf.saved_model.load(str(tmp_path / "export")).signatures.values():
+        assert not needs_xla(signature)
+
+
+def needs_xla(function: tf.types.experimental.ConcreteFunction) -> bool:
+    """Whether a node or function of a graph is one of XLA's, or is marked to be compiled by it."""
+    graph = function.graph.as_graph_def()
+    functions = [function.function_def, *graph.library.function]
+    nodes = [*graph.node, *(node for inner in functions for node in inner.node_def)]
+    marked = any("Xla" in key and value.b for item in (*functions, *nodes) for key, value in item.attr.items())
+    return marked or any("Xla" in node.op for node in nodes)
 
 
 @pytest.mark.parametrize("name", ["decoded", "person_share", "schema_hash"])

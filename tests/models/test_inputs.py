@@ -151,6 +151,10 @@ def test_hdf5_is_refused_in_words_and_overwrites_nothing(name, tmp_path):
     with pytest.raises(InputError, match=rf"{name}: HDF5 cannot hold two towers; save the model as ….keras"):
         model.save(tmp_path / name)
     assert (tmp_path / name).read_text() == "mine"
+    with pytest.raises(InputError, match=r"^HDF5 cannot hold two towers; save the model as ….keras\.$"):
+        keras.saving.save_model(model, tmp_path / name)
+    keras.saving.save_model(model, tmp_path / "model.keras")  # no trace of the refusal is left
+    assert type(load_model(tmp_path / "model.keras")) is type(model)
 
 
 def test_predictions_on_jax_are_strict_too():

@@ -1,10 +1,12 @@
 import csv
+import hashlib
 import io
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from keras_sister.backbone_names import with_hash
 from keras_sister.evaluation.paired import corrected_t_test
 from keras_sister.reproduction.page import to_markdown
 from keras_sister.reproduction.picture import draw_table
@@ -40,6 +42,16 @@ def test_a_table_with_other_settings_says_so_and_omits_the_papers_numbers():
     assert "`folds` is 4 in every experiment; the paper uses 16." in page
     assert "91.73" not in page
     assert {row["paper"] for row in csv.DictReader(io.StringIO(table))} == {""}
+
+
+def test_a_backbone_of_ones_own_is_shown_by_its_file_and_eight_digits(tmp_path):
+    file = tmp_path / "mine.keras"
+    file.write_bytes(b"a network")
+    few = dataset(200)
+    plan = make_plan("twin", few, settings={"backbone": with_hash(str(file))}, segmenters=SEGMENTERS)
+    page = to_markdown(results(plan, few))
+    assert f"mine.keras#{hashlib.sha256(b'a network').hexdigest()[:8]}" in page
+    assert str(tmp_path) not in page
 
 
 def test_differences_come_from_the_paired_tests():

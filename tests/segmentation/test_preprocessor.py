@@ -7,6 +7,7 @@ from PIL import Image
 
 from keras_sister import images
 from keras_sister.errors import InputError
+from keras_sister.photo_files import UnreadablePhotosError
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmentation.segmenters.mask_folder import MaskFolder
 
@@ -77,6 +78,11 @@ def test_mistakes(paths, tmp_path):
     (tmp_path / "text.jpg").write_text("hello")
     with pytest.raises(InputError, match=r"text\.jpg"):
         Preprocessor(None, views=("photo",)).load([tmp_path / "text.jpg"])
+    (tmp_path / "empty.png").write_bytes(b"")
+    with pytest.raises(UnreadablePhotosError, match="2 of 5 photos cannot be read:") as error:
+        Preprocessor(None, views=("photo",)).load([tmp_path / "text.jpg", *paths, tmp_path / "empty.png"])
+    assert list(error.value.reasons) == [0, 4]
+    assert all(f"{name}: " in str(error.value) for name in ("text.jpg", "empty.png"))
     with pytest.raises(InputError, match="not a segmenter"):
         Preprocessor("nothing")
 
