@@ -44,7 +44,7 @@ def decode(path: Path, contents: bytes) -> tuple[str, str]:
         InputError: if the content is that of another format, or is not text.
     """
     if what := other_format(contents):
-        raise InputError(f"{path}: named {path.suffix}, but its content is {what}.")
+        raise InputError(f"{path}: named {path.suffix}, but its content is {what}; save it as CSV or .xlsx.")
     encoding = find_encoding([contents])
     try:
         return contents.decode(encoding), encoding

@@ -120,7 +120,7 @@ def test_json_lines_and_parquet_give_the_same_cells(tmp_path):
         ("t.csv", "image,a,b\n1.jpg,x,y\n2.jpg,x,y,z\n", r"row 3: 4 cells, but the heading has 3"),
         ("t.csv", 'image,a\n1.jpg,"x\n', "line 2: not valid CSV"),
         ("t.csv", b"PK\x03\x04rest", "content is Excel"),
-        ("t.csv", b"\xd0\xcf\x11\xe0rest", r"save it as \.xlsx"),
+        ("t.csv", b"\xd0\xcf\x11\xe0rest", r"old Excel \(\.xls\); save it as CSV"),
         ("t.csv", b"\xff\xfea\x00,\x00b", "not text in UTF-16"),
         ("t.xls", b"\xd0\xcf\x11\xe0rest", "expected a table named"),
         ("t.xlsx", b"PK\x03\x04 broken", "not a readable .xlsx"),
