@@ -226,12 +226,14 @@ class ViewStore:
         return dropped
 
     def _is_whole(self, block: Path) -> bool:
-        """Whether the arrays of a block are those that were written, by their SHA-256."""
+        """Whether the keys and arrays of a block are those that were written, by their SHA-256."""
         try:
             digests = json.loads((block / "index.json").read_bytes())["sha256"]
             expected = {"photos", "masks"} if self.fingerprint else {"photos"}
-            return digests.keys() == expected and all(
-                _is_verified(block / f"{name}.npy", digest) for name, digest in digests.items()
+            return (
+                bool(_keys(block))
+                and digests.keys() == expected
+                and all(_is_verified(block / f"{name}.npy", digest) for name, digest in digests.items())
             )
         except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError):
             return False
@@ -247,7 +249,8 @@ class ViewStore:
                 np.save(buffer, array)
                 (aside / f"{view}s.npy").write_bytes(buffer.getbuffer())
                 digests[f"{view}s"] = hashlib.sha256(buffer.getbuffer()).hexdigest()
-            (aside / "index.json").write_text(json.dumps({"keys": keys, "sha256": digests}))
+            index = {"keys": keys, "sha256": digests, "keys_sha256": _digest_of(keys)}
+            (aside / "index.json").write_text(json.dumps(index))
             aside.rename(self.folder / name)
         except OSError as error:  # that of a full disk names no file
             error.filename = error.filename or str(self.folder)
@@ -259,10 +262,14 @@ class ViewStore:
 def _keys(block: Path) -> list[str]:
     """The keys of a block's rows; none if its index is damaged or that of an older version."""
     try:
-        keys = json.loads((block / "index.json").read_bytes())["keys"]
+        index = json.loads((block / "index.json").read_bytes())
+        return index["keys"] if index["keys_sha256"] == _digest_of(index["keys"]) else []
     except (OSError, ValueError, LookupError, TypeError):
         return []
-    return keys if isinstance(keys, list) and all(isinstance(key, str) for key in keys) else []
+
+
+def _digest_of(keys: list[str]) -> str:
+    return hashlib.sha256("\n".join(keys).encode()).hexdigest()
 
 
 def _is_verified(file: Path, digest: str) -> bool:
