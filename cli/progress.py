@@ -177,29 +177,34 @@ def count(what: str, total: int) -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def count_unknown(what: str) -> Iterator[Callable[[int], None]]:
-    """Show the progress of an unknown number of items, for commands with ``--resume``.
+def count_in_batches(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show the progress of items that are done in batches, for commands with ``--resume``.
+
+    Args:
+        what: what is counted, such as ``photos``.
+        total: number of items; None if it cannot be known, as on standard input.
 
     Yields a function to call with the number of further items.
     """
     console = Console(stderr=True)
     lines = None if console.is_terminal else _Lines(console)
-    columns = (
-        TextColumn("{task.completed:,.0f} {task.description}"),
+    columns = [
+        TextColumn("{task.completed:,.0f} {task.description}" if total is None else "{task.description}"),
+        *([] if total is None else [BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn()]),
         TaskProgressColumn(show_speed=True),
         TimeElapsedColumn(),
-    )
+    ]
     done = 0
     try:
         with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-            task = bar.add_task(what, total=None)
+            task = bar.add_task(what, total=total)
 
             def advance(items: int) -> None:
                 nonlocal done
                 done += items
                 bar.advance(task, items)
                 if lines:
-                    lines.update(what, done, None)
+                    lines.update(what, done, total)
 
             yield advance
     except KeyboardInterrupt:

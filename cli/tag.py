@@ -12,7 +12,7 @@ import click
 from keras_sister.errors import InputError
 from keras_sister.serving.choices import ENGINES, RUNTIMES
 
-from .progress import count_unknown
+from .progress import count_in_batches
 from .quiet import import_tensorflow
 from .show_tags import show_tags
 
@@ -109,7 +109,9 @@ def tag(context: click.Context, model: Path, sources: tuple[str, ...], out: Path
     photos = list_photos(sources, stdin=stdin, keep=keep, null=options["null"], on_note=_note, left_out=left_out)
     context.call_on_close(lambda: _say_left_out(left_out))  # folders are read while photos are tagged
     if out is not None:
-        _write_table(context, model, photos, out, keep, options)
+        # Folders and lists are read once more, which takes far less than tagging; standard input cannot be.
+        total = None if "-" in sources else sum(1 for _ in list_photos(sources, stdin=io.BytesIO(), keep=keep))
+        _write_table(context, model, photos, total, out, keep, options)
     else:
         _print_tags(context, model, photos, options)
 
@@ -141,6 +143,7 @@ def _write_table(
     context: click.Context,
     model: Path,
     photos: "Iterator[ListedPhoto]",
+    total: int | None,
     out: Path,
     keep: tuple[str, ...],
     options: dict[str, Any],
@@ -154,7 +157,7 @@ def _write_table(
     job = Job(model, options["threshold"], options["runtime"], options["batch_size"], options["trust"])
     replace = "update" if options["update"] else "overwrite" if options["overwrite"] else None
     try:
-        with count_unknown("photos") as show:
+        with count_in_batches("photos", total) as show:
             done = tag_catalogue(
                 _engine(job, options["engine"]),
                 photos,
