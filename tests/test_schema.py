@@ -86,3 +86,19 @@ def test_attributes_must_differ_and_have_classes():
 
 def test_the_file_has_the_documented_form():
     assert json.loads(SMALL.to_json())["attributes"][1] == {"name": "sleeves", "classes": ["none", "short", "long"]}
+
+
+@pytest.mark.parametrize("name", ["photo", "Mask", "ERROR", "tags", "decisions", "schema_hash", "fingerprint"])
+def test_names_of_our_own_outputs_and_columns_are_refused_with_a_proposal(name):
+    with pytest.raises(InputError, match=f"rename the attribute, for example '{name}_label'"):
+        Attribute(name)
+    Attribute(f"{name}_label")
+
+
+def test_names_that_differ_only_in_case_are_refused_however_the_schema_comes_in(tmp_path):
+    two = {"attributes": [{"name": name, "classes": ["no", "yes"]} for name in ("Scarf", "scarf")]}
+    with pytest.raises(InputError, match=r"(?i)scarf"):
+        Schema.from_dict(two)
+    (tmp_path / "schema.json").write_text(json.dumps(two))
+    with pytest.raises(InputError, match=r"schema\.json.*(?i:scarf)"):
+        Schema.load(tmp_path / "schema.json")

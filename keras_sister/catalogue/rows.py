@@ -21,15 +21,11 @@ def table_columns(schema: Schema, keep: Sequence[str] = ()) -> dict[str, type]:
     `FINGERPRINT`.
 
     Raises:
-        InputError: if two columns have one name.
+        InputError: if a column in `keep` has the name of another. Attributes never have, see
+            `keras_sister.schema.RESERVED_NAMES`.
     """
     probabilities = [name for attribute in schema for name in _names(attribute)]
     ours = {"photo": str, "tags": list, "person_share": float, "error": str, FINGERPRINT: str}
-    for name in probabilities:
-        if name in ours:
-            raise InputError(
-                f"The attribute '{name}' has the name of a column of the table; rename it and train again."
-            )
     for name in keep:
         if name in ours or name in probabilities or list(keep).count(name) > 1:
             raise InputError(f"--keep {name}: the table has a column of this name; rename it in the CSV file.")

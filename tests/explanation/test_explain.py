@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,8 @@ def test_a_photo_that_no_fold_tested_is_said(cv_run, photos, tmp_path):
     """As in a run on an official split."""
     run = Run(tmp_path / "split")
     shutil.copytree(cv_run.folder, run.folder)
+    run.write("config.yaml", replace(run.experiment, split=True).to_yaml())
+    run.write("dataset.json", run.read("dataset.json") | {"split": ["test", "train", "test", "val", "test"]})
     run.write("folds.json", [[0, 2, 4]])
     noted = {photo: chosen.note for chosen in models_for(run.folder, photos) for photo in chosen.photos}
     assert [photos.index(photo) for photo, note in noted.items() if "may have seen it" in note] == [1, 3]
