@@ -67,6 +67,7 @@ def folder(
     return folder, cache
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)  # the quickstart trains a segmenter and three models
 @pytest.mark.parametrize("page", ORDER)
 def test_the_examples_of_a_page_run(folder, page, monkeypatch):
@@ -84,7 +85,7 @@ def check_tags(place: Path) -> None:
     """The tutorial ends with a table that has the rows of the spreadsheet, tagged with its attributes."""
     with (place / "shop" / "products.csv").open(newline="") as stream:
         products = list(csv.DictReader(stream))
-    with (place / "tags.csv").open(newline="") as stream:
+    with (place / "shop-tags.csv").open(newline="") as stream:
         tagged = list(csv.DictReader(stream))
     assert [(row["photo"], row["product_id"]) for row in tagged] == [
         (row["Image"], row["product_id"]) for row in products

@@ -20,6 +20,7 @@ def invoke(*arguments: str):
     return CliRunner().invoke(main, ["reproduce", *arguments])
 
 
+@pytest.mark.slow
 def test_a_figure_is_made_and_a_second_call_trains_nothing(dataset_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command = ["figure5", str(dataset_folder), "--segmenter", f"masks:{dataset_folder / 'masks'}", *SMALL]
@@ -60,6 +61,5 @@ def test_invalid_input_gives_an_error_of_one_line(dataset_folder, tmp_path, monk
 
 
 def test_help_lists_every_table():
-    assert "|".join(TABLES) in CliRunner().invoke(main, ["reproduce", "--help"]).output.replace("\n", "").replace(
-        " ", ""
-    )
+    words = CliRunner().invoke(main, ["reproduce", "--help"]).output.replace(",", " ").split()
+    assert set(TABLES) <= set(words)

@@ -140,6 +140,7 @@ def test_an_export_that_fails_its_verification_leaves_nothing_behind(photos, tmp
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["mask", "share"])
 def test_a_person_found_elsewhere_does_not_prove_either(what, fcn, photos, tmp_path, monkeypatch):
     """A model that does not look at what was cut out: the tags cannot tell."""

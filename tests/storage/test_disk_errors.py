@@ -107,6 +107,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_cache_ends_cv_in_one_line_and_the_run_resumes(dataset_folder, tmp_path, full_disk):
     arguments = [str(dataset_folder), *TINY, "--system", "sister_a", "--person-backbone", "resnet_mini"]
     arguments += ["--segmenter", f"masks:{dataset_folder}/masks", "--out", str(tmp_path / "run")]

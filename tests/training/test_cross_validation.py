@@ -148,6 +148,7 @@ def test_it_tells_how_it_gets_on(finished):
     assert photos[-1] == 48
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_ends_with_the_same_scores(dataset_folder, finished, tmp_path):
     out = tmp_path / "killed"
     points = [
@@ -239,6 +240,7 @@ def test_moved_masks_and_weights_resume_if_they_are_the_same(dataset_folder, dat
         fill_view_store(run, lambda event: None)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_ends_the_fold(dataset, tmp_path):
     broken = replace(EXPERIMENT, learning_rate=0.999, precision="mixed_float16", epochs=60)
     message = r"fold-00: \w+ is (nan|inf) in epoch \d+, step \d+; lower --learning-rate \(now 0\.999\)"
@@ -340,6 +342,7 @@ def test_a_backbone_of_ones_own_is_recorded_by_its_content(dataset, own_backbone
         experiment.absolute()
 
 
+@pytest.mark.slow
 def test_a_backbone_of_ones_own_is_cross_validated(dataset, own_backbone, tmp_path):
     experiment = replace(EXPERIMENT, backbone=str(own_backbone), epochs=1)
     summary = cross_validate(dataset, experiment, tmp_path / "run")

@@ -72,6 +72,7 @@ def test_scores_are_those_of_the_saved_segmenter(trained, dataset_folder):
         assert reached["mean_iou"] == pytest.approx(jaccard_score(truth, answer, average="macro"), abs=0.01)
 
 
+@pytest.mark.slow
 def test_interrupted_and_resumed_it_is_the_same_segmenter(trained, dataset_folder, tmp_path):
     def stop(event: dict[str, Any]) -> None:
         if event["event"] == "step" and event["epoch"] == 3:
@@ -146,6 +147,7 @@ def test_settings_and_folders_that_cannot_be_are_refused(dataset_folder, tmp_pat
         train_segmenter(one, tmp_path / "fcn", SETTINGS)
 
 
+@pytest.mark.slow
 def test_fcn8s_learns_voc_in_stages_though_it_is_killed_in_the_second(tmp_path):
     write_voc(tmp_path / "VOC2012", train=60, val=15)
     settings = replace(SETTINGS, staged=True, size=64, epochs=4, width=1 / 8)
