@@ -64,7 +64,8 @@ def test_an_export_answers_as_the_model_does(
     export = export_run(run, tmp_path / "saved_models")
     assert export.difference <= TOLERANCES["float32"]
     about = json.loads((export.folder / "assets.extra" / "export.json").read_text())
-    assert about["segmenter"] == run.read("views.json")["fingerprint"]
+    fingerprint = f"{about['segmenter']} person>={about['min_person_share']:g}"
+    assert fingerprint == run.read("views.json")["fingerprint"]
     signatures = tf.saved_model.load(str(export.folder)).signatures
     answers = signatures["serving_default"](image_bytes=tf.stack([tf.io.read_file(str(photo)) for photo in photos]))
     assert answers["decoded"].numpy().all()
