@@ -173,10 +173,10 @@ class ViewStore:
         remove_leftovers(self.folder)
         done, of = len(photos) - len(missing) - len(reasons), len(photos)
         on_event({"event": "photos", "photos": done, "of": of})
-        unmade = dict(missing)
+        unmade, keys_missing = dict(missing), list(missing)
         with contextlib.closing(_view_pairs(list(missing.values()), preprocessor)) as blocks:
             for rows, pairs in blocks:
-                block = [list(missing)[row] for row in rows]
+                block = [keys_missing[row] for row in rows]
                 self._write(block, pairs)
                 for key in block:
                     del unmade[key]
@@ -228,12 +228,10 @@ class ViewStore:
     def _is_whole(self, block: Path) -> bool:
         """Whether the keys and arrays of a block are those that were written, by their SHA-256."""
         try:
-            digests = json.loads((block / "index.json").read_bytes())["sha256"]
+            digests = _index(block)["sha256"]
             expected = {"photos", "masks"} if self.fingerprint else {"photos"}
-            return (
-                bool(_keys(block))
-                and digests.keys() == expected
-                and all(_is_verified(block / f"{name}.npy", digest) for name, digest in digests.items())
+            return digests.keys() == expected and all(
+                _is_verified(block / f"{name}.npy", digest) for name, digest in digests.items()
             )
         except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError):
             return False
@@ -262,10 +260,17 @@ class ViewStore:
 def _keys(block: Path) -> list[str]:
     """The keys of a block's rows; none if its index is damaged or that of an older version."""
     try:
-        index = json.loads((block / "index.json").read_bytes())
-        return index["keys"] if index["keys_sha256"] == _digest_of(index["keys"]) else []
+        return _index(block)["keys"]
     except (OSError, ValueError, LookupError, TypeError):
         return []
+
+
+def _index(block: Path) -> dict[str, Any]:
+    """The index of a block; an error of any kind if it is missing or damaged."""
+    index = json.loads((block / "index.json").read_bytes())
+    if not index["keys"] or index["keys_sha256"] != _digest_of(index["keys"]):
+        raise ValueError(f"{block}: the keys are not those that were written")
+    return index
 
 
 def _digest_of(keys: list[str]) -> str:
