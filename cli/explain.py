@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from keras_sister.errors import InputError
+from keras_sister.explanation.choices import METHODS
 
 from .quiet import import_tensorflow
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--class", "class_name", metavar="CLASS", help="Class to explain.  [default: the predicted one]")
 @click.option(
     "--method",
-    type=click.Choice(["gradient", "occlusion"]),
+    type=click.Choice(METHODS),
     default="gradient",
     show_default=True,
     help="Grad-CAM, or hiding one patch after another, which is slower.",

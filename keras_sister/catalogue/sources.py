@@ -99,7 +99,7 @@ def _files(source: str, left_out: LeftOut) -> Iterator[str]:
 
 
 def _pattern(source: str) -> str:
-    """The source as a pattern, in which the folders that exist are taken literally; empty if it is none."""
+    """The source as a pattern, with the folders that exist taken literally; empty if the source is no pattern."""
     end = 0
     for separator in re.finditer(re.escape(os.sep), source):
         if not Path(source[: separator.end()]).is_dir():

@@ -178,7 +178,7 @@ def _weights(file: DatasetFile, table: Table, problems: list[str]) -> np.ndarray
             weights[i] = math.nan
         if not 0 <= weights[i] < math.inf:
             wrong.append((number, cell))
-            weights[i] = 0  # a dataset has weights; with a problem it is only looked at
+            weights[i] = 0  # a valid stand-in, so that further problems can be found
     if wrong:
         rows, cell = [number for number, _ in wrong], wrong[0][1]
         problems.append(

@@ -6,13 +6,12 @@ import keras
 import numpy as np
 
 from keras_sister.errors import check_choice
+from keras_sister.explanation.choices import METHODS
 from keras_sister.explanation.gradients import gradients
 from keras_sister.explanation.occlusion import occlusion_drops
 from keras_sister.explanation.score import attribute_of, classes_of, directions, logits_of
 from keras_sister.explanation.split_model import SplitModel, split
 from keras_sister.models.saved import schema_of
-
-METHODS = ("gradient", "occlusion")
 
 
 def heat_map(
