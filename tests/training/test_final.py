@@ -6,12 +6,14 @@ import pytest
 
 import keras_sister.models  # noqa: F401 - registers the layers
 from keras_sister.config import Experiment
+from keras_sister.data.dataset import Dataset
 from keras_sister.data.dcsa import load_dcsa
 from keras_sister.errors import InputError
 from keras_sister.images import decode, resize
 from keras_sister.run import Run
 from keras_sister.schema import DCSA
 from keras_sister.training.final import final_settings, train_final
+from keras_sister.training.start import start_run
 
 EXPERIMENT = Experiment(
     system="baseline",
@@ -47,11 +49,14 @@ def test_the_model_knows_the_photos_it_was_trained_on(dataset_folder, tmp_path):
 
 def test_a_recipe_trains_for_the_median_of_the_best_epochs(tmp_path):
     run = Run(tmp_path)
-    run.write("config.yaml", EXPERIMENT.to_yaml())
+    photos = tuple(tmp_path / f"{row}.jpg" for row in range(3))
+    start_run(run, Dataset(DCSA, photos, np.zeros((3, len(DCSA)), np.int32)), EXPERIMENT, resume=False)
     run.write("folds.json", [[0], [1], [2]])
     for fold, best in enumerate((9, 1, 4)):
         (tmp_path / f"fold-{fold:02d}").mkdir()
-        run.write(f"fold-{fold:02d}/history.json", {"best_epoch": best})
+        run.write(
+            f"fold-{fold:02d}/history.json", {"best_epoch": best, "epochs": [{"loss": 1.0, "val_macc": 0.5}] * 12}
+        )
     assert final_settings(run) == replace(EXPERIMENT, epochs=5)
     (tmp_path / "fold-02" / "history.json").unlink()
     with pytest.raises(InputError, match=r"fold-02/history\.json: missing"):
