@@ -54,9 +54,8 @@ def test_a_recipe_trains_for_the_median_of_the_best_epochs(tmp_path):
     run.write("folds.json", [[0], [1], [2]])
     for fold, best in enumerate((9, 1, 4)):
         (tmp_path / f"fold-{fold:02d}").mkdir()
-        run.write(
-            f"fold-{fold:02d}/history.json", {"best_epoch": best, "epochs": [{"loss": 1.0, "val_macc": 0.5}] * 12}
-        )
+        epochs = [{"val_macc": 0.9 if epoch == best else 0.5, "val_loss": 1.0} for epoch in range(12)]
+        run.write(f"fold-{fold:02d}/history.json", {"best_epoch": best, "epochs": epochs})
     assert final_settings(run) == replace(EXPERIMENT, epochs=5)
     (tmp_path / "fold-02" / "history.json").unlink()
     with pytest.raises(InputError, match=r"fold-02/history\.json: missing"):
