@@ -342,6 +342,7 @@ def test_a_backbone_of_ones_own_is_recorded_by_its_content(dataset, own_backbone
         experiment.absolute()
 
 
+@pytest.mark.usefixtures("tasks_here")
 @pytest.mark.slow
 def test_a_backbone_of_ones_own_is_cross_validated(dataset, own_backbone, tmp_path):
     experiment = replace(EXPERIMENT, backbone=str(own_backbone), epochs=1)
