@@ -13,6 +13,7 @@ from .dataset import dataset_argument, on_unknown_value_option, open_and_show_no
 from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run, settings_given
 from .progress import RunProgress
 from .quiet import say_loading
+from .robustness_table import robustness_table
 from .sections import SectionedCommand
 
 
@@ -22,6 +23,16 @@ from .sections import SectionedCommand
 @experiment_options
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder to create.  [default: runs/SYSTEM]")
 @click.option("--resume", is_flag=True, help="Continue an interrupted run in --out, with its settings.")
+@click.option(
+    "--robustness",
+    is_flag=True,
+    help="Test every photo before other backgrounds and with wrong masks too; with --resume, of a finished run.",
+)
+@click.option(
+    "--other-segmenter",
+    metavar="SEGMENTER",
+    help="With --robustness: try the masks of this segmenter in place of its own.",
+)
 @click.pass_context
 def cv(
     context: click.Context,
@@ -29,6 +40,8 @@ def cv(
     on_unknown_value: str | None,
     out: Path | None,
     resume: bool,
+    robustness: bool,
+    other_segmenter: str | None,
     **settings: Any,
 ) -> None:
     """Cross-validate a system on DATASET: a folder in DCSA's layout, or a dataset file of `data init`.
@@ -41,7 +54,10 @@ def cv(
     sister-keras cv dataset.yaml --system baseline --trainable head
     sister-keras cv street --system baseline --backbone resnet_mini \\
         --weights none --size 112 --folds 4 --epochs 30 --learning-rate 1e-3
+    sister-keras cv DCSA --out runs/sister_a --resume --robustness
     """
+    if other_segmenter is not None and not robustness:
+        raise click.UsageError("--other-segmenter goes with --robustness.")
     from keras_sister.training.cross_validation import cross_validate
 
     out = out or Path("runs") / settings_given(context).get("system", Experiment.system)
@@ -49,12 +65,23 @@ def cv(
     photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
     say_loading()  # which the workers do
     with RunProgress(folds=1 if experiment.split else experiment.folds) as progress:
-        summary = cross_validate(photos, experiment, out, resume=resume, on_event=progress.show)
+        summary = cross_validate(
+            photos,
+            experiment,
+            out,
+            resume=resume,
+            robustness=robustness,
+            other_segmenter=other_segmenter,
+            on_event=progress.show,
+        )
     Console().print(_table(summary))
     click.echo(_interval(summary))
     unknown = [str(number) for number, fold in enumerate(summary["folds"]) if fold["macc"] is None]
     if unknown:
         click.echo(f"\nLeft out of mean and spread, because no label of theirs is known: folds {', '.join(unknown)}")
+    if "robustness" in summary:
+        click.echo()
+        Console().print(robustness_table({out.name: summary["robustness"]}))
     click.echo(f"\nRun folder: {out}")
 
 
