@@ -10,9 +10,9 @@ from rich.table import Table
 from keras_sister.config import Experiment
 
 from .dataset import dataset_argument, on_unknown_value_option, open_and_show_notes
-from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run, settings_given
-from .progress import RunProgress
-from .quiet import say_loading
+from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run, settings_given, track_option
+from .progress import RunProgress, both
+from .quiet import import_tensorflow, say_loading
 from .robustness_table import robustness_table
 from .sections import SectionedCommand
 
@@ -23,6 +23,7 @@ from .sections import SectionedCommand
 @experiment_options
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder to create.  [default: runs/SYSTEM]")
 @click.option("--resume", is_flag=True, help="Continue an interrupted run in --out, with its settings.")
+@track_option
 @click.option(
     "--robustness",
     is_flag=True,
@@ -40,6 +41,7 @@ def cv(
     on_unknown_value: str | None,
     out: Path | None,
     resume: bool,
+    track: tuple[str, ...],
     robustness: bool,
     other_segmenter: str | None,
     **settings: Any,
@@ -58,13 +60,16 @@ def cv(
     """
     if other_segmenter is not None and not robustness:
         raise click.UsageError("--other-segmenter goes with --robustness.")
+    from keras_sister.run import Run
     from keras_sister.training.cross_validation import cross_validate
+    from keras_sister.training.tracking import tracked
 
     out = out or Path("runs") / settings_given(context).get("system", Experiment.system)
     experiment = experiment_to_run(context, out, resume=resume)
     photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
-    say_loading()  # which the workers do
-    with RunProgress(folds=1 if experiment.split else experiment.folds) as progress:
+    (import_tensorflow if "tensorboard" in track else say_loading)()  # which the workers do
+    folds = 1 if experiment.split else experiment.folds
+    with RunProgress(folds=folds) as progress, tracked(Run(out), track) as on_event:
         summary = cross_validate(
             photos,
             experiment,
@@ -72,7 +77,7 @@ def cv(
             resume=resume,
             robustness=robustness,
             other_segmenter=other_segmenter,
-            on_event=progress.show,
+            on_event=both(progress.show, on_event),
         )
     Console().print(_table(summary))
     click.echo(_interval(summary))

@@ -150,6 +150,16 @@ class RunProgress:
             self.lines.print(text)
 
 
+def both(first: Callable[[dict[str, Any]], None], second: Callable[[dict[str, Any]], None]) -> Callable:
+    """A function that gives an event to two."""
+
+    def show(event: dict[str, Any]) -> None:
+        first(event)
+        second(event)
+
+    return show
+
+
 @contextmanager
 def count(what: str, total: int) -> Iterator[Callable[[], None]]:
     """Show the progress of a known number of items; yields a function to call after each."""
