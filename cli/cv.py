@@ -27,7 +27,7 @@ from .sections import SectionedCommand
 @click.option(
     "--robustness",
     is_flag=True,
-    help="Test every photo before other backgrounds and with wrong masks too; with --resume, of a finished run.",
+    help="Test every photo in front of other backgrounds and with wrong masks too; with --resume, of a finished run.",
 )
 @click.option(
     "--other-segmenter",

@@ -20,7 +20,7 @@ from keras_sister.models.saved import load_model
 from keras_sister.street import draw_photo
 
 SEED = 7
-STREET = ((2, "pattern_floral"), (5, "category"))
+STREET = ((11, "pattern_stripe"), (9, "red"))
 """Index of a synthetic photo, and the attribute that is explained."""
 
 

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from keras_sister.app.address import check_address
 from keras_sister.app.corrections import keep_correction
 from keras_sister.app.shown_model import ShownModel
@@ -13,6 +15,7 @@ from keras_sister.schema import Schema
 
 _FONTS = ["ui-sans-serif", "system-ui", "sans-serif"]  # Gradio's own come from Google
 _MONO = ["ui-monospace", "monospace"]
+_SIDE = 320  # of the person's picture; views are smaller
 _COLUMNS = ["attribute", "tag", "probability"]
 _PICTURE = {"interactive": False, "format": "png", "buttons": ["download", "fullscreen"]}  # without Gradio's "share"
 
@@ -45,11 +48,12 @@ def build_page(model: ShownModel, name: str, *, uploads: Path, corrections: Path
                 type="filepath",
                 image_mode=None,
                 sources=["upload", "webcam", "clipboard"],
+                height=_SIDE + 40,
                 elem_id="photo",
             )
-            person = gr.Image(label="Person, background removed", elem_id="person", **_PICTURE)
+            person = gr.Image(label="Person, background removed", height=_SIDE + 40, elem_id="person", **_PICTURE)
         note = gr.Markdown()
-        tags = gr.Dataframe(label="Tags", headers=_COLUMNS, interactive=False, elem_id="tags")
+        tags = gr.Dataframe(label="Tags", headers=_COLUMNS, interactive=False, max_height=1200, elem_id="tags")
         with gr.Row():
             attribute = gr.Dropdown(names, value=names[0], label="Attribute", elem_id="attribute")
             explain = gr.Button("Show where the model looks", interactive=not model.no_heat_maps)
@@ -118,7 +122,8 @@ class _Functions:
             [tag.attribute, tag.value if tag.sure else f"not sure ({tag.value})", f"{tag.probability:.1%}"]
             for tag in shown.tags
         ]
-        return shown.person, shown.note, rows
+        person = None if shown.person is None else Image.fromarray(shown.person).resize((_SIDE, _SIDE))
+        return person, shown.note, rows
 
     def heat_map(self, photo: str | None, attribute: str) -> Any:
         if photo is None:

@@ -150,7 +150,10 @@ def _changes(run: Run, views: _Views) -> dict[str, _Change]:
 def _predict_fold(run: Run, number: int, views: _Views, changes: dict[str, _Change]) -> Iterator[int]:
     """Predict one fold's photos and write its file; yields the number of photos after each change."""
     fold, rows = run.fold(number), run.folds[number]
-    model = trained_model(run, fold.folder / WEIGHTS, precision=run.experiment.precision)
+    weights = fold.folder / WEIGHTS
+    if not weights.exists():
+        raise InputError(f"{weights}: missing; remove {fold.folder} and run the command again to train it again.")
+    model = trained_model(run, weights, precision=run.experiment.precision)
     batch_size = run.experiment.batch_size
 
     def logits(pairs: tf.data.Dataset) -> np.ndarray:

@@ -81,7 +81,7 @@ def test_it_tags_explains_and_keeps_corrections(page, photos):
     assert "not calibrated" in note
     assert "not a photo of the run" not in note  # it is a final model, for any photo
     shown = open_picture(url, person)
-    assert shown.size == (64, 64)
+    assert shown.size == (320, 320)
     assert (np.asarray(shown) == 0).all(axis=-1).any()  # the run's background is black
     _, (picture,) = call(url, "heat_map", photos[0], "neckline")
     assert open_picture(url, picture).size[1] > 2 * 256  # two towers

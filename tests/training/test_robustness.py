@@ -147,6 +147,9 @@ def test_weights_of_another_fold_are_refused(runs, tmp_path):
     shutil.copy(run.fold(0).folder / "model.weights.h5", run.fold(1).folder)
     with pytest.raises(InputError, match="fold-01: its weights do not give the predictions"):
         measure(run)
+    (run.fold(1).folder / "model.weights.h5").unlink()
+    with pytest.raises(InputError, match=r"fold-01/model.weights.h5: missing; remove"):
+        measure(run)
 
 
 def test_the_command_measures_finished_runs_and_compares_them(runs, dataset, monkeypatch):
