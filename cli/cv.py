@@ -69,16 +69,22 @@ def cv(
     photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
     (import_tensorflow if "tensorboard" in track else say_loading)()  # which the workers do
     folds = 1 if experiment.split else experiment.folds
-    with RunProgress(folds=folds) as progress, tracked(Run(out), track) as on_event:
-        summary = cross_validate(
-            photos,
-            experiment,
-            out,
-            resume=resume,
-            robustness=robustness,
-            other_segmenter=other_segmenter,
-            on_event=both(progress.show, on_event),
-        )
+    with tracked(Run(out), track) as on_event:
+        with RunProgress(folds=folds) as progress:
+            summary = cross_validate(
+                photos,
+                experiment,
+                out,
+                resume=resume,
+                robustness=robustness,
+                other_segmenter=other_segmenter,
+                on_event=both(progress.show, on_event),
+            )
+        _show(summary, out)
+        click.echo(f"\nRun folder: {out}")
+
+
+def _show(summary: dict[str, Any], out: Path) -> None:
     Console().print(_table(summary))
     click.echo(_interval(summary))
     unknown = [str(number) for number, fold in enumerate(summary["folds"]) if fold["macc"] is None]
@@ -87,7 +93,6 @@ def cv(
     if "robustness" in summary:
         click.echo()
         Console().print(robustness_table({out.name: summary["robustness"]}))
-    click.echo(f"\nRun folder: {out}")
 
 
 def _table(summary: dict[str, Any]) -> Table:

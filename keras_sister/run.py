@@ -7,6 +7,7 @@
     weights.json   SHA-256 of the initial weights' files
     fold-00/ …     one folder per fold: history.json, model.weights.h5, predictions.npz
     robustness.json, fold-00/robustness.npz  with ``--robustness``: predictions for changed photos
+    tensorboard/, mlflow.json  with ``--track``: event files; the run of MLflow
     logs/          standard error of the worker processes
 
 Every number in it can be recomputed from the folder alone. All files are written atomically.

@@ -10,6 +10,7 @@ from keras_sister.segmentation.background_swap import (
     shows_background,
     swap_background,
 )
+from keras_sister.segmentation.compositing import composite
 
 SIZE = 56  # masks err by 1 pixel
 
@@ -48,6 +49,13 @@ def test_nothing_of_either_old_pixel_shows_through(photos, masks):
     altered[masks[..., 0] == 0] = 0
     others[masks[::-1, ..., 0] > 0] = 255
     np.testing.assert_array_equal(swap_background(altered, masks, others, masks[::-1]).numpy(), expected)
+
+
+@pytest.mark.parametrize("background", ["white", "black"])
+def test_a_person_on_a_plain_background_stays_the_same(photos, masks, background):
+    swapped = swap_background(photos, masks, photos[::-1], masks[::-1])
+    expected = composite(photos, masks, background)
+    np.testing.assert_array_equal(composite(swapped, masks, background), expected)
 
 
 def test_faint_and_neighbouring_pixels_of_the_other_person_are_hidden(photos):
