@@ -69,8 +69,9 @@ def cv(
     photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
     (import_tensorflow if "tensorboard" in track else say_loading)()  # which the workers do
     folds = 1 if experiment.split else experiment.folds
+    how = "with --resume --robustness" if robustness else "with --resume"
     with tracked(Run(out), track) as on_event:
-        with RunProgress(folds=folds) as progress:
+        with RunProgress(folds=folds, how_to_resume=how) as progress:
             summary = cross_validate(
                 photos,
                 experiment,
