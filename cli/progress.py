@@ -77,7 +77,7 @@ class RunProgress:
         )
         self.ids = {
             name: self.bars.add_task(name, visible=False, note="")
-            for name in ("photos", "masks", "folds", "epochs", "steps", "scored", "megabytes")
+            for name in ("photos", "masks", "folds", "epochs", "steps", "scored", "predicted", "megabytes")
         }
 
     def __enter__(self) -> "RunProgress":
@@ -148,6 +148,16 @@ class RunProgress:
     def _line(self, text: str) -> None:
         if self.lines:
             self.lines.print(text)
+
+
+def both(first: Callable[[dict[str, Any]], None], second: Callable[[dict[str, Any]], None]) -> Callable:
+    """A function that gives an event to two."""
+
+    def show(event: dict[str, Any]) -> None:
+        first(event)
+        second(event)
+
+    return show
 
 
 @contextmanager
