@@ -1,5 +1,6 @@
 """What every test stands on: a view store of its own, and small datasets that the tests draw themselves."""
 
+from collections import Counter
 from pathlib import Path
 
 import keras
@@ -17,6 +18,12 @@ pytest_plugins = ["tests.exports"]
 
 COLORS = {"red": (200, 40, 40), "green": (40, 160, 40), "blue": (40, 40, 200), "white": (240, 240, 240)}
 """The colours that the person in a photo of `dataset_folder` wears; the labels of the other attributes are chance."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no process works alone at the end (``--no-loadscope-reorder``)."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(autouse=True)

@@ -64,6 +64,7 @@ def catalogue(photos, tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_a_cluster_writes_the_very_table_that_one_machine_writes(baseline_export, catalogue, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # the photos' paths are relative, and so are those in the table
     sources = ("photos", "photos/list.csv:photo")

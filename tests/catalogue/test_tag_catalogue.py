@@ -113,6 +113,7 @@ def test_a_name_with_bytes_that_are_no_utf_8(sister_export, photos, tmp_path, ki
     assert (row["photo"], row["error"]) == (f"{tmp_path}/caf\\xe9.jpg", None)
 
 
+@pytest.mark.slow
 def test_killed_and_gone_on_with_no_row_is_missing_or_there_twice(sister_export, photos, tmp_path):
     """The command itself, killed by SIGKILL when it has written some parts."""
     (tmp_path / "photos").mkdir()

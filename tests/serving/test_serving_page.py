@@ -55,6 +55,7 @@ def run(line: str, folder: Path) -> str:
     return given or ""
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_serving_page(sister, photos, tmp_path):
     folder = tmp_path
     (folder / "runs").mkdir()

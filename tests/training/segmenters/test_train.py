@@ -72,7 +72,6 @@ def test_scores_are_those_of_the_saved_segmenter(trained, dataset_folder):
         assert reached["mean_iou"] == pytest.approx(jaccard_score(truth, answer, average="macro"), abs=0.01)
 
 
-@pytest.mark.slow
 def test_interrupted_and_resumed_it_is_the_same_segmenter(trained, dataset_folder, tmp_path):
     def stop(event: dict[str, Any]) -> None:
         if event["event"] == "step" and event["epoch"] == 3:
@@ -177,6 +176,7 @@ def test_fcn8s_learns_voc_in_stages_though_it_is_killed_in_the_second(tmp_path):
     assert {path.name for path in out.glob("[!.]*")} == {"model.keras", "segmenter.json", "settings.json"}
 
 
+@pytest.mark.slow
 def test_deeplab_learns_cfpd_and_all_clothes_are_person(tmp_path):
     write_cfpd(tmp_path / "CFPD", photos=40)
     settings = SegmenterSettings(network="deeplab", backbone="resnet_mini", size=64, epochs=4, learning_rate=3e-3)
