@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 from click.testing import CliRunner
 
 from cli.main import main
