@@ -17,6 +17,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from keras_sister.errors import counted
+
 _INTERVAL = 30.0  # seconds between two lines where the output is no terminal
 
 
@@ -98,7 +100,7 @@ class RunProgress:
     def _photos(self, event: dict[str, Any]) -> None:
         self._update("photos", event["photos"], event["of"], "decoded and segmented")
         if event["photos"] == event["of"]:
-            self._line(f"{event['of']} photos in the view store")
+            self._line(f"{counted(event['of'], 'photo')} in the view store")
 
     def _counted(self, event: dict[str, Any]) -> None:
         self._update(event["what"], event["done"], event["of"], "")

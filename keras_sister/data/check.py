@@ -19,6 +19,7 @@ from keras_sister.data.inspection import Inspection
 from keras_sister.data.label_warnings import label_warnings
 from keras_sister.data.near_duplicates import find_near_duplicates
 from keras_sister.data.open import inspect_dataset
+from keras_sister.errors import counted
 from keras_sister.photo_files import LeftOut, is_photo_name, try_read
 from keras_sister.photo_kinds import exif_orientation, is_animated_webp, too_many_pixels, why_not_decoded
 from keras_sister.schema import Schema
@@ -256,7 +257,7 @@ def _warnings(photos: list[_Photo], dataset: Dataset, duplicates: list[list[str]
         found.append(f"images/: {left_out}.")
     blank = int((dataset.labels < 0).all(axis=1).sum())
     if 0 < blank < len(photos):
-        found.append(f"{blank} photos have no known label at all.")
+        found.append(f"{counted(blank, 'photo')} without any known label.")
     for attribute, column in zip(dataset.schema, dataset.labels.T, strict=True):
         absent = [name for i, name in enumerate(attribute.classes) if not (column == i).any()]
         if absent:

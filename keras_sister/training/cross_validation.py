@@ -9,7 +9,7 @@ import numpy as np
 from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.data.folds import official_test, stratified_folds
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, counted
 from keras_sister.evaluation.summary import read_summary, summarize
 from keras_sister.run import OnEvent, Run
 from keras_sister.training.start import is_moved, start_run
@@ -106,6 +106,6 @@ def _folds(dataset: Dataset, experiment: Experiment) -> list[np.ndarray]:
         )
     if len(dataset) - max(map(len, folds)) < 2:
         raise InputError(
-            f"{len(dataset)} photos are too few for {len(folds)} folds: each fold needs 2 photos to train on."
+            f"{counted(len(dataset), 'photo')}: too few for {len(folds)} folds, each of which trains on 2 or more."
         )
     return folds

@@ -70,7 +70,7 @@ def test_a_cluster_writes_the_very_table_that_one_machine_writes(baseline_export
     sources = ("photos", "photos/list.csv:photo")
     local = CliRunner().invoke(main, ["tag", str(baseline_export.folder), *sources, "--out", "local.csv"])
     assert local.exit_code == 0, local.stderr
-    assert "601 photos, 1 of them could not be read" in local.stdout
+    assert "601 photos, 1 could not be read" in local.stdout
     with cluster() as environment:
         ray = tag(baseline_export.folder, *sources, "--out", "ray.csv", "--engine", "ray", **environment)
     assert ray.returncode == 0, ray.stderr
