@@ -13,6 +13,7 @@ from .dataset import dataset_argument, on_unknown_value_option, open_and_show_no
 from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run, settings_given
 from .progress import RunProgress
 from .quiet import say_loading
+from .report import write_page
 from .sections import SectionedCommand
 
 
@@ -56,6 +57,7 @@ def cv(
     if unknown:
         click.echo(f"\nLeft out of mean and spread, because no label of theirs is known: folds {', '.join(unknown)}")
     click.echo(f"\nRun folder: {out}")
+    write_page((out,), out / "report.html")
 
 
 def _table(summary: dict[str, Any]) -> Table:

@@ -22,6 +22,7 @@ from .evaluate import evaluate
 from .explain import explain
 from .export import export
 from .query import query
+from .report import report
 from .reproduce import reproduce
 from .segment import segment
 from .tag import tag
@@ -75,6 +76,7 @@ for command in (
     cv,
     evaluate,
     compare,
+    report,
     reproduce,
     train,
     export,
