@@ -3,23 +3,21 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
+TEST_OPTIONS := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-all latest lint fix docs site bench clean
+.PHONY: demo test latest lint fix docs site bench clean
 
 demo: $(VENV)/.installed        ## the complete workflow on synthetic photos, in DEMO
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh "$(DEMO)"
 
-test: $(VENV)/.installed-dev    ## the tests, but for those of over 20 seconds each
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
-
-test-all: $(VENV)/.installed-dev ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(VENV)/.installed-dev    ## all tests
+	$(BIN)/python -m pytest $(TEST_OPTIONS)
 
 latest:                         ## all tests against pre-releases of what the models run on; for a weekly job
 	$(PYTHON) -m venv $(VENV)-latest
 	$(VENV)-latest/bin/pip install --quiet --editable '.[dev]'
 	$(VENV)-latest/bin/pip install --quiet --upgrade --pre tensorflow keras numpy
-	$(VENV)-latest/bin/python -m pytest -n 2 --dist loadfile
+	$(VENV)-latest/bin/python -m pytest $(TEST_OPTIONS)
 
 lint: $(VENV)/.installed-dev    ## style, types, who may import whom, docs/cli.md, the site built strictly
 	$(BIN)/ruff check .

@@ -1,13 +1,22 @@
 """``sister-keras compare``: which run is better, and is the difference real?"""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from keras_sister.errors import InputError
+
+from .robustness_table import robustness_table
+
+if TYPE_CHECKING:
+    from keras_sister.evaluation.comparison import Group
 
 
 @click.command(short_help="Compare runs with each other.")
@@ -39,8 +48,12 @@ def compare(runs: tuple[Path, ...], seed: int, as_json: bool) -> None:
     ]
     groups = group_by_seed(named)
     comparisons = compare_systems(groups, seed=seed)
+    robustness = _robustness(groups, dict(zip([run.name for run in named], runs, strict=True)))
     if as_json:
-        click.echo(json.dumps([comparison.to_dict() for comparison in comparisons], indent=1))
+        documents = [comparison.to_dict() for comparison in comparisons]
+        for row, document in enumerate(documents):
+            document["robustness"] = robustness[row] if robustness else None
+        click.echo(json.dumps(documents, indent=1))
         return
 
     console = Console()
@@ -53,6 +66,53 @@ def compare(runs: tuple[Path, ...], seed: int, as_json: bool) -> None:
     unit = "photo" if groups[0].runs[0].groups is None else "group"
     console.print(_scores(columns, labels, p_values, unit))
     console.print(_differences(comparisons, labels, unit))
+    if robustness:
+        scores = zip([labels[group.name] for group in groups], robustness, strict=True)
+        console.print(robustness_table(dict(scores)))
+        for group, found in zip(groups[1:], robustness[1:], strict=True):
+            if found["difference"]:
+                console.print(
+                    _swap_difference(f"{labels[group.name]} − {labels[groups[0].name]}", found["difference"]),
+                    markup=False,
+                    highlight=False,
+                )
+
+
+def _robustness(groups: Sequence["Group"], folders: dict[str, Path]) -> list[dict[str, Any]]:
+    """The robustness of each system, and how it differs from the first; empty unless all runs were tested for it."""
+    from keras_sister.evaluation.robustness import (
+        compare_background_swaps,
+        has_robustness,
+        read_robustness,
+        score_group,
+    )
+    from keras_sister.run import Run
+
+    runs = [[Run(folders[run.name]) for run in group.runs] for group in groups]
+    without = [run.folder for group in runs for run in group if not has_robustness(run)]
+    if without:
+        if len(without) < len(folders):
+            click.echo(f"Robustness is not shown: run 'cv --resume --robustness' for {without[0]} too.", err=True)
+        return []
+    systems = [[read_robustness(run) for run in group] for group in runs]
+    found: list[dict[str, Any]] = [{**score_group(system), "difference": None} for system in systems]
+    for scores, system in zip(found[1:], systems[1:], strict=True):
+        try:
+            difference = compare_background_swaps(systems[0], system)
+        except InputError as error:
+            click.echo(f"Other backgrounds are not compared: {error}", err=True)
+            continue
+        scores["difference"] = difference.to_dict() if difference else None
+    return found
+
+
+def _swap_difference(names: str, difference: dict[str, Any]) -> str:
+    macc, tags = difference["macc"], difference["tags_changed"]
+    text = f"{names}, same other backgrounds: "
+    if macc is not None:
+        low, high = 100 * macc["low"], 100 * macc["high"]
+        text += f"MACC {100 * macc['estimate']:+.2f} points [{low:+.2f}, {high:+.2f}], "
+    return text + f"tags changed a photo {tags['estimate']:+.2f} [{tags['low']:+.2f}, {tags['high']:+.2f}]"
 
 
 def _labels(names: list[str], width: int) -> dict[str, str]:

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from keras_sister.errors import counted
+
 from .progress import count
 from .quiet import import_tensorflow
 
@@ -65,7 +67,7 @@ def _show(found: "ExportComparison") -> None:
     Console().print(table)
     click.echo(f"{found.changed_photos} of {found.photos} photos have a tag that differs")
     if found.errors:
-        click.echo(f"{found.errors} photos could not be read, {len(found.only_one_read)} of them by one export only")
+        click.echo(f"{counted(found.errors, 'photo')} could not be read, {len(found.only_one_read)} by one export only")
     for name, only in (("A", found.only_first), ("B", found.only_second)):
         if only:
             click.echo(f"Only in {name}: {', '.join(only)}")

@@ -10,10 +10,11 @@ from rich.table import Table
 from keras_sister.config import Experiment
 
 from .dataset import dataset_argument, on_unknown_value_option, open_and_show_notes
-from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run, settings_given
-from .progress import RunProgress
-from .quiet import say_loading
+from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run, settings_given, track_option
+from .progress import RunProgress, both
+from .quiet import import_tensorflow, say_loading
 from .report import write_page
+from .robustness_table import robustness_table
 from .sections import SectionedCommand
 
 
@@ -23,6 +24,17 @@ from .sections import SectionedCommand
 @experiment_options
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder to create.  [default: runs/SYSTEM]")
 @click.option("--resume", is_flag=True, help="Continue an interrupted run in --out, with its settings.")
+@track_option
+@click.option(
+    "--robustness",
+    is_flag=True,
+    help="Test every photo in front of other backgrounds and with wrong masks too; with --resume, of a finished run.",
+)
+@click.option(
+    "--other-segmenter",
+    metavar="SEGMENTER",
+    help="With --robustness: try the masks of this segmenter in place of its own.",
+)
 @click.pass_context
 def cv(
     context: click.Context,
@@ -30,6 +42,9 @@ def cv(
     on_unknown_value: str | None,
     out: Path | None,
     resume: bool,
+    track: tuple[str, ...],
+    robustness: bool,
+    other_segmenter: str | None,
     **settings: Any,
 ) -> None:
     """Cross-validate a system on DATASET: a folder in DCSA's layout, or a dataset file of `data init`.
@@ -42,22 +57,45 @@ def cv(
     sister-keras cv dataset.yaml --system baseline --trainable head
     sister-keras cv street --system baseline --backbone resnet_mini \\
         --weights none --size 112 --folds 4 --epochs 30 --learning-rate 1e-3
+    sister-keras cv DCSA --out runs/sister_a --resume --robustness
     """
+    if other_segmenter is not None and not robustness:
+        raise click.UsageError("--other-segmenter goes with --robustness.")
+    from keras_sister.run import Run
     from keras_sister.training.cross_validation import cross_validate
+    from keras_sister.training.tracking import tracked
 
     out = out or Path("runs") / settings_given(context).get("system", Experiment.system)
     experiment = experiment_to_run(context, out, resume=resume)
     photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
-    say_loading()  # which the workers do
-    with RunProgress(folds=1 if experiment.split else experiment.folds) as progress:
-        summary = cross_validate(photos, experiment, out, resume=resume, on_event=progress.show)
+    (import_tensorflow if "tensorboard" in track else say_loading)()  # which the workers do
+    folds = 1 if experiment.split else experiment.folds
+    how = "with --resume --robustness" if robustness else "with --resume"
+    with tracked(Run(out), track) as on_event:
+        with RunProgress(folds=folds, how_to_resume=how) as progress:
+            summary = cross_validate(
+                photos,
+                experiment,
+                out,
+                resume=resume,
+                robustness=robustness,
+                other_segmenter=other_segmenter,
+                on_event=both(progress.show, on_event),
+            )
+        _show(summary, out)
+        click.echo(f"\nRun folder: {out}")
+        write_page((out,), out / "report.html")
+
+
+def _show(summary: dict[str, Any], out: Path) -> None:
     Console().print(_table(summary))
     click.echo(_interval(summary))
     unknown = [str(number) for number, fold in enumerate(summary["folds"]) if fold["macc"] is None]
     if unknown:
         click.echo(f"\nLeft out of mean and spread, because no label of theirs is known: folds {', '.join(unknown)}")
-    click.echo(f"\nRun folder: {out}")
-    write_page((out,), out / "report.html")
+    if "robustness" in summary:
+        click.echo()
+        Console().print(robustness_table({out.name: summary["robustness"]}))
 
 
 def _table(summary: dict[str, Any]) -> Table:

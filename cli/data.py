@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, counted
 
 from .dataset import dataset_argument, on_unknown_value_option
 from .progress import count
@@ -104,7 +104,7 @@ def street(out: Path, photos: int, seed: int, layout: str) -> None:
     with count("photos", photos) as step:
         write_street(out, photos=photos, seed=seed, layout=layout, on_photo=step)
     following = f"check {out}" if layout == "dcsa" else f"init {out / 'products.csv'} --out {out / 'dataset.yaml'}"
-    click.echo(f"{photos} photos in {out}\nNext: sister-keras data {following}")
+    click.echo(f"{counted(photos, 'photo')} in {out}\nNext: sister-keras data {following}")
 
 
 @data.command("import", short_help="Import PA-100K, DeepFashion or PETA.")

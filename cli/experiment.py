@@ -16,6 +16,7 @@ from keras_sister.config import (
     PRECISIONS,
     RANGES,
     SYSTEMS,
+    TRACKERS,
     TRAINABLE,
     Experiment,
     load_experiment,
@@ -92,6 +93,16 @@ NOTES = {
 def experiment_options(command: Callable) -> Callable:
     """Give a command every setting of an experiment as an option, and ``--config`` for a file of them."""
     return _with_settings(command, {name: getattr(_PAPER, name) for name in _SETTINGS})
+
+
+def track_option(command: Callable) -> Callable:
+    """Give a command that trains ``--track``."""
+    return click.option(
+        "--track",
+        multiple=True,
+        type=click.Choice(TRACKERS),
+        help="Track the training in MLflow, or as TensorBoard logs in --out; may be repeated.",
+    )(command)
 
 
 def override_options(command: Callable) -> Callable:

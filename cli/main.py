@@ -13,6 +13,7 @@ from keras_sister import __version__
 from keras_sister.errors import InputError
 from keras_sister.storage.disk_errors import disk_error
 
+from .app import app
 from .cache import cache
 from .compare import compare
 from .compare_exports import compare_exports
@@ -83,6 +84,7 @@ for command in (
     compare_exports,
     tag,
     explain,
+    app,
     query,
     cache,
 ):

@@ -17,6 +17,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from keras_sister.errors import counted
+
 _INTERVAL = 30.0  # seconds between two lines where the output is no terminal
 
 
@@ -77,7 +79,7 @@ class RunProgress:
         )
         self.ids = {
             name: self.bars.add_task(name, visible=False, note="")
-            for name in ("photos", "masks", "folds", "epochs", "steps", "scored", "megabytes")
+            for name in ("photos", "masks", "folds", "epochs", "steps", "scored", "predicted", "megabytes")
         }
 
     def __enter__(self) -> "RunProgress":
@@ -98,7 +100,7 @@ class RunProgress:
     def _photos(self, event: dict[str, Any]) -> None:
         self._update("photos", event["photos"], event["of"], "decoded and segmented")
         if event["photos"] == event["of"]:
-            self._line(f"{event['of']} photos in the view store")
+            self._line(f"{counted(event['of'], 'photo')} in the view store")
 
     def _counted(self, event: dict[str, Any]) -> None:
         self._update(event["what"], event["done"], event["of"], "")
@@ -148,6 +150,16 @@ class RunProgress:
     def _line(self, text: str) -> None:
         if self.lines:
             self.lines.print(text)
+
+
+def both(first: Callable[[dict[str, Any]], None], second: Callable[[dict[str, Any]], None]) -> Callable:
+    """A function that gives an event to two."""
+
+    def show(event: dict[str, Any]) -> None:
+        first(event)
+        second(event)
+
+    return show
 
 
 @contextmanager

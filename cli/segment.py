@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from keras_sister.config import BACKGROUNDS, EDGES, MIN_PERSON_SHARE, RANGES
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, counted
 from keras_sister.training.segmenters.settings import NETWORKS, SegmenterSettings
 
 from .dataset import dataset_argument
@@ -226,9 +226,9 @@ def apply(
     for photo in done.without_person:
         click.echo(f"{photo}: no person found, left unchanged", err=True)
     if done.without_person:
-        click.echo(f"{len(done.without_person)} photos without a person", err=True)
+        click.echo(f"{counted(len(done.without_person), 'photo')} without a person", err=True)
     before = f"; {done.resumed} were there before" if done.resumed else ""
-    click.echo(f"{done.written} photos in {out / 'cutouts'}, their masks in {out / 'masks'}{before}")
+    click.echo(f"{counted(done.written, 'photo')} in {out / 'cutouts'}, their masks in {out / 'masks'}{before}")
     context.exit(int(bool(done.errors)))
 
 
@@ -272,7 +272,9 @@ def preview(
     for photo in tried:
         if not isinstance(photo, SegmentedPhoto):
             click.echo(photo.error, err=True)
-    click.echo(f"{out}: {len(found)} photos, no person found in {sum(not photo.person.any() for photo in found)}")
+    click.echo(
+        f"{out}: {counted(len(found), 'photo')}, no person found in {sum(not photo.person.any() for photo in found)}"
+    )
     context.exit(int(len(found) < len(tried)))
 
 

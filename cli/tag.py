@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, counted
 from keras_sister.serving.choices import ENGINES, RUNTIMES
 
 from .progress import count_in_batches
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from keras_sister.catalogue.job import Engine, Job
     from keras_sister.catalogue.listed_photo import ListedPhoto
     from keras_sister.catalogue.tag_catalogue import Summary
-    from keras_sister.photo_files import LeftOut
 
 TOO_MANY_ERRORS = 3
 """Exit code where more than --max-errors photos could not be read."""
@@ -107,25 +106,23 @@ def tag(context: click.Context, model: Path, sources: tuple[str, ...], out: Path
     stdin = sys.stdin.buffer if sys.stdin else io.BytesIO()
     left_out = LeftOut()
     photos = list_photos(sources, stdin=stdin, keep=keep, null=options["null"], on_note=_note, left_out=left_out)
-    context.call_on_close(lambda: _say_left_out(left_out))  # folders are read while photos are tagged
     if out is not None:
         # Folders and lists are read once more, which takes far less than tagging; standard input cannot be.
         total = None if "-" in sources else sum(1 for _ in list_photos(sources, stdin=io.BytesIO(), keep=keep))
-        _write_table(context, model, photos, total, out, keep, options)
+        code = _write_table(model, photos, total, out, keep, options)
     else:
-        _print_tags(context, model, photos, options)
+        code = _print_tags(model, photos, options)
+    if left_out and code != TOO_MANY_ERRORS:  # then the folders were not read to their end
+        _note(str(left_out))
+    context.exit(code)
 
 
 def _note(note: str) -> None:
     click.echo(note, err=True)
 
 
-def _say_left_out(left_out: "LeftOut") -> None:
-    if left_out:
-        _note(str(left_out))
-
-
-def _print_tags(context: click.Context, model: Path, photos: "Iterator[ListedPhoto]", options: dict[str, Any]) -> None:
+def _print_tags(model: Path, photos: "Iterator[ListedPhoto]", options: dict[str, Any]) -> int:
+    """Print the tags of every photo. Returns the exit code."""
     from keras_sister.catalogue.tag_listed import tag_listed
     from keras_sister.serving.tagger import Tagger
 
@@ -135,19 +132,19 @@ def _print_tags(context: click.Context, model: Path, photos: "Iterator[ListedPho
     errors = show_tags(found, tagger.schema, as_json=options["as_json"], max_errors=most)
     if most is not None and errors > most:
         click.echo(f"Error: more than --max-errors {most} photos could not be read.", err=True)
-        context.exit(TOO_MANY_ERRORS)
-    context.exit(int(errors > 0))
+        return TOO_MANY_ERRORS
+    return int(errors > 0)
 
 
 def _write_table(
-    context: click.Context,
     model: Path,
     photos: "Iterator[ListedPhoto]",
     total: int | None,
     out: Path,
     keep: tuple[str, ...],
     options: dict[str, Any],
-) -> None:
+) -> int:
+    """Write the table of every photo's tags. Returns the exit code."""
     from keras_sister.catalogue.job import Job
     from keras_sister.catalogue.tag_catalogue import UnreadablePhotosError, tag_catalogue
 
@@ -171,9 +168,10 @@ def _write_table(
     except UnreadablePhotosError as error:
         _write_summary(summary, error.summary, out)
         click.echo(f"Error: {error}", err=True)
-        context.exit(TOO_MANY_ERRORS)
+        return TOO_MANY_ERRORS
     _write_summary(summary, done, out)
     _show_summary(done, out)
+    return 0
 
 
 def _engine(job: "Job", name: str) -> "Engine":
@@ -195,9 +193,9 @@ def _write_summary(file: Path | None, summary: "Summary", out: Path) -> None:
 
 
 def _show_summary(done: "Summary", out: Path) -> None:
-    click.echo(f"{out}: {done.photos} photos, {done.errors} of them could not be read")
+    click.echo(f"{out}: {counted(done.photos, 'photo')}, {done.errors} could not be read")
     for reason, number in sorted(done.reasons.items(), key=lambda item: -item[1]):
         click.echo(f"  {number} × {reason}")
-    kept = f", {done.kept} rows kept" if done.kept else ""
+    kept = f", {counted(done.kept, 'row')} kept" if done.kept else ""
     rate = f", {done.photos_per_second:.1f} photos/s" if done.photos_per_second else ""
     click.echo(f"  {timedelta(seconds=round(done.seconds))}{rate}{kept}")

@@ -6,9 +6,9 @@ from typing import Any
 import click
 
 from .dataset import dataset_argument, on_unknown_value_option, open_and_show_notes
-from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run
-from .progress import RunProgress
-from .quiet import say_loading
+from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run, track_option
+from .progress import RunProgress, both
+from .quiet import import_tensorflow, say_loading
 from .sections import SectionedCommand
 
 
@@ -23,6 +23,7 @@ from .sections import SectionedCommand
 @experiment_options
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Run folder to create.")
 @click.option("--resume", is_flag=True, help="Continue an interrupted run in --out, with its settings.")
+@track_option
 @click.pass_context
 def train(
     context: click.Context,
@@ -31,6 +32,7 @@ def train(
     like: Path | None,
     out: Path,
     resume: bool,
+    track: tuple[str, ...],
     **settings: Any,
 ) -> None:
     """Train on all photos of DATASET, a folder in DCSA's layout or a dataset file, for `sister-keras export`.
@@ -42,12 +44,15 @@ def train(
     """
     from keras_sister.run import Run
     from keras_sister.training.final import final_settings, train_final
+    from keras_sister.training.tracking import tracked
 
     validated = Run(like) if like else None
     base = final_settings(validated) if validated else None
     experiment = experiment_to_run(context, out, resume=resume, base=base)
     photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
-    say_loading()  # which the worker does
-    with RunProgress() as progress:
-        model = train_final(photos, experiment, out, like=validated, resume=resume, on_event=progress.show)
+    (import_tensorflow if "tensorboard" in track else say_loading)()  # which the worker does
+    with RunProgress() as progress, tracked(Run(out), track) as on_event:
+        model = train_final(
+            photos, experiment, out, like=validated, resume=resume, on_event=both(progress.show, on_event)
+        )
     click.echo(f"{model}\nNext: sister-keras export {out}")

@@ -67,6 +67,9 @@ TRAINABLE = ("all", "head")
 ON_ERROR = ("stop", "skip")
 """What to do about photos that cannot be read: end before training, or leave them out."""
 
+TRACKERS = ("mlflow", "tensorboard")
+"""Where the training of a run can be tracked, beside the run folder."""
+
 MIN_PERSON_SHARE = 0.01
 """A person that covers a smaller share of the pixels counts as nobody."""
 

@@ -13,6 +13,11 @@ class InputError(ValueError):
     """
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: ``1 photo``, ``1,856 photos``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def quoted(value: object) -> str:
     """A wrong value for a message: its ``repr`` on one line, at most 80 characters.
 

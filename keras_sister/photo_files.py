@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, counted
 from keras_sister.photo_kinds import MAX_PIXELS, too_many_pixels, why_not_a_photo
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp")
@@ -37,7 +37,7 @@ class LeftOut(Counter[str]):
         ranked = sorted(self.items(), key=lambda item: (-item[1], item[0]))
         endings = ", ".join(f"{ending} {number}" for ending, number in ranked[:8])
         more = f" and {len(self) - 8} other endings" if len(self) > 8 else ""
-        files = "1 file" if self.total() == 1 else f"{self.total():,} files"
+        files = counted(self.total(), "file")
         return f"{files} left out: {endings}{more}"
 
 

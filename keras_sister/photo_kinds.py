@@ -4,6 +4,10 @@ Names of files lie: a ``.jpg`` may hold HEIC, an error page, or a pointer of Git
 """
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MAX_PIXELS = 89_478_485
 """Largest number of pixels of a photo, Pillow's own limit. A small file that declares more could exhaust the memory."""
@@ -57,6 +61,22 @@ def kind_of(contents: bytes) -> str | None:
     if contents.startswith(b"\x89PNG\r\n\x1a\n"):
         return "PNG"
     return "WebP" if contents.startswith(b"RIFF") and contents[8:12] == b"WEBP" else None
+
+
+def exif_orientation(image: "Image.Image") -> int:
+    """The EXIF orientation of a photo that Pillow has opened, 1 to 8; 1, upright, if it is missing or damaged.
+
+    ``Image.getexif`` would also take an orientation from XMP, which `keras_sister.images` and browsers do not.
+    """
+    from PIL import Image
+
+    exif = Image.Exif()
+    try:
+        exif.load(image.info.get("exif", b""))
+        orientation = exif.get(0x0112, 1)
+    except (SyntaxError, ValueError, OSError):
+        return 1
+    return orientation if orientation in range(1, 9) else 1
 
 
 def why_not_a_photo(contents: bytes) -> str | None:

@@ -7,6 +7,8 @@
     weights.json   SHA-256 of the initial weights' files
     work.json      the completed tasks, with seconds and the versions of the packages
     fold-00/ …     one folder per fold: history.json, model.weights.h5, predictions.npz
+    robustness.json, fold-00/robustness.npz  with ``--robustness``: predictions for changed photos
+    tensorboard/, mlflow.json  with ``--track``: event files; the run of MLflow
     logs/          standard error of the worker processes
 
 Every number in it can be recomputed from the folder alone. All files are written atomically.
@@ -70,6 +72,11 @@ class Fold:
     def predictions(self) -> Path:
         """The file of out-of-fold predictions; it exists once the fold has ended."""
         return self.folder / "predictions.npz"
+
+    @property
+    def robustness(self) -> Path:
+        """The file of predictions for changed photos; see `keras_sister.evaluation.robustness.read_robustness`."""
+        return self.folder / "robustness.npz"
 
     @property
     def best_epoch(self) -> int:

@@ -1,13 +1,16 @@
 """What every test stands on: a view store of its own, and small datasets that the tests draw themselves."""
 
+from collections import Counter
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from keras_sister.data.dcsa import write_labels
 from keras_sister.errors import InputError
+from keras_sister.run import OnEvent, Run
 from keras_sister.schema import DCSA, UNKNOWN
 from keras_sister.segmentation.segmenters.selfie import find_weights
 
@@ -17,9 +20,36 @@ COLORS = {"red": (200, 40, 40), "green": (40, 160, 40), "blue": (40, 40, 200), "
 """The colours that the person in a photo of `dataset_folder` wears; the labels of the other attributes are chance."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no process works alone at the end (``--no-loadscope-reorder``)."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_SISTER_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def tasks_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs perform their tasks in this process: starting TensorFlow for each takes longer than most tests train.
+
+    For tests of what a run makes. Those of `tests/cli/test_cv.py`, `tests/training/test_cross_validation.py` and
+    `tests/storage/test_disk_errors.py` are about the processes.
+    """
+
+    def perform(run: Run, task: str, on_event: OnEvent) -> None:
+        from keras_sister.training import tasks
+
+        policy = keras.config.dtype_policy()
+        try:
+            tasks.perform(run, task, lambda event: on_event({"task": task, **event}))
+        finally:
+            keras.config.set_dtype_policy(policy)
+
+    for module in ("cross_validation", "final"):
+        monkeypatch.setattr(f"keras_sister.training.{module}.perform_in_child", perform)
 
 
 @pytest.fixture(scope="session")

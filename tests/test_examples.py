@@ -67,6 +67,7 @@ def folder(
     return folder, cache
 
 
+@pytest.mark.usefixtures("tasks_here")
 @pytest.mark.slow
 @pytest.mark.timeout(1200)  # the quickstart trains a segmenter and three models
 @pytest.mark.parametrize("page", ORDER)

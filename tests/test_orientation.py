@@ -10,8 +10,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
+from keras_sister.export.keras_free_process import decode_photo
 from keras_sister.images import decode, decode_as_stored, resize
 from keras_sister.orientation import jpeg_orientation, turn
+from keras_sister.photo_kinds import exif_orientation
 from keras_sister.segmentation.preprocessor import Preprocessor
 
 from .test_images import IMAGE, chunk, encoded
@@ -67,6 +69,22 @@ def test_photos_are_upright_as_pillow_turns_them(place):
         assert expected.shape[:2] == ((23, 17) if orientation in (5, 6, 7, 8) else (17, 23))
         np.testing.assert_array_equal(decode(tf.constant(contents)), expected)
         np.testing.assert_array_equal(decode_in_graph(tf.constant(contents)), expected)
+
+
+def test_an_orientation_that_only_xmp_has_is_read_by_nobody():
+    """Browsers do not either; what matters is that training, checks, masks and the proof of an export agree."""
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    jpeg = encoded(SMALL, "JPEG", quality=90)
+    photos = [
+        jpeg[:2] + segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp) + jpeg[2:],
+        encoded(SMALL, "WEBP", xmp=xmp),
+    ]
+    for contents in photos:
+        with Image.open(io.BytesIO(contents)) as image:
+            assert image.getexif()[0x0112] == 6, "Pillow sees it"
+            assert exif_orientation(image) == 1
+        pixels, turn_by_pillow = decode_photo(contents)
+        assert decode(tf.constant(contents)).shape == turn_by_pillow(pixels).shape == (17, 23, 3)
 
 
 def test_an_mpo_is_turned_by_its_first_image():

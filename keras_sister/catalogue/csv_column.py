@@ -1,7 +1,7 @@
 """Read photo paths from a column of a CSV file, as spreadsheets and databases write them.
 
-Encoding and separator are found in the file, see `keras_sister.data.text_layout`; of the usual separators it is the one
-that gives the wanted headings. What is not UTF-8 with commas is reported.
+Encoding and delimiter are found in the file, see `keras_sister.data.text_layout`: the delimiter is the one that gives
+the wanted headings. What is not UTF-8 with commas is reported.
 """
 
 import csv
@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import IO
 
 from keras_sister.catalogue.listed_photo import ListedPhoto, listed
-from keras_sister.data.text_layout import DELIMITERS, START, find_encoding, layout_words, other_format
+from keras_sister.data.text_layout import (
+    DELIMITERS,
+    START,
+    find_encoding,
+    layout_words,
+    named_delimiter,
+    other_format,
+    possible_delimiters,
+)
 from keras_sister.errors import InputError
 
 OnNote = Callable[[str], None]
@@ -56,13 +64,18 @@ def read_column(file: Path, column: str, *, keep: Sequence[str], on_note: OnNote
 @dataclass(frozen=True)
 class _Layout:
     encoding: str
-    separator: str
+    delimiter: str
     headings: list[str]
     first_line: bool  # whether a line sep=; precedes the heading, as Excel writes and reads it
 
+    def fit(self, wanted: Sequence[str]) -> tuple[bool, bool, int]:
+        """The more, the likelier it is how the file is meant: wanted headings, a usual delimiter, many headings."""
+        usual = self.delimiter in DELIMITERS and len(self.headings) > 1
+        return set(wanted) <= set(self.headings), usual, len(self.headings)
+
     def note(self) -> str:
         """What is unusual about it."""
-        found = layout_words(self.encoding, self.separator)
+        found = layout_words(self.encoding, self.delimiter)
         return "" if found == layout_words("utf-8", ",") else f"read as {found}."
 
     def open(self, file: Path) -> IO[str]:
@@ -76,16 +89,16 @@ def _find_layout(file: Path, wanted: Sequence[str]) -> _Layout:
     encoding = _find_encoding(file)
     with file.open(newline="", encoding=encoding) as stream:
         first = stream.readline()
-        named = re.fullmatch(r'"?sep=(.)"?\r?\n?', first)
+        named = named_delimiter(first)
         if named is None:
             stream.seek(0)
         start = stream.tell()
         layouts = []
-        for separator in named[1] if named else DELIMITERS:
+        for delimiter in [named] if named else possible_delimiters(first):
             stream.seek(start)
-            headings = next(csv.reader(stream, delimiter=separator), [])
-            layouts.append(_Layout(encoding, separator, headings, named is not None))
-    best = max(layouts, key=lambda layout: (set(wanted) <= set(layout.headings), len(layout.headings)))
+            headings = next(csv.reader(stream, delimiter=delimiter), [])
+            layouts.append(_Layout(encoding, delimiter, headings, named is not None))
+    best = max(layouts, key=lambda layout: layout.fit(wanted))
     for name in wanted:
         if best.headings.count(name) != 1:
             found = "more than one column" if name in best.headings else "no column"
@@ -108,7 +121,7 @@ def _rows(file: Path, column: str, keep: Sequence[str], layout: _Layout) -> Iter
     width = len(layout.headings)
     place, kept_places = layout.headings.index(column), [layout.headings.index(name) for name in keep]
     with layout.open(file) as stream:
-        reader = csv.reader(stream, delimiter=layout.separator)
+        reader = csv.reader(stream, delimiter=layout.delimiter)
         next(reader)
         for cells in filter(None, reader):
             extra = any(cells[width:])

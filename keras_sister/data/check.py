@@ -19,8 +19,9 @@ from keras_sister.data.inspection import Inspection
 from keras_sister.data.label_warnings import label_warnings
 from keras_sister.data.near_duplicates import find_near_duplicates
 from keras_sister.data.open import inspect_dataset
+from keras_sister.errors import counted
 from keras_sister.photo_files import LeftOut, is_photo_name, try_read
-from keras_sister.photo_kinds import is_animated_webp, too_many_pixels, why_not_decoded
+from keras_sister.photo_kinds import exif_orientation, is_animated_webp, too_many_pixels, why_not_decoded
 from keras_sister.schema import Schema
 
 _SIDEWAYS = (5, 6, 7, 8)
@@ -156,20 +157,11 @@ def _inspect(path: Path) -> _Photo:
         with Image.open(io.BytesIO(contents)) as whole, Image.open(io.BytesIO(contents)) as image:
             image.load()
             whole.verify()  # Pillow accepts a PNG without its end, TensorFlow does not
-            orientation = _orientation(image)
+            orientation = exif_orientation(image)
             size = image.size[::-1] if orientation in _SIDEWAYS else image.size
             return _Photo(path, digest, size, image.mode, orientation != 1, _profile(image))
     except Exception:  # Pillow raises OSError, SyntaxError, struct.error and others for broken files
         return _Photo(path, digest, problem=f"{path}: {why_not_decoded(contents)}.")
-
-
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8."""
-    try:
-        orientation = image.getexif().get(0x0112, 1)
-    except (SyntaxError, ValueError, OSError):
-        return 1
-    return orientation if orientation in range(1, 9) else 1
 
 
 def _profile(image: Image.Image) -> str | None:
@@ -265,7 +257,7 @@ def _warnings(photos: list[_Photo], dataset: Dataset, duplicates: list[list[str]
         found.append(f"images/: {left_out}.")
     blank = int((dataset.labels < 0).all(axis=1).sum())
     if 0 < blank < len(photos):
-        found.append(f"{blank} photos have no known label at all.")
+        found.append(f"{counted(blank, 'photo')} without any known label.")
     for attribute, column in zip(dataset.schema, dataset.labels.T, strict=True):
         absent = [name for i, name in enumerate(attribute.classes) if not (column == i).any()]
         if absent:

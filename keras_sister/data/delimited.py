@@ -4,7 +4,15 @@ import csv
 import io
 from pathlib import Path
 
-from keras_sister.data.text_layout import DELIMITERS, encoding_words, find_encoding, layout_words, other_format
+from keras_sister.data.text_layout import (
+    DELIMITERS,
+    encoding_words,
+    find_encoding,
+    layout_words,
+    named_delimiter,
+    other_format,
+    possible_delimiters,
+)
 from keras_sister.errors import InputError
 
 _SAMPLE = 500  # rows that must have one number of cells for a delimiter to be accepted
@@ -21,9 +29,8 @@ def read_delimited(path: Path) -> tuple[list[tuple[str, ...]], str]:
     """
     text, encoding = decode(path, path.read_bytes())
     first, _, rest = text.partition("\n")
-    hint = first.rstrip("\r")
-    if hint.lower().startswith("sep=") and len(hint) == 5:  # a line for Excel, not a row
-        delimiter, text = hint[4], rest
+    if delimiter := named_delimiter(first):
+        text = rest
     else:
         delimiter = _detect_delimiter(path, text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
@@ -56,26 +63,26 @@ def decode(path: Path, contents: bytes) -> tuple[str, str]:
 def _detect_delimiter(path: Path, text: str) -> str:
     """The delimiter with which all rows have the same number of cells, of several the one with the most cells."""
     heading = next((line for line in text.splitlines() if line.strip()), "")
-    others = sorted({c for c in heading if not c.isalnum() and not c.isspace() and c not in "\"'_-./()"})
-    counts = {}
-    for delimiter in dict.fromkeys([*DELIMITERS, *others]):
-        cells = _cells_per_row(text, delimiter)
-        if cells and cells[0] > 1:
-            counts[delimiter] = (sum(n == cells[0] for n in cells) / len(cells), cells[0])
-    if not counts:
-        raise InputError(f"{path}: one column only; a table has a column of photos and one for each attribute.")
-    return max(counts, key=lambda delimiter: (counts[delimiter], delimiter in DELIMITERS))
+    shares = {}
+    for strict in (True, False):  # quotes that are wrong with every delimiter are reported by the reader that follows
+        for delimiter in possible_delimiters(heading):
+            cells = _cells_per_row(text, delimiter, strict=strict)
+            if cells and cells[0] > 1:
+                shares[delimiter] = (sum(n == cells[0] for n in cells) / len(cells), cells[0])
+        if shares:
+            return max(shares, key=lambda delimiter: (shares[delimiter], delimiter in DELIMITERS))
+    raise InputError(f"{path}: one column only; a table has a column of photos and one for each attribute.")
 
 
-def _cells_per_row(text: str, delimiter: str) -> list[int]:
-    """Number of cells of the first rows that are not blank."""
+def _cells_per_row(text: str, delimiter: str, *, strict: bool) -> list[int]:
+    """Number of cells of the first rows that are not blank; none if `strict` and quotes are wrong."""
     cells: list[int] = []
     try:
-        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True):
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=strict):
             if any(cell.strip() for cell in row):
                 cells.append(len(row))
             if len(cells) == _SAMPLE:
                 break
     except csv.Error:
-        pass  # the reader that follows names the line
+        return [] if strict else cells
     return cells

@@ -4,7 +4,7 @@ import numpy as np
 from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
 from keras_sister.data.group_folds import folds_of_groups
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, counted
 from keras_sister.schema import Schema
 
 INNER_FOLDS = 8
@@ -49,7 +49,7 @@ def stratified_folds(
     splitter = MultilabelStratifiedKFold(n_splits=folds, shuffle=True, random_state=seed)
     drawn = [np.sort(test) for _, test in splitter.split(columns, columns)]
     if any(len(fold) == 0 for fold in drawn):
-        raise InputError(f"{len(labels)} photos are too few for {folds} folds. Give fewer --folds.")
+        raise InputError(f"{counted(len(labels), 'photo')}: too few for {folds} folds. Give fewer --folds.")
     return drawn
 
 

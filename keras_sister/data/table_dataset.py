@@ -13,6 +13,7 @@ from keras_sister.data.dataset_file import DatasetFile, LabelColumn
 from keras_sister.data.inspection import Inspection
 from keras_sister.data.names import comparable
 from keras_sister.data.tables import Table, read_table
+from keras_sister.errors import counted
 from keras_sister.photo_files import PHOTO_SUFFIXES, is_photo_name
 from keras_sister.schema import UNKNOWN
 
@@ -48,7 +49,9 @@ def inspect_table_dataset(file: DatasetFile) -> Inspection:
     if (groups := kept["groups"]) is not None:
         kept["groups"] = _named(groups, found, file.folder)
         if alone := int((groups == "").sum()):
-            more.append(f"{table.path.name}: {alone} photos have no {file.group}; each of them is a group of its own.")
+            more.append(
+                f"{table.path.name}: {counted(alone, 'photo')} without {file.group}; each is a group of its own."
+            )
     dataset = Dataset(
         file.schema,
         found,
@@ -240,7 +243,9 @@ def _merge(
                 problems.append(f"{here} with {name.removesuffix('s')} '{column[kept]}' and '{column[row]}'.")
         labels[kept] = np.where(labels[kept] == UNKNOWN, labels[row], labels[kept])
     note = (
-        f"{table.path.name}: {repeated} rows repeat a photo and were merged with its first row." if repeated else None
+        f"{table.path.name}: {counted(repeated, 'row')} of a photo that an earlier row has, merged with that row."
+        if repeated
+        else None
     )
     return list(first.values()), note
 

@@ -1,10 +1,11 @@
-"""What a text file of cells is made of: its encoding, found in its first bytes, and the words for what was found.
+"""What a text file of cells is made of: its encoding and its delimiter, and the words for what was found.
 
 Datasets and catalogues both read such files; what one of them reads, the other reads in the same way.
 """
 
 import codecs
 import itertools
+import re
 from collections.abc import Iterable
 
 START = 1 << 12
@@ -66,6 +67,18 @@ def find_encoding(chunks: Iterable[bytes]) -> str:
         _feed(decoders, piece)
     _feed(decoders, b"", final=True)
     return next(iter(decoders), "latin-1")
+
+
+def named_delimiter(first_line: str) -> str | None:
+    """The delimiter that the first line names, as in Excel's ``sep=;``; such a line is not a row."""
+    named = re.fullmatch(r'"?sep=(.)"?\r?\n?', first_line, re.IGNORECASE)
+    return named[1] if named else None
+
+
+def possible_delimiters(heading: str) -> list[str]:
+    """The usual delimiters, then every other sign of the heading that could be one."""
+    others = {c for c in heading if not c.isalnum() and not c.isspace() and c not in "\"'_-./()"}
+    return list(dict.fromkeys([*DELIMITERS, *sorted(others)]))
 
 
 def _feed(decoders: dict[str, codecs.IncrementalDecoder], piece: bytes, *, final: bool = False) -> None:

@@ -1,5 +1,6 @@
 """Paired statistics for two classifiers on the same photos and folds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,19 +107,48 @@ def bootstrap_macc(
     Returns:
         MACC of `first` minus MACC of `second` over all photos, with the percentile interval; no p-value.
     """
-    gain = np.where(known, np.subtract(first, second, dtype=np.float64), 0)
+    return bootstrap_gains(
+        known, [np.subtract(first, second, dtype=np.float64)], groups=groups, seed=seed, resamples=resamples
+    )[0]
+
+
+def bootstrap_gains(
+    known: np.ndarray,
+    gains: Sequence[np.ndarray],
+    *,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
+    resamples: int = 10_000,
+) -> list[Difference]:
+    """`bootstrap_macc` of several quantities on the same resamples.
+
+    Args:
+        known: bool array, shape (photos, attributes), at least one of them true.
+        gains: float arrays of that shape; each is averaged over an attribute's known labels, then over attributes.
+        groups, seed, resamples: see `bootstrap_macc`.
+
+    Returns:
+        The average of each over all photos, with the percentile interval; no p-value.
+    """
+    summed = [np.where(known, gain, 0.0) for gain in gains]
     if groups is not None:
-        gain, known = sum_by_group(gain, groups), sum_by_group(known.astype(np.float64), groups)
+        summed = [sum_by_group(gain, groups) for gain in summed]
+        known = sum_by_group(known.astype(np.float64), groups)
     labelled = known.any(axis=1)  # others would leave some resamples without any accuracy
-    gain, known = gain[labelled], known[labelled]
+    summed, known = [gain[labelled] for gain in summed], known[labelled]
     units = len(known)
     rng = np.random.default_rng(seed)
-    drawn = []
+    drawn: list[list[np.ndarray]] = [[] for _ in gains]
     for _ in range(0, resamples, 500):  # 500 resamples of 2,000 photos are 8 MB of counts
         counts = rng.multinomial(units, np.full(units, 1 / units), size=500).astype(np.float64)
-        drawn.append(_macc(counts @ gain, counts @ known))
-    low, high = np.percentile(np.concatenate(drawn)[:resamples], [2.5, 97.5])
-    return Difference(float(_macc(gain.sum(axis=0), known.sum(axis=0))), float(low), float(high))
+        totals = counts @ known
+        for values, gain in zip(drawn, summed, strict=True):
+            values.append(_macc(counts @ gain, totals))
+    found = []
+    for values, gain in zip(drawn, summed, strict=True):
+        low, high = np.percentile(np.concatenate(values)[:resamples], [2.5, 97.5])
+        found.append(Difference(float(_macc(gain.sum(axis=0), known.sum(axis=0))), float(low), float(high)))
+    return found
 
 
 def sum_by_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:

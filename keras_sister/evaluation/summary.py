@@ -8,13 +8,19 @@ import numpy as np
 from keras_sister.errors import InputError
 from keras_sister.evaluation.out_of_fold import OutOfFold, majority_predictions, read_out_of_fold
 from keras_sister.evaluation.paired import bootstrap_macc
+from keras_sister.evaluation.robustness import summarize_robustness
 from keras_sister.evaluation.scores import macc
 from keras_sister.run import Run
 from keras_sister.storage.json_files import to_json
 
 
-def summarize(run: Run) -> dict[str, Any]:
+def summarize(run: Run, *, robustness: bool = False) -> dict[str, Any]:
     """Score a run whose folds have all ended.
+
+    Args:
+        run: the run.
+        robustness: score the predictions for changed photos too, as ``robustness``; see
+            `keras_sister.evaluation.robustness.summarize_robustness`.
 
     Returns:
         The content of ``summary.json``, accuracies in [0, 1]:
@@ -36,7 +42,7 @@ def summarize(run: Run) -> dict[str, Any]:
     ours = read_out_of_fold(run.folder)
     majority = majority_predictions(ours)
     accuracies, majorities = ours.accuracies(), majority.accuracies()
-    return {
+    summary = {
         "macc": {**_macc(ours), "interval": _interval(ours)},
         "majority": _macc(majority),
         "photos": len(ours.labels),
@@ -55,6 +61,7 @@ def summarize(run: Run) -> dict[str, Any]:
             for number, rows in enumerate(ours.folds)
         ],
     }
+    return {**summary, "robustness": summarize_robustness(run)} if robustness else summary
 
 
 def _macc(predictions: OutOfFold) -> dict[str, float | None]:
@@ -78,7 +85,8 @@ def read_summary(run: Run) -> dict[str, Any]:
     Raises:
         InputError: if it does not follow from the run's predictions, and as `summarize` does.
     """
-    stored, found = run.read("summary.json"), summarize(run)
+    stored = run.read("summary.json")
+    found = summarize(run, robustness=isinstance(stored, dict) and "robustness" in stored)
     if _rounded(stored) != _rounded(found):
         raise InputError(
             f"{run.folder / 'summary.json'}: does not follow from the run's predictions; remove it and run the command"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 from PIL import Image
 
@@ -99,11 +100,37 @@ def explain_photos(
                 yield error
                 continue
             for name in attributes:
-                parts = contributions(model, views, attribute=name, class_name=class_name)
-                maps = heat_map(model, views, attribute=name, class_name=class_name, method=method)
+                parts, picture = draw_photo(model, views, photo, attribute=name, class_name=class_name, method=method)
                 file = out / f"{pictures[photo]}-{name}.png"
-                _save(draw_explanation(_lines(photo, name, parts), _panels(views, maps, parts)), file)
+                _save(picture, file)
                 yield Explanation(photo, chosen.name, chosen.note, name, parts, file)
+
+
+def draw_photo(
+    model: keras.Model,
+    views: dict[str, Any],
+    photo: Path,
+    *,
+    attribute: str,
+    class_name: str | None = None,
+    method: str = "gradient",
+) -> tuple[Contributions, Image.Image]:
+    """Explain one attribute of one photo.
+
+    Args:
+        model, attribute, class_name, method: see `keras_sister.explanation.heat_maps.heat_map`.
+        views: the model's inputs, a batch of one.
+        photo: its file, which is named in the picture.
+
+    Returns:
+        The parts of the score, and the picture with the heat maps.
+
+    Raises:
+        InputError: as `keras_sister.explanation.heat_maps.heat_map` does.
+    """
+    parts = contributions(model, views, attribute=attribute, class_name=class_name)
+    maps = heat_map(model, views, attribute=attribute, class_name=class_name, method=method)
+    return parts, draw_explanation(_lines(photo, attribute, parts), _panels(views, maps, parts))
 
 
 def _save(picture: Image.Image, file: Path) -> None:

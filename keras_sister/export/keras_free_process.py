@@ -35,8 +35,10 @@ def decode_photo(contents: bytes) -> tuple[Any, Any]:
 
     with warnings.catch_warnings(), Image.open(io.BytesIO(contents)) as image:
         warnings.simplefilter("ignore")  # of damaged EXIF data
+        exif = Image.Exif()
         try:
-            orientation = image.getexif().get(0x0112, 1)
+            exif.load(image.info.get("exif", b""))  # image.getexif() would also take an orientation from XMP
+            orientation = exif.get(0x0112, 1)
         except (SyntaxError, ValueError, OSError):
             orientation = 1
         turns = (None, *(getattr(Image.Transpose, name) for name in _TURNS))

@@ -12,6 +12,7 @@ from keras_sister.reproduction.picture import draw_table
 from keras_sister.reproduction.plan import Plan
 from keras_sister.reproduction.results import Results, to_csv
 from keras_sister.run import OnEvent
+from keras_sister.segmentation.segmenters.open import check_segmenter
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.json_files import write_text
 from keras_sister.training.cross_validation import cross_validate
@@ -44,6 +45,8 @@ def reproduce_table(
     Example:
         >>> reproduce_table(make_plan("twin", dataset, settings={"segmenter": "fcn"}), dataset, Path("reproduced"))
     """
+    for segmenter in {cell.experiment.segmenter for cell in plan.cells if cell.experiment.needs_masks}:
+        check_segmenter(segmenter)  # before hours of training without it
     predictions = {}
     for number, cell in enumerate(plan.cells):
         folder = out / "runs" / cell.name

@@ -92,12 +92,26 @@ class Tagger:
             InputError: if the graph fails, or returns values that are no probabilities of the schema.
         """
         contents, errors = zip(*(try_read(photo) for photo in photos), strict=True)
+        return to_predictions(self.outputs(contents), contents, errors)
+
+    def outputs(self, contents: Sequence[bytes]) -> dict[str, np.ndarray]:
+        """The outputs of the signature ``serving_default`` for the bytes of photos, by name, checked.
+
+        Raises:
+            InputError: as `predict` does.
+        """
         try:
             outputs = self._predict(contents)
         except tf.errors.OpError as error:
             raise InputError(f"{self._folder}: the graph failed: {error.message.splitlines()[0]}") from error
-        check_outputs(outputs, self.schema, len(photos), who=f"{self._folder}", why=_OTHER_SCHEMA)
-        return to_predictions(outputs, contents, errors)
+        check_outputs(outputs, self.schema, len(contents), who=f"{self._folder}", why=_OTHER_SCHEMA)
+        return outputs
+
+    def views(self, contents: Sequence[bytes]) -> dict[str, np.ndarray]:
+        """The views that the network sees of photos: float32 arrays (photos, size, size, channels), 0–255, by name."""
+        prepare = self._loaded.signatures["prepare"]
+        found = _to_numpy(prepare(image_bytes=tf.constant(contents)))
+        return {name: pixels for name, pixels in found.items() if pixels.ndim == 4}
 
 
 _OTHER_SCHEMA = "the graph does not match schema.json"

@@ -13,16 +13,18 @@ from keras_sister.street.scene import draw_scene
 
 @dataclass(frozen=True)
 class Street:
-    """A synthetic photo with its person mask and labels.
+    """A synthetic photo with its person mask, the place of the garment, and labels.
 
     Attributes:
         photo: uint8 array, shape (height, width, 3), RGB.
         mask: uint8 array, shape (height, width), 255 where the person is, 0 elsewhere.
+        garment: bool array, shape (height, width), true where the upper garment or the dress is seen.
         labels: int8 array, shape (26,), in the order of `keras_sister.schema.DCSA`; all known.
     """
 
     photo: np.ndarray
     mask: np.ndarray
+    garment: np.ndarray
     labels: np.ndarray
 
 
@@ -58,13 +60,13 @@ def draw_photo(seed: int, index: int) -> Street:
     scene = _blur(scene, unit * rng.uniform(0.0005, 0.006))
 
     canvas = Canvas((width, height), unit, origin, rng.normal(0, 0.035), light)
-    draw_person(canvas, outfit, rng)
+    garment = draw_person(canvas, outfit, rng)
     alpha = canvas.alpha
     cast = np.roll(_blur(alpha, 0.02 * unit), round(-light[0] * 0.03 * unit), axis=1)
     scene = scene * (1 - 0.35 * cast)
     photo = scene * (1 - alpha) + canvas.rgb * alpha
     photo = _camera_effects(photo, light, rng)
-    return Street(photo, np.where(alpha[..., 0] >= 0.5, 255, 0).astype(np.uint8), outfit.labels)
+    return Street(photo, np.where(alpha[..., 0] >= 0.5, 255, 0).astype(np.uint8), garment, outfit.labels)
 
 
 def _add_passers_by(

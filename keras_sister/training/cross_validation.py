@@ -1,5 +1,6 @@
 """Cross-validation: one model per fold, each trained in its own process and tested on photos it was not trained on."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.data.folds import official_test, stratified_folds
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, counted
 from keras_sister.evaluation.summary import read_summary, summarize
 from keras_sister.run import OnEvent, Run
 from keras_sister.training.start import is_moved, start_run
@@ -21,6 +22,8 @@ def cross_validate(
     out: str | Path,
     *,
     resume: bool = False,
+    robustness: bool = False,
+    other_segmenter: str | None = None,
     on_event: OnEvent = lambda event: None,
 ) -> dict[str, Any]:
     """Cross-validate an experiment: each photo is predicted once, by a model that was not trained on it.
@@ -35,6 +38,10 @@ def cross_validate(
         experiment: what to train and how; the paper has 16 folds.
         out: the run folder to create (see `keras_sister.run`).
         resume: continue the run in `out` if it exists.
+        robustness: predict every photo with other backgrounds and with wrong masks too, and score that as
+            ``robustness`` in the summary; see `keras_sister.evaluation.robustness`. With `resume`, of a finished run
+            too. Of a system without masks, the experiment's segmenter cuts the persons out.
+        other_segmenter: with `robustness`: another segmenter, whose masks replace the run's own.
         on_event: receives progress events.
 
     Returns:
@@ -57,21 +64,37 @@ def cross_validate(
     with run.locked():
         start_run(run, dataset, experiment.absolute(), resume=resume)
         finished = (run.folder / "summary.json").exists()
-        if finished and not is_moved(run):
+        if not finished or is_moved(run):
+            perform_in_child(run, "views", on_event)
+        if finished and not robustness:
             return read_summary(run)
-        perform_in_child(run, "views", on_event)
-        if finished:
-            return read_summary(run)
-        folds = _folds(dataset.without(run.left_out), experiment)
-        run.write("folds.json", [fold.tolist() for fold in folds])
-        for number in range(len(folds)):
-            fold = run.fold(number)
-            if not fold.predictions.exists():
-                perform_in_child(run, fold.name, on_event)
-            on_event({"task": fold.name, "event": "done", "fold": number})
-        summary = summarize(run)
+        if not finished:
+            _train_folds(run, _folds(dataset.without(run.left_out), experiment), on_event)
+        if robustness:
+            _predict_changed_photos(run, other_segmenter, on_event)
+        summary = summarize(run, robustness=robustness)
         run.write("summary.json", summary)
     return summary
+
+
+def _train_folds(run: Run, folds: list[np.ndarray], on_event: OnEvent) -> None:
+    run.write("folds.json", [fold.tolist() for fold in folds])
+    for number in range(len(folds)):
+        fold = run.fold(number)
+        if not fold.predictions.exists():
+            perform_in_child(run, fold.name, on_event)
+        on_event({"task": fold.name, "event": "done", "fold": number})
+
+
+def _predict_changed_photos(run: Run, other_segmenter: str | None, on_event: OnEvent) -> None:
+    """Predict changed photos where that is not done; if no other segmenter is named, the one of before stays."""
+    if other_segmenter is not None:
+        if not run.experiment.needs_masks:
+            raise InputError(f"{run.folder}: {run.experiment.system} takes no masks, so none can be replaced.")
+        other_segmenter = replace(run.experiment, segmenter=other_segmenter).absolute().segmenter
+    if other_segmenter is not None or not (run.folder / "robustness.json").exists():
+        run.write("robustness.json", {"other_segmenter": other_segmenter})
+    perform_in_child(run, "robustness", on_event)
 
 
 def _folds(dataset: Dataset, experiment: Experiment) -> list[np.ndarray]:
@@ -83,6 +106,6 @@ def _folds(dataset: Dataset, experiment: Experiment) -> list[np.ndarray]:
         )
     if len(dataset) - max(map(len, folds)) < 2:
         raise InputError(
-            f"{len(dataset)} photos are too few for {len(folds)} folds: each fold needs 2 photos to train on."
+            f"{counted(len(dataset), 'photo')}: too few for {len(folds)} folds, each of which trains on 2 or more."
         )
     return folds

@@ -63,7 +63,7 @@ def is_moved(run: Run) -> bool:
 
 def _check_settings(run: Run, experiment: Experiment, hashes: dict[str, str]) -> None:
     before = run.experiment
-    if _kind(before.segmenter) == _kind(experiment.segmenter):
+    if _kind(before.segmenter) == _kind(experiment.segmenter) or not experiment.needs_masks:
         before = replace(before, segmenter=experiment.segmenter)
     if hashes and hashes == run.weight_hashes:
         before = replace(before, weights=experiment.weights)

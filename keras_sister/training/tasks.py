@@ -1,4 +1,4 @@
-"""The tasks of a worker: fill the view store, train and test one fold, or train the final model.
+"""The tasks of a worker: fill the view store, train and test one fold, predict changed photos, train the final model.
 
 An interrupted task continues where it stopped when it is performed again.
 """
@@ -18,6 +18,7 @@ from keras_sister.photo_files import UnreadablePhotosError
 from keras_sister.run import OnEvent, Run, report_bytes
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.training.fit import CHECKPOINT, WEIGHTS
+from keras_sister.training.robustness import predict_changed_photos
 from keras_sister.training.trainer import Trainer, preprocessor_of
 
 
@@ -26,7 +27,7 @@ def perform(run: Run, task: str, on_event: OnEvent) -> None:
 
     Args:
         run: with its settings, dataset and folds in place.
-        task: ``views``, ``train``, or the name of a fold.
+        task: ``views``, ``train``, ``robustness``, or the name of a fold.
         on_event: receives progress events.
 
     Raises:
@@ -38,6 +39,8 @@ def perform(run: Run, task: str, on_event: OnEvent) -> None:
         fill_view_store(run, on_event)
     elif task == "train":
         train_on_all_photos(run, on_event)
+    elif task == "robustness":
+        predict_changed_photos(run, on_event)
     else:
         (number,) = (number for number in range(len(run.folds)) if run.fold(number).name == task)
         train_fold(run, number, on_event)

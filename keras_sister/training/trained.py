@@ -14,18 +14,19 @@ from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.training.trainer import build_model, preprocessor_of
 
 
-def trained_model(run: Run, weights: Path) -> keras.Model:
+def trained_model(run: Run, weights: Path, *, precision: str = "float32") -> keras.Model:
     """A model of a run, in float32 whatever it was trained in.
 
     Args:
         run: the run.
         weights: its ``model.keras``, or the ``model.weights.h5`` of a fold.
+        precision: another Keras dtype policy, such as that of the run.
 
     Raises:
         InputError: if the file does not match the run's settings, naming it.
     """
     policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
+    keras.config.set_dtype_policy(precision)
     try:
         model = build_model(replace(run.experiment, weights="none"), run.schema)
         with warnings.catch_warnings():

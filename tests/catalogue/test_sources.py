@@ -43,6 +43,8 @@ def found(*sources: str, stdin: bytes = b"", **options: object) -> tuple[list[Li
         ("utf-8", ";", "sep=;\r\n", "UTF-8, semicolons"),
         ("utf-16", ";", "sep=;\r\n", "UTF-16, semicolons"),
         ("utf-8", "|", "", "UTF-8, vertical bars"),
+        ("utf-8", "^", "", "UTF-8, delimiter '^'"),
+        ("utf-8", "^", '"SEP=^"\n', "UTF-8, delimiter '^'"),
     ],
 )
 def test_csv_files_of_spreadsheets_are_read_and_said(tmp_path, encoding, separator, first, note):

@@ -147,7 +147,7 @@ def test_the_command_joins_a_csv_file_and_summarises(sister_export, shop):
     result = CliRunner().invoke(main, [*command, "--keep", "sku", "--summary", str(summary)])
     assert result.exit_code == 0, result.output
     assert "read as UTF-16, semicolons" in result.stderr
-    assert "3 photos, 2 of them could not be read\n  1 × no photo is named\n  1 × No such file" in result.stdout
+    assert "3 photos, 2 could not be read\n  1 × no photo is named\n  1 × No such file" in result.stdout
     assert "photos/s" in result.stdout
     rows = read(out)
     assert [(row["sku"], row["photo"]) for row in rows] == [("A1", "./0.jpg"), ("A2", ""), ("A3", "lost.jpg")]
@@ -157,7 +157,7 @@ def test_the_command_joins_a_csv_file_and_summarises(sister_export, shop):
     content = json.loads(summary.read_text())
     assert (content["photos"], content["errors"], sum(content["reasons"].values())) == (3, 2, 2)
     again = CliRunner().invoke(main, [*command, "--keep", "sku", "--update"])
-    assert "1 rows kept" in again.stdout
+    assert "1 row kept" in again.stdout
     refused = CliRunner().invoke(main, [*command, "--overwrite", "--max-errors", "1", "--summary", str(summary)])
     assert (refused.exit_code, json.loads(summary.read_text())["errors"]) == (3, 2)
     assert "more than --max-errors 1" in refused.stderr

@@ -54,6 +54,7 @@ def table(damaged: Path) -> Path:
     return file
 
 
+@pytest.mark.usefixtures("tasks_here")
 @pytest.mark.parametrize("kind", ["damaged", "table"])
 def test_the_check_and_a_cross_validation_leave_out_the_same_photos(kind, tmp_path, request):
     dataset, run = request.getfixturevalue(kind), tmp_path / "run"
@@ -78,7 +79,8 @@ def test_the_check_and_a_cross_validation_leave_out_the_same_photos(kind, tmp_pa
     folds = json.loads((run / "folds.json").read_text())
     assert sorted(row for rows in folds for row in rows) == list(range(43))
     for number, rows in enumerate(folds):
-        predictions = np.load(run / f"fold-{number:02d}" / "predictions.npz")
+        with np.load(run / f"fold-{number:02d}" / "predictions.npz") as file:
+            predictions = dict(file)
         np.testing.assert_array_equal(predictions["rows"], rows)
         np.testing.assert_array_equal(predictions["labels"], [photos[row]["labels"] for row in rows])
     if kind == "table":

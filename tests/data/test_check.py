@@ -116,7 +116,7 @@ def test_what_one_should_know_is_a_warning(folder):
         "images/: 3 files left out: .heic 2, no ending 1.",
         "000004.png: missing",
         "000005.png (1 in all): differs in size",
-        "1 photos have no known label",
+        "1 photo without any known label",
         "scarf: no photo is labelled yes",
     ):
         assert said in warnings

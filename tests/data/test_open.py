@@ -124,7 +124,7 @@ def test_photos_that_are_missing_or_no_photos(folder):
 def test_rows_of_one_photo_are_merged_or_contradict_each_other(folder):
     dataset = open_dataset(write(folder, ["a.jpg,0,?,red", "b.jpg,1,other,red", "./sub/../a.jpg,,round,"]))
     np.testing.assert_array_equal(dataset.labels, [[1, 0, 1, 0], [2, 1, 1, 0]])
-    assert "1 rows repeat a photo" in dataset.notes[-1]
+    assert "1 row of a photo that an earlier row has" in dataset.notes[-1]
     problems = inspect_dataset(write(folder, ["a.jpg,0,v_shape,red", "b.jpg,,,", "a.jpg,1,round,red"])).problems
     assert [p.partition("t.csv, ")[2] for p in problems] == [
         "rows 2 and 4: the same photo 'a.jpg' with neckline 'v_shape' and 'round'.",
@@ -140,7 +140,7 @@ def test_groups_weights_and_splits(folder):
     assert dataset.groups.tolist() == ["007", "7", "photo d.png"]
     assert dataset.weights.tolist() == [1, 0.5, 20]
     assert dataset.split.tolist() == ["train", "val", "test"]
-    assert "1 photos have no sku" in dataset.notes[-1]
+    assert "1 photo without sku" in dataset.notes[-1]
     rows = ["a.jpg,0,other,red,1,-1,train", "b.jpg,0,other,red,1,,dev", "d.png,0,other,red,1,inf,test"]
     problems = inspect_dataset(write(folder, [*rows, "a.jpg,0,other,red,2,-1,train"], yaml, heading)).problems
     assert "row 2 (and 3 more), column 'w': a weight is a number of at least 0. Received: '-1'" in problems[0]

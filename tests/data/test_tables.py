@@ -70,6 +70,13 @@ def test_a_separator_within_cells_is_not_the_delimiter(tmp_path):
     assert read_table(written(tmp_path / "u.csv", text)).column("price") == ["1,50", "2,50"]
 
 
+def test_a_sign_with_which_the_quotes_are_wrong_is_not_the_delimiter(tmp_path):
+    cell = '"\u02d2'  # found by Hypothesis: split at U+02D2, every row has two cells, and an open quote
+    table = read_table(written(tmp_path / "t.csv", 'image,"""\u02d2"\r\n' + 'a.jpg,"""\u02d2"\r\n' * 8))
+    assert table.headings == ("image", cell)
+    assert set(table.rows) == {("a.jpg", cell)}
+
+
 def test_blank_rows_and_quoted_line_ends_do_not_shift_row_numbers(tmp_path):
     table = read_table(written(tmp_path / "t.csv", 'image,note\na.jpg,"1\n2"\n\n,\nb.jpg,x\n'))
     assert list(zip(table.numbers, table.column("image"), strict=True)) == [(2, "a.jpg"), (5, "b.jpg")]

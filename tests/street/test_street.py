@@ -176,3 +176,18 @@ def test_a_folder_with_other_contents_is_refused_and_not_changed(tmp_path):
     with pytest.raises(InputError, match="already exists with other contents"):
         write_street(tmp_path, photos=1, seed=0)
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_the_garment_lies_on_the_person_and_has_its_colour():
+    """White tops are bright and black ones dark, on average."""
+    seen = {"white": [], "black": []}
+    for index in range(40):
+        street = draw_photo(5, index)
+        assert 0.03 < street.garment.mean() < (street.mask > 0).mean()
+        assert (street.mask[street.garment] > 0).mean() > 0.95
+        for name, photos in seen.items():
+            plain = street.labels[DCSA.names.index("pattern_solid")] == 1
+            if plain and street.labels[DCSA.names.index(name)] == 1:
+                photos.append(street.photo[street.garment].mean())
+    assert min(map(len, seen.values())) > 0
+    assert np.mean(seen["white"]) > 2 * np.mean(seen["black"])

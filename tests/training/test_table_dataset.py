@@ -46,6 +46,7 @@ def shop(tmp_path: Path) -> Path:
     return tmp_path / "d.yaml"
 
 
+@pytest.mark.usefixtures("tasks_here")
 def test_from_a_table_to_scores_by_group(shop, tmp_path):
     out = tmp_path / "run"
     command = ["cv", str(shop), *OPTIONS.split(), "--out", str(out)]
@@ -112,6 +113,7 @@ def test_without_weights_nothing_changes(shop, tmp_path):
     assert len(next(iter(Trainer(run, seed=0)._training_batches(np.arange(24), 0)))) == 2
 
 
+@pytest.mark.usefixtures("tasks_here")
 def test_an_official_split_is_tested_once(shop, tmp_path):
     """`cv --split`: the test rows are the only fold, the val rows select the epoch, scores are over the test rows."""
     dataset = replace(open_dataset(shop, on_unknown_value="unknown"), weights=None, groups=None)
@@ -123,7 +125,8 @@ def test_an_official_split_is_tested_once(shop, tmp_path):
     run = Run(tmp_path / "run")
     assert [rows.tolist() for rows in run.folds] == [list(range(16, 24))]
     assert (run.split.tolist(), summary["photos"], summary["macc"]["std"]) == (split.tolist(), 8, None)
-    saved = np.load(run.folder / "fold-00" / "predictions.npz")
+    with np.load(run.folder / "fold-00" / "predictions.npz") as file:
+        saved = dict(file)
     predicted, labels = dataset.schema.predict(saved["logits"]), dataset.labels[16:]
     for i, name in enumerate(dataset.schema.names):
         known = labels[:, i] >= 0

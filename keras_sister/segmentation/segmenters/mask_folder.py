@@ -13,8 +13,8 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_sister.errors import InputError
+from keras_sister.photo_kinds import exif_orientation
 
-_ORIENTATION = 0x0112
 _QUARTER_TURNS = (5, 6, 7, 8)
 
 
@@ -137,7 +137,7 @@ def _check_size(file: Path, mask: tuple[int, int], photo: Path) -> None:
     try:
         with warnings.catch_warnings(), Image.open(photo) as image:
             warnings.simplefilter("ignore")  # of size; what decodes the photo has its own limit
-            stored, turned = image.size, image.getexif().get(_ORIENTATION) in _QUARTER_TURNS
+            stored, turned = image.size, exif_orientation(image) in _QUARTER_TURNS
     except Exception:  # Pillow raises any kind
         return
     upright = stored[::-1] if turned else stored

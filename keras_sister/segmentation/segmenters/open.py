@@ -35,6 +35,22 @@ def open_segmenter(spec: str, *, keep_largest: bool = False, margin: int = 0) ->
     return segmenter
 
 
+def check_segmenter(spec: str) -> None:
+    """Refuse what `open_segmenter` could not open, as far as names and paths tell, without TensorFlow.
+
+    Raises:
+        InputError: if it is no kind of segmenter, or its file or folder is missing.
+    """
+    kind, colon, place = spec.partition(":")
+    if kind in ("hub", "deeplab") and colon:
+        return
+    if kind in ("selfie", "masks", "saved_model") and colon:
+        if not Path(place.partition("#")[0] if kind == "saved_model" else place).exists():
+            raise InputError(f"{spec}: no such file or folder.")
+    elif kind != "selfie" and not Path(spec).is_dir():
+        raise _not_a_segmenter(spec)
+
+
 def _open(spec: str) -> Segmenter:
     kind, colon, place = spec.partition(":")
     if kind == "selfie":
@@ -57,7 +73,11 @@ def _open(spec: str) -> Segmenter:
         from keras_sister.segmentation.segmenters.network import load_segmenter
 
         return load_segmenter(Path(spec))
-    raise InputError(
+    raise _not_a_segmenter(spec)
+
+
+def _not_a_segmenter(spec: str) -> InputError:
+    return InputError(
         f"{spec}: not a segmenter; give selfie, a folder made by 'sister-keras segment train', masks:FOLDER,"
         " saved_model:PATH, hub:HANDLE or deeplab:PRESET."
     )

@@ -15,7 +15,7 @@ from keras_sister.backbones import fetch_weights
 from keras_sister.data.pipeline import Images, training_batches
 from keras_sister.data.segmentation.dataset import VOID, SegmentationDataset
 from keras_sister.data.view_store import ViewStore
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, counted
 from keras_sister.run import OnEvent, report_bytes
 from keras_sister.segmentation.networks.fcn8s import fcn8s
 from keras_sister.segmentation.preprocessor import Preprocessor
@@ -56,7 +56,9 @@ def train_segmenter(
             be read.
     """
     if not dataset.training_rows or not dataset.held_out:
-        raise InputError(f"{len(dataset.photos)} photos are too few: some are held out to score the segmenter.")
+        raise InputError(
+            f"{counted(len(dataset.photos), 'photo')}: too few, since some are held out to score the segmenter."
+        )
     with locked(out):
         _check_folder(out, resume=resume)
         if settings.network == "deeplab":
