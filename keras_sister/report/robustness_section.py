@@ -2,7 +2,13 @@
 
 from typing import Any
 
-_MASKS = "mask: "
+_NAMES = {
+    "background_swap": "other background",
+    "eroded": "mask too small",
+    "dilated": "mask too large",
+    "nobody": "nobody found",
+    "other_segmenter": "other segmenter",
+}
 
 
 def robustness_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
@@ -18,6 +24,5 @@ def robustness_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
     found = summary.get("robustness")
     if not found:
         return []
-    changes = {"other background": found["background_swap"]}
-    changes |= {f"{_MASKS}{name.replace('_', ' ')}": scores for name, scores in found.get("masks", {}).items()}
-    return [{"name": name, "scores": scores} for name, scores in changes.items()]
+    changes = {"background_swap": found["background_swap"], **found["masks"]}
+    return [{"name": _NAMES[change], "scores": scores} for change, scores in changes.items()]

@@ -373,7 +373,7 @@ def test_robustness_is_shown_where_it_was_measured():
     summary = {"robustness": {"background_swap": scores, "masks": {"eroded": None}}}
     assert robustness_rows(summary) == [
         {"name": "other background", "scores": scores},
-        {"name": "mask: eroded", "scores": None},
+        {"name": "mask too small", "scores": None},
     ]
     assert robustness_rows({"macc": {}}) == []
 
