@@ -13,6 +13,7 @@ from .dataset import dataset_argument, on_unknown_value_option, open_and_show_no
 from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run, settings_given, track_option
 from .progress import RunProgress, both
 from .quiet import import_tensorflow, say_loading
+from .report import write_page
 from .robustness_table import robustness_table
 from .sections import SectionedCommand
 
@@ -83,6 +84,7 @@ def cv(
             )
         _show(summary, out)
         click.echo(f"\nRun folder: {out}")
+        write_page((out,), out / "report.html")
 
 
 def _show(summary: dict[str, Any], out: Path) -> None:

@@ -23,6 +23,7 @@ from .evaluate import evaluate
 from .explain import explain
 from .export import export
 from .query import query
+from .report import report
 from .reproduce import reproduce
 from .segment import segment
 from .tag import tag
@@ -76,6 +77,7 @@ for command in (
     cv,
     evaluate,
     compare,
+    report,
     reproduce,
     train,
     export,

@@ -15,12 +15,20 @@ SCHEMA = Schema((Attribute("scarf"), Attribute("sleeves", ("none", "short", "lon
 EXPERIMENT = Experiment(system="baseline", backbone="resnet_mini", weights="none", size=32, folds=3)
 
 
-def write_run(folder: Path, labels: np.ndarray, *, schema: Schema = SCHEMA, experiment: Experiment = EXPERIMENT) -> Run:
-    """A run of random logits, its photos dealt to the folds in turn. The photos themselves do not exist."""
+def write_run(
+    folder: Path,
+    labels: np.ndarray,
+    *,
+    schema: Schema = SCHEMA,
+    experiment: Experiment = EXPERIMENT,
+    photos: tuple[Path, ...] = (),
+    groups: np.ndarray | None = None,
+) -> Run:
+    """A run of random logits, its photos dealt to the folds in turn. Unless given, the photos do not exist."""
     rng, run = np.random.default_rng(0), Run(folder)
     folder.mkdir(parents=True)
-    photos = tuple(folder / "images" / f"{number + 1:06d}.jpg" for number in range(len(labels)))
-    dataset = Dataset(schema, photos, labels)
+    photos = photos or tuple(folder / "images" / f"{number + 1:06d}.jpg" for number in range(len(labels)))
+    dataset = Dataset(schema, photos, labels, groups)
     start_run(run, dataset, experiment.absolute(), resume=False)
     folds = [np.arange(len(photos))[number :: experiment.folds] for number in range(experiment.folds)]
     run.write("folds.json", [rows.tolist() for rows in folds])

@@ -19,6 +19,7 @@ from typing import Any
 from keras_sister.errors import InputError
 from keras_sister.run import OnEvent, Run
 from keras_sister.storage.disk_errors import disk_error
+from keras_sister.training.work_record import record_work
 
 
 def perform_in_child(run: Run, task: str, on_event: OnEvent) -> None:
@@ -33,6 +34,7 @@ def perform_in_child(run: Run, task: str, on_event: OnEvent) -> None:
     """
     log = run.folder / "logs" / f"{task}.txt"
     log.parent.mkdir(exist_ok=True)
+    started = time.monotonic()
     command = [sys.executable, "-m", __name__, str(run.folder), task]
     with (
         log.open("w") as errors,
@@ -54,6 +56,7 @@ def perform_in_child(run: Run, task: str, on_event: OnEvent) -> None:
             raise
     if child.returncode:
         raise InputError(_how_it_ended(run, task, child.returncode, log))
+    record_work(run, task, time.monotonic() - started)
 
 
 def _how_it_ended(run: Run, task: str, code: int, log: Path) -> str:

@@ -1,0 +1,72 @@
+"""The pictures of the page: both views of a photo, as small JPEGs inside the HTML."""
+
+import base64
+import io
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from keras_sister.data.view_store import ViewPairs, ViewStore
+from keras_sister.errors import InputError
+from keras_sister.run import Run
+from keras_sister.segmentation.compositing import composite
+from keras_sister.training.trained import preprocessor_of_run
+
+LARGEST = 144
+"""Height and width of the pictures in pixels; smaller views stay as they are."""
+
+_QUALITY = 80
+
+
+def thumbnails(run: Run, rows: Iterable[int]) -> dict[int, dict[str, str]]:
+    """Both views of some photos of a run, from the view store; what is no longer there is made again.
+
+    Args:
+        run: the run.
+        rows: rows of its photos.
+
+    Returns:
+        By row and view (``photo``, and ``person`` if the system takes masks) the ``data:`` URI of a JPEG.
+
+    Raises:
+        InputError: if a photo is neither in the view store nor readable, or has changed.
+    """
+    wanted = sorted(set(rows))
+    if not wanted:
+        return {}
+    return dict(zip(wanted, _all_views(run, wanted), strict=True))
+
+
+def _all_views(run: Run, rows: list[int]) -> list[dict[str, str]]:
+    pairs, experiment = _view_pairs(run, rows), run.experiment
+    every = range(len(rows))
+    photos = pairs.photos(every)
+    views = {"photo": photos}
+    if experiment.needs_masks:
+        masks = tf.constant(pairs.masks(every))
+        views["person"] = composite(tf.constant(photos), masks, experiment.background, experiment.edges).numpy()
+    return [{view: _data_uri(images[i]) for view, images in views.items()} for i in every]
+
+
+def _view_pairs(run: Run, rows: list[int]) -> ViewPairs:
+    photo_keys, photos = run.photo_keys, run.photos
+    keys, files = [photo_keys[row] for row in rows], [photos[row] for row in rows]
+    store = ViewStore(run.experiment.size, run.views["fingerprint"])
+    try:
+        return store.open(keys)
+    except InputError:  # the cache was cleared, or is on another machine
+        found = store.fill(files, preprocessor_of_run(run))
+    for file, then, now in zip(files, keys, found, strict=True):
+        if then != now:
+            raise InputError(f"{file}: changed since {run.folder} was started.")
+    return store.open(keys)
+
+
+def _data_uri(pixels: np.ndarray[Any, Any]) -> str:
+    picture, buffer = Image.fromarray(pixels), io.BytesIO()
+    picture.thumbnail((LARGEST, LARGEST))
+    picture.save(buffer, format="JPEG", quality=_QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
