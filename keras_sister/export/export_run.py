@@ -7,9 +7,11 @@ from pathlib import Path
 from keras_sister.errors import InputError
 from keras_sister.export.export_model import Export, export_model
 from keras_sister.run import Run
+from keras_sister.storage.text_files import read_text
 from keras_sister.training.trained import preprocessor_of_run, trained_model
 
 _DOCUMENTS = ("config.yaml", "history.json", "cross_validation.json")
+_MAX_BYTES = 10_000_000
 _VERIFICATION_PHOTOS = {"float32": 4, "bfloat16": 64}
 
 
@@ -64,6 +66,6 @@ def export_run(
 
 def _read_text(document: Path) -> str:
     try:
-        return document.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{document}: not readable: {error}; remove it to export without it.") from error
+        return read_text(document, max_bytes=_MAX_BYTES)
+    except InputError as error:
+        raise InputError(f"{error} Remove it to export without it.") from error

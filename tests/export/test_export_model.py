@@ -275,8 +275,12 @@ def test_the_model_card_names_the_licences_of_pretrained_weights():
     for experiment in (random, other):
         assert "ML Illustrated" not in model_card(SCHEMA, about, {"config.yaml": experiment.to_yaml()})
     assert "Licences" not in model_card(SCHEMA, {**about, "segmenter": None}, {})
-    with pytest.raises(InputError, match=r"config\.yaml: not the settings"):
-        model_card(SCHEMA, about, {"config.yaml": "tempo: fast"})
+    for text in ("tempo: fast", "a: &a [x]\nb: *a", "[" * 5_000, "- x"):
+        with pytest.raises(InputError, match=r"config\.yaml: not the settings"):
+            model_card(SCHEMA, about, {"config.yaml": text})
+    for text in ('{"macc": NaN}', "[" * 100_000, "[1]", '{"macc": 1, "majority": 1, "attributes": {}, "folds": []}'):
+        with pytest.raises(InputError, match=r"cross_validation\.json: not the scores"):
+            model_card(SCHEMA, {**about, "segmenter": None}, {"cross_validation.json": text})
 
 
 def test_bfloat16_is_near_and_says_how_often_it_agrees(baseline, photos, tmp_path):
