@@ -9,7 +9,7 @@ and the elements. Since then: a zip archive with the state dict in ``data.pkl`` 
 """
 
 import io
-import pickle
+import pickle  # nosec B403 # its unpickler admits only the names in a table
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path

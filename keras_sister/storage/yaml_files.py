@@ -88,7 +88,7 @@ def yaml_scalar(text: str) -> str:
 def _load(text: str, name: str, loader: type[yaml.SafeLoader]) -> Any:
     try:
         _check(text)
-        return yaml.load(text, Loader=loader)  # noqa: S506 - a SafeLoader
+        return yaml.load(text, Loader=loader)  # noqa: S506  # nosec B506 # a SafeLoader
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise InputError(f"{name}: not a readable YAML file: {line}{shortened(error.problem)}") from error
