@@ -30,9 +30,8 @@ def main(options: list[str]) -> int:
     for package, one in found:
         print(f"{package['name']} {package['version']}: {one['id']}; mended in {', '.join(one['fix_versions']) or '?'}")
     unknown = len(set(installed)) - len(packages)
-    print(
-        f"{len(found)} known vulnerabilit{'y' if len(found) == 1 else 'ies'} in {len(packages)} packages; {unknown} more could not be looked up."
-    )
+    noun = "vulnerability" if len(found) == 1 else "vulnerabilities"
+    print(f"{len(found)} known {noun} in {len(packages)} packages; {unknown} more could not be looked up.")
     return 1 if found else 0
 
 
