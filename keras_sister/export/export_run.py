@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_sister.errors import InputError
+from keras_sister.evaluation.checksums import check_checksums
 from keras_sister.export.export_model import Export, export_model
 from keras_sister.run import Run
 from keras_sister.storage.text_files import read_text
@@ -44,6 +45,7 @@ def export_run(
     trained = run.folder / "model.keras"
     if not trained.exists():
         raise InputError(f"{trained}: missing; only a finished run of 'sister-keras train' has a model.")
+    check_checksums(run, run.folder, "history.json", "cross_validation.json")
     needed = _VERIFICATION_PHOTOS.get(precision, 1)
     photos = photos or list(itertools.islice((photo for photo in run.photos if photo.exists()), needed))
     if not photos:

@@ -27,6 +27,7 @@ from keras_sister.schema import DCSA
 from keras_sister.training.cross_validation import cross_validate
 from keras_sister.training.start import is_moved, start_run
 from keras_sister.training.tasks import fill_view_store
+from keras_sister.training.trained import trained_model
 
 from ..conftest import COLORS
 
@@ -188,6 +189,19 @@ def test_a_run_is_not_mixed_with_another(dataset, finished, tmp_path):
         cross_validate(dataset, EXPERIMENT, tmp_path)
     with run.locked(), pytest.raises(InputError, match="is working in this folder"):
         cross_validate(dataset, EXPERIMENT, run.folder, resume=True)
+
+
+def test_weights_of_a_fold_that_were_swapped_or_damaged_are_named(finished, tmp_path):
+    run = Run(shutil.copytree(finished[0].folder, tmp_path / "run"))
+    first, second = (run.fold(number).folder / "model.weights.h5" for number in range(2))
+    trained_model(run, first)
+    kept = first.read_bytes()
+    middle = len(kept) // 2
+    for changed in (second.read_bytes(), kept[:middle] + bytes([kept[middle] ^ 1]) + kept[middle + 1 :]):
+        first.write_bytes(changed)
+        with pytest.raises(InputError, match=r"fold-00.model\.weights\.h5: not as training wrote it"):
+            trained_model(run, first)
+    trained_model(run, second)
 
 
 def test_a_moved_dataset_resumes(dataset_folder, finished, tmp_path, monkeypatch):
