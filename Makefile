@@ -19,13 +19,17 @@ latest:                         ## all tests against pre-releases of what the mo
 	$(VENV)-latest/bin/pip install --quiet --upgrade --pre tensorflow keras numpy
 	$(VENV)-latest/bin/python -m pytest $(TEST_OPTIONS)
 
-lint: $(VENV)/.installed-dev    ## style, types, who may import whom, docs/cli.md, the site built strictly
+lint: $(VENV)/.installed-dev    ## style, types, unsafe calls, who may import whom, docs/cli.md, the site built strictly
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive keras_sister cli
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/help_page.py --check docs/cli.md
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+audit: $(VENV)/.installed-dev   ## known vulnerabilities of what is installed; skipped where their data are out of reach
+	$(BIN)/python scripts/audit.py
 
 fix: $(VENV)/.installed-dev     ## fix style automatically
 	$(BIN)/ruff check --fix .

@@ -13,6 +13,7 @@ from keras_sister.errors import InputError, counted
 
 from .dataset import dataset_argument, on_unknown_value_option
 from .progress import count
+from .quiet import import_tensorflow
 
 
 @click.group(short_help="Start from a table, check a dataset, make synthetic photos.")
@@ -67,6 +68,7 @@ def check(
     sister-keras data check dataset.yaml
     sister-keras data check DCSA
     """
+    import_tensorflow()
     from keras_sister.data.check import check_dataset
     from keras_sister.data.open import inspect_dataset
 

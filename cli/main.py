@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from keras_sister import __version__
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, is_out_of_memory
 from keras_sister.storage.disk_errors import disk_error
 
 from .app import app
@@ -55,6 +55,12 @@ class _Commands(click.Group):
             raise
         except OSError as error:
             raise click.ClickException(str(disk_error(error))) from error
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            raise click.ClickException(
+                "out of memory. Close other programs, or choose a smaller size or batch."
+            ) from error
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -36,6 +36,11 @@ def shortened(text: object) -> str:
     return line if len(line) <= _QUOTED else f"{line[: _QUOTED - 1]}…"
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: Python's and NumPy's, or TensorFlow's, which need not be imported."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+
+
 def check_choice(name: str, value: object, allowed: Iterable[str]) -> None:
     """Check that a value is one of the allowed ones.
 

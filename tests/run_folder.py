@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
+from keras_sister.evaluation.checksums import note_checksums
 from keras_sister.evaluation.summary import summarize
 from keras_sister.run import Run
 from keras_sister.schema import Attribute, Schema
@@ -46,5 +47,6 @@ def write_run(
             labels=dataset.labels[rows],
             logits=rng.normal(size=(len(rows), schema.n_logits)).astype("float32"),
         )
+        note_checksums(run, fold.folder, fold.predictions.name, fold.predictions)
     run.write("summary.json", summarize(run))
     return run

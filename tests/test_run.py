@@ -75,8 +75,15 @@ EDITS = [
 ]
 
 
+def forget_checksums(run: Run) -> None:
+    """As an earlier version of keras-sister left the run."""
+    for file in run.folder.rglob("checksums.json"):
+        file.unlink()
+
+
 @pytest.mark.parametrize(("name", "edit", "message"), EDITS)
 def test_a_changed_file_is_named(run, name, edit, message):
+    forget_checksums(run)
     edit_json(run.folder / name, edit)
     with pytest.raises(InputError, match=message) as refused:
         read_all(run)
@@ -85,7 +92,66 @@ def test_a_changed_file_is_named(run, name, edit, message):
     assert str(run.folder) in str(refused.value)
 
 
+CHANGES = [
+    ("schema.json", lambda content: content["attributes"][1]["classes"].reverse(), "other attributes than those"),
+    ("schema.json", lambda content: content["attributes"][0].__setitem__("name", "hat"), "other attributes than those"),
+    ("dataset.json", lambda content: content.__setitem__("groups", ["a", "b"] * 6), "groups or weights than those"),
+    ("dataset.json", lambda content: content.__setitem__("weights", [2.0] * 12), "groups or weights than those"),
+    ("views.json", lambda content: content["keys"].reverse(), "other photos"),
+    ("fold-01/history.json", lambda content: content["epochs"][0].__setitem__("loss", 2.0), "not as training wrote it"),
+    ("fold-01/history.json", lambda content: content.__setitem__("best_epoch", 0), "epoch 2 is|not as training wrote"),
+    ("fold-02/checksums.json", lambda content: content.__setitem__("config.yaml", ""), "config.yaml: other settings"),
+    ("fold-02/checksums.json", lambda content: [1], "changed or damaged"),
+]
+"""Changes that leave every file valid and every two files in agreement: only checksums tell."""
+
+
+@pytest.mark.parametrize(("name", "edit", "message"), CHANGES)
+def test_a_change_that_contradicts_nothing_is_named(run, name, edit, message):
+    edit_json(run.folder / name, edit)
+    (run.folder / "summary.json").unlink()
+    with pytest.raises(InputError, match=message) as refused:
+        summarize(run)
+    assert "\n" not in str(refused.value)
+
+
+def test_settings_that_were_edited_are_named(run):
+    text = (run.folder / "config.yaml").read_text()
+    for setting, other in (("learning_rate: 1.0e-05", "learning_rate: 0.5"), ("system: baseline", "system: sister_a")):
+        assert setting in text
+        (run.folder / "config.yaml").write_text(text.replace(setting, other))
+        with pytest.raises(InputError, match=r"config\.yaml: other settings than those that fold-00 was trained with"):
+            read_out_of_fold(run.folder)
+        with pytest.raises(InputError, match=r"config\.yaml: other settings"):
+            final_settings(run)
+
+
+def test_logits_that_were_edited_are_named(run):
+    with np.load(run.fold(1).predictions) as saved:
+        edit_npz(run.fold(1).predictions, logits=-saved["logits"])
+    with pytest.raises(InputError, match=r"fold-01.predictions\.npz: not as training wrote it"):
+        read_summary(run)
+    forget_checksums(run)
+    with pytest.raises(InputError, match="does not follow"):
+        read_summary(run)
+
+
+def test_a_run_may_move(run):
+    """What lies elsewhere, with the same content, changes no number."""
+
+    def move(content: Any) -> None:
+        for photo in content["photos"]:
+            photo["path"] = f"/elsewhere/{Path(photo['path']).name}"
+
+    before = read_summary(run)
+    edit_json(run.folder / "dataset.json", move)
+    text = (run.folder / "config.yaml").read_text()
+    (run.folder / "config.yaml").write_text(text.replace("segmenter: selfie", "segmenter: /elsewhere/fcn"))
+    assert read_summary(Run(run.folder.rename(run.folder.with_name("moved")))) == before
+
+
 def test_changed_predictions_are_named(run):
+    forget_checksums(run)
     file, other = run.fold(0).predictions, run.fold(1).predictions
     with np.load(file) as saved:
         logits, labels = saved["logits"], saved["labels"]

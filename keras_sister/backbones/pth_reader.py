@@ -9,7 +9,7 @@ and the elements. Since then: a zip archive with the state dict in ``data.pkl`` 
 """
 
 import io
-import pickle
+import pickle  # nosec B403 # its unpickler admits only the names in a table
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 
 from keras_sister.errors import InputError
+from keras_sister.storage.regular_files import check_regular
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _VERSION = 1001
+_MAX_BYTES = 4_000_000_000
 _DTYPES = {
     "FloatStorage": "<f4",
     "DoubleStorage": "<f8",
@@ -47,6 +49,7 @@ def read_pth(path: Path) -> dict[str, np.ndarray]:
         >>> read_pth(Path("efficientnet-lite0-57934424.pth"))["_conv_stem.weight"].shape
         (32, 3, 3, 3)
     """
+    check_regular(path, max_bytes=_MAX_BYTES)
     try:
         contents = path.read_bytes()
         if zipfile.is_zipfile(io.BytesIO(contents)):

@@ -21,6 +21,7 @@ from keras_sister.schema import Schema
 from keras_sister.serving.choices import REST_FORMATS
 from keras_sister.serving.output_check import check_outputs
 from keras_sister.serving.predictions import SCHEMA_HASH, Tags, to_predictions, to_tags
+from keras_sister.storage.regular_files import check_regular
 
 _MAX_TIMEOUT = 3600  # seconds
 _HOST = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d+)?", re.ASCII)
@@ -128,11 +129,11 @@ def query_photos(
 
 
 def _check_certificates(file: Path) -> None:
+    check_regular(file)
     try:
         ssl.create_default_context(cafile=file)
     except (OSError, ssl.SSLError) as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else "not a PEM file of certificates"
-        raise InputError(f"{file}: {reason}.") from error
+        raise InputError(f"{file}: not a PEM file of certificates.") from error
 
 
 def _invalid_url(url: str) -> InputError:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image, ImageCms
 
 from keras_sister.data.dataset import Dataset
@@ -20,8 +21,9 @@ from keras_sister.data.label_warnings import label_warnings
 from keras_sister.data.near_duplicates import find_near_duplicates
 from keras_sister.data.open import inspect_dataset
 from keras_sister.errors import counted
+from keras_sister.images import decode_as_stored
 from keras_sister.photo_files import LeftOut, is_photo_name, try_read
-from keras_sister.photo_kinds import exif_orientation, is_animated_webp, too_many_pixels, why_not_decoded
+from keras_sister.photo_kinds import why_not_decoded
 from keras_sister.schema import Schema
 
 _SIDEWAYS = (5, 6, 7, 8)
@@ -37,7 +39,7 @@ class DatasetReport:
         photos: number of photos.
         widths: smallest, median and largest width in pixels, upright; zeros if no photo can be read.
         heights: the same for heights.
-        modes: number of photos by colour mode: RGB, L (grey), CMYK and others.
+        modes: number of photos by colour mode: RGB, L (grey), CMYK and others; ``unknown`` where Pillow cannot tell.
         rotated: number of photos with an EXIF orientation other than upright, which is applied.
         profiles: number of photos by the name of their ICC profile, where that is not sRGB: it is ignored.
         left_out: number of files in ``images/`` by ending that are not read.
@@ -76,8 +78,8 @@ class _Photo:
     digest: str
     size: tuple[int, int] | None = None
     mode: str = ""
-    rotated: bool = False
     profile: str | None = None
+    rotated: bool = False
     problem: str | None = None
 
 
@@ -110,7 +112,7 @@ def check_dataset(
     path = Path(path)
     inspection = inspection or inspect_dataset(path)
     dataset = inspection.dataset
-    # Warning filters are shared by all threads. Pillow releases the interpreter lock while it decodes.
+    # Warning filters are shared by all threads. TensorFlow releases the interpreter lock while it decodes.
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
         warnings.simplefilter("ignore")  # of damaged EXIF data, and of sizes that are checked here
         photos = []
@@ -147,32 +149,54 @@ def check_dataset(
 
 
 def _inspect(path: Path) -> _Photo:
+    """Read and decode a photo as training does; Pillow only says more about it."""
     contents, reason = try_read(path)
     digest = hashlib.sha256(contents).hexdigest() if contents else str(path)
     if reason:
         return _Photo(path, digest, problem=f"{path}: {reason}.")
     try:
-        if too_many_pixels(contents) or is_animated_webp(contents):
-            raise ValueError
-        with Image.open(io.BytesIO(contents)) as whole, Image.open(io.BytesIO(contents)) as image:
-            image.load()
-            whole.verify()  # Pillow accepts a PNG without its end, TensorFlow does not
-            orientation = exif_orientation(image)
-            size = image.size[::-1] if orientation in _SIDEWAYS else image.size
-            return _Photo(path, digest, size, image.mode, orientation != 1, _profile(image))
-    except Exception:  # Pillow raises OSError, SyntaxError, struct.error and others for broken files
+        shape, orientation = _decode(contents)
+    except tf.errors.ResourceExhaustedError:  # not the photo's fault
+        raise
+    except tf.errors.OpError:
         return _Photo(path, digest, problem=f"{path}: {why_not_decoded(contents)}.")
+    height, width = shape.numpy()[:2].tolist()
+    size = (height, width) if orientation in _SIDEWAYS else (width, height)
+    return _Photo(path, digest, size, *_mode_and_profile(contents), rotated=bool(orientation != 1))
 
 
-def _profile(image: Image.Image) -> str | None:
-    """The name of an ICC profile other than sRGB."""
-    if not (contents := image.info.get("icc_profile")):
-        return None
+def _inspect_mask(path: Path) -> _Photo:
+    """Read a mask with Pillow, as `keras_sister.segmentation.segmenters.mask_folder.MaskFolder` does."""
+    contents, reason = try_read(path)
     try:
-        name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(contents))).strip()
+        with Image.open(io.BytesIO(contents), formats=["PNG"]) as image:
+            image.load()
+            return _Photo(path, "", image.size)
+    except Exception:  # Pillow raises OSError, SyntaxError, struct.error and others for broken files
+        return _Photo(path, "", problem=f"{path}: {reason or why_not_decoded(contents)}.")
+
+
+@tf.function(input_signature=[tf.TensorSpec((), tf.string)])
+def _decode(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Shape and orientation of a photo as it is stored."""
+    image, orientation = decode_as_stored(contents)
+    return tf.shape(image), orientation
+
+
+def _mode_and_profile(contents: bytes) -> tuple[str, str | None]:
+    """The colour mode, and the name of an ICC profile other than sRGB."""
+    try:
+        with Image.open(io.BytesIO(contents)) as image:
+            mode, profile = image.mode, image.info.get("icc_profile")
+    except Exception:  # Pillow raises OSError, SyntaxError, struct.error and others for broken files
+        return "unknown", None
+    if not profile:
+        return mode, None
+    try:
+        name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile))).strip()
     except (ImageCms.PyCMSError, OSError):
-        return "unreadable"
-    return None if name.lower().startswith("srgb") else name or "without a name"
+        return mode, "unreadable"
+    return mode, None if name.lower().startswith("srgb") else name or "without a name"
 
 
 def _left_out(folder: Path) -> LeftOut:
@@ -188,7 +212,7 @@ def _inspect_masks(folder: Path, photos: list[_Photo]) -> tuple[int, list[str], 
     if not folder.is_dir():
         return 0, [], []
     files = {file.stem: file for file in folder.glob("[!.]*.png")}
-    masks = {photo: _inspect(files[photo.path.stem]) for photo in photos if photo.path.stem in files}
+    masks = {photo: _inspect_mask(files[photo.path.stem]) for photo in photos if photo.path.stem in files}
     unreadable = [mask.problem for mask in masks.values() if mask.problem]
     odd = []
     missing = [photo.path.stem for photo in photos if photo not in masks]

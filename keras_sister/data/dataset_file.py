@@ -23,12 +23,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from keras_sister.data.choices import ON_UNKNOWN_VALUE
 from keras_sister.data.names import comparable, to_name
-from keras_sister.errors import InputError, check_choice
+from keras_sister.errors import InputError, check_choice, quoted, shortened
 from keras_sister.schema import Attribute, Schema
+from keras_sister.storage.yaml_files import read_yaml_texts
 
 _KEYS = ("table", "folder", "photo", "group", "weight", "split", "unknown", "on_unknown_value", "attributes")
 _COLUMN_KEYS = ("classes", "separator", "values", "spellings", "title", "blank")
@@ -59,23 +58,25 @@ class LabelColumn:
     blank: str | None = None
 
     def __post_init__(self) -> None:
+        place = shortened(self.name)
         compared = [comparable(c) for c in self.classes]
         if twice := next((c for c, key in zip(self.classes, compared, strict=True) if compared.count(key) > 1), None):
-            raise InputError(f"{self.name}: '{twice}' occurs twice; classes are compared without regard to case.")
+            raise InputError(f"{place}: {quoted(twice)} occurs twice; classes are compared without regard to case.")
         if "" in compared:
-            raise InputError(f"{self.name}: a class is blank; 'blank:' says what a blank cell means.")
+            raise InputError(f"{place}: a class is blank; 'blank:' says what a blank cell means.")
         for spelling, meant in self.spellings.items():
             if meant not in self.classes:
                 raise InputError(
-                    f"{self.name}: '{spelling}' is to mean '{meant}', which is not a class.{self._near(meant)}"
+                    f"{place}: {quoted(spelling)} is to mean {quoted(meant)}, which is not a class.{self._near(meant)}"
                 )
             if comparable(spelling) in compared and comparable(spelling) != comparable(meant):
-                raise InputError(f"{self.name}: '{spelling}' is a class; it cannot mean '{meant}'.")
+                raise InputError(f"{place}: {quoted(spelling)} is a class; it cannot mean {quoted(meant)}.")
         allowed = self.classes if self.separator is None else ("none",)
         if self.blank is not None and self.blank not in allowed:
-            raise InputError(f"{self.name}: blank must be one of {', '.join(allowed)}. Received: '{self.blank}'")
+            expected = shortened(", ".join(allowed))
+            raise InputError(f"{place}: blank must be one of {expected}. Received: {quoted(self.blank)}")
         if len({attribute.name for attribute in self.attributes}) < len(self.attributes):
-            raise InputError(f"{self.name}: two values have the same name once reduced to letters, digits and '_'.")
+            raise InputError(f"{place}: two values have the same name once reduced to letters, digits and '_'.")
 
     @cached_property
     def attributes(self) -> tuple[Attribute, ...]:
@@ -99,7 +100,7 @@ class LabelColumn:
 
     def _near(self, text: str) -> str:
         near = difflib.get_close_matches(text, self.classes, n=1)
-        return f" Did you mean '{near[0]}'?" if near else ""
+        return f" Did you mean {quoted(near[0])}?" if near else ""
 
 
 @dataclass(frozen=True)
@@ -164,59 +165,34 @@ def read_dataset_file(path: str | Path) -> DatasetFile:
         raise InputError(f"{path}: {error}") from error
 
 
-class _TextLoader(yaml.BaseLoader):
-    """Reads every scalar as text; refuses aliases, with which a small file could become a huge one, and double keys."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.MarkedYAMLError(problem="aliases (*name) are not supported", problem_mark=mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys: set[str] = set()
-        for key, _ in node.value if isinstance(node, yaml.MappingNode) else []:
-            if key.value.__hash__ is None or key.value in keys:
-                raise yaml.MarkedYAMLError(problem=f"the key '{key.value}' occurs twice", problem_mark=key.start_mark)
-            keys.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
 def _load(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise InputError(f"{path}: more than {_MAX_BYTES:,} bytes; not a dataset file.")
-        content = yaml.load(path.read_text(encoding="utf-8-sig"), _TextLoader)  # noqa: S506 - BaseLoader makes text only
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}.") from error
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise InputError(f"{path}{line}: not valid YAML: {error.problem}.") from error
-    except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())[:80]}") from error
+    content = read_yaml_texts(path, max_bytes=_MAX_BYTES)
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected lines of 'key: value', such as 'table: products.csv'.")
     return content
 
 
 def _column(name: str, value: Any) -> LabelColumn:
+    place = shortened(name)
     if isinstance(value, list):
-        return LabelColumn(name, _texts(value, name))
+        return LabelColumn(name, _texts(value, place))
     if not isinstance(value, dict):
-        raise InputError(f"{name}: expected [class, class], or {{classes: [class, class], …}}. Received: '{value}'")
-    _check_keys(value, _COLUMN_KEYS, f"{name}: ")
+        raise InputError(
+            f"{place}: expected [class, class], or {{classes: [class, class], …}}. Received: {quoted(value)}"
+        )
+    _check_keys(value, _COLUMN_KEYS, f"{place}: ")
     several = "separator" in value or "values" in value
     if several == ("classes" in value) or (several and not {"separator", "values"} <= set(value)):
-        raise InputError(f"{name}: expected either classes, or separator and values.")
+        raise InputError(f"{place}: expected either classes, or separator and values.")
     spellings = value.get("spellings", {})
     if not isinstance(spellings, dict) or not all(isinstance(meant, str) for meant in spellings.values()):
-        raise InputError(f"{name}: spellings: expected {{spelling: class, …}}.")
+        raise InputError(f"{place}: spellings: expected {{spelling: class, …}}.")
     for key in ("title", "separator", "blank"):
         if key in value:
             _text(value, key, strip=key != "separator")
     return LabelColumn(
         name,
-        _texts(value["values" if several else "classes"], name),
+        _texts(value["values" if several else "classes"], place),
         title=value.get("title", ""),
         spellings=spellings,
         separator=value.get("separator"),
@@ -227,25 +203,27 @@ def _column(name: str, value: Any) -> LabelColumn:
 def _check_unknown(column: LabelColumn, unknown: tuple[str, ...]) -> None:
     tokens = {comparable(token) for token in unknown}
     if both := next((text for text in [*column.classes, *column.spellings] if comparable(text) in tokens), None):
-        raise InputError(f"{column.name}: '{both}' is both a class and in 'unknown'; take it out of one.")
+        raise InputError(
+            f"{shortened(column.name)}: {quoted(both)} is both a class and in 'unknown'; take it out of one."
+        )
 
 
 def _check_keys(content: dict[str, Any], known: tuple[str, ...], place: str) -> None:
     for key in content:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
+            near = difflib.get_close_matches(str(key)[:80], known, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}."
-            raise InputError(f"{place}'{key}' is not a key; {hint}")
+            raise InputError(f"{place}{quoted(key)} is not a key; {hint}")
 
 
 def _text(content: dict[str, Any], key: str, *, strip: bool = True) -> str:
     text = content.get(key)
     if not isinstance(text, str) or not (text.strip() if strip else text):
-        raise InputError(f"{key}: missing." if text is None else f"{key}: expected text. Received: '{text}'")
+        raise InputError(f"{key}: missing." if text is None else f"{key}: expected text. Received: {quoted(text)}")
     return text
 
 
 def _texts(value: Any, key: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise InputError(f"{key}: expected a list of texts, such as [short, long]. Received: '{value}'")
+        raise InputError(f"{key}: expected a list of texts, such as [short, long]. Received: {quoted(value)}")
     return tuple(item.strip() for item in value)

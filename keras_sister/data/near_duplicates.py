@@ -32,27 +32,33 @@ def find_near_duplicates(photos: Sequence[Path], *, on_photo: Callable[[], None]
         InputError: if ImageHash is not installed.
     """
     require(("imagehash",), "Near-duplicates need ImageHash", "duplicates")
-    hashes = np.zeros(len(photos), np.uint64)
+    found = []
     with ThreadPoolExecutor() as pool:
-        for row, value in enumerate(pool.map(_hash, photos)):
-            hashes[row] = value
+        for value in pool.map(_hash, photos):
+            found.append(value)
             on_photo()
+    compared = [row for row, value in enumerate(found) if value is not None]
+    hashes = np.array([found[row] for row in compared], np.uint64)
     pairs = [np.zeros((0, 2), int)]
-    for start in range(0, len(photos), _ROWS):
+    for start in range(0, len(hashes), _ROWS):
         different = np.bitwise_count(hashes[start : start + _ROWS, None] ^ hashes[None, start:])
         pairs.append(np.argwhere(different <= MOST_DIFFERENT_BITS) + start)
     first, second = np.concatenate(pairs).T
-    graph = coo_array((np.ones(len(first)), (first, second)), shape=(len(photos), len(photos)))
+    graph = coo_array((np.ones(len(first)), (first, second)), shape=(len(hashes), len(hashes)))
     groups = connected_components(graph, directed=False)[1]
     rows_of: dict[int, list[int]] = {}
-    for row, group in enumerate(groups.tolist()):
+    for row, group in zip(compared, groups.tolist(), strict=True):
         rows_of.setdefault(group, []).append(row)
     return [rows for rows in rows_of.values() if len(rows) > 1]
 
 
-def _hash(photo: Path) -> int:
+def _hash(photo: Path) -> int | None:
+    """The hash of a photo; None for the few that TensorFlow decodes and Pillow does not."""
     import imagehash
 
-    with Image.open(photo) as image:
-        image.draft("RGB", (128, 128))  # decodes a JPEG at a fraction of its size
-        return int(str(imagehash.phash(image.convert("RGB"))), 16)
+    try:
+        with Image.open(photo) as image:
+            image.draft("RGB", (128, 128))  # decodes a JPEG at a fraction of its size
+            return int(str(imagehash.phash(image.convert("RGB"))), 16)
+    except Exception:  # Pillow raises OSError, SyntaxError, struct.error and others for broken files
+        return None

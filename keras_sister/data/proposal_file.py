@@ -5,10 +5,9 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import yaml
-
 from keras_sister.data.columns import Classes, Typo
 from keras_sister.data.propose import RARE, Proposal
+from keras_sister.storage.yaml_files import yaml_scalar
 
 _WIDTH = 110
 
@@ -29,15 +28,15 @@ def to_dataset_file(proposal: Proposal, out: Path) -> str:
     lines = [
         "# Proposed by 'sister-keras data init'. Please review it, then: sister-keras data check " + out.name,
         *_comment(table.note),
-        f"table: {_scalar(_relative(table.path, out))}",
+        f"table: {yaml_scalar(_relative(table.path, out))}",
     ]
     if proposal.folder != table.path.parent:
-        lines.append(f"folder: {_scalar(_relative(proposal.folder, out))}  # the photos' paths are relative to it")
-    lines.append(f"photo: {_scalar(proposal.photo)}  # {photos:,} photos{missing}")
+        lines.append(f"folder: {yaml_scalar(_relative(proposal.folder, out))}  # the photos' paths are relative to it")
+    lines.append(f"photo: {yaml_scalar(proposal.photo)}  # {photos:,} photos{missing}")
     lines += _group_lines(proposal)
-    tokens = ", ".join(f"{_scalar(token)} {count:,}" for token, count in proposal.unknown.items())
+    tokens = ", ".join(f"{yaml_scalar(token)} {count:,}" for token, count in proposal.unknown.items())
     lines += [
-        f"unknown: [{', '.join(_scalar(token) for token in proposal.unknown)}]  # cells: {tokens}",
+        f"unknown: [{', '.join(yaml_scalar(token) for token in proposal.unknown)}]  # cells: {tokens}",
         "on_unknown_value: error  # or unknown: a cell that fits no class counts as unknown",
         "",
         "attributes:",
@@ -57,7 +56,7 @@ def _group_lines(proposal: Proposal) -> list[str]:
     low, high = min(proposal.group_sizes), max(proposal.group_sizes)
     photos = f"{low}" if low == high else f"{low} to {high}"
     return [
-        f"group: {_scalar(proposal.group)}"
+        f"group: {yaml_scalar(proposal.group)}"
         f"  # {len(proposal.group_sizes):,} groups of {photos} photos; never split between training and test"
     ]
 
@@ -75,10 +74,10 @@ def _column(heading: str, name: str, classes: Classes) -> list[str]:
         lines += _comment("a blank cell is unknown for all values; 'blank: none' makes it none of them", "  # ")
     listed = _list("values" if classes.separator else "classes", list(classes.counts))
     spellings = {**classes.spellings, **{typo.spelling: typo.meant for typo in classes.typos}}
-    more = [f"    title: {_scalar(heading)}"] if heading != name else []
-    more += [f"    separator: {_scalar(classes.separator)}"] if classes.separator else []
+    more = [f"    title: {yaml_scalar(heading)}"] if heading != name else []
+    more += [f"    separator: {yaml_scalar(classes.separator)}"] if classes.separator else []
     more += _mapping("spellings", spellings)
-    return [*lines, f"  {_scalar(name)}:", *more, *listed]
+    return [*lines, f"  {yaml_scalar(name)}:", *more, *listed]
 
 
 def describe_typo(typo: Typo) -> str:
@@ -88,24 +87,19 @@ def describe_typo(typo: Typo) -> str:
 
 
 def _list(key: str, items: Sequence[str]) -> list[str]:
-    text = f"{key}: [{', '.join(_scalar(item) for item in items)}]"
+    text = f"{key}: [{', '.join(yaml_scalar(item) for item in items)}]"
     if len(text) < _WIDTH:
         return [f"    {text}"]
-    return [f"    {key}:", *(f"      - {_scalar(item)}" for item in items)]
+    return [f"    {key}:", *(f"      - {yaml_scalar(item)}" for item in items)]
 
 
 def _mapping(key: str, content: Mapping[str, str]) -> list[str]:
     if not content:
         return []
-    text = f"{key}: {{{', '.join(f'{_scalar(k)}: {_scalar(v)}' for k, v in content.items())}}}"
+    text = f"{key}: {{{', '.join(f'{yaml_scalar(k)}: {yaml_scalar(v)}' for k, v in content.items())}}}"
     if len(text) < _WIDTH:
         return [f"    {text}"]
-    return [f"    {key}:", *(f"      {_scalar(k)}: {_scalar(v)}" for k, v in content.items())]
-
-
-def _scalar(text: str) -> str:
-    """YAML for a text, quoted wherever a reader of YAML 1.1 would take it for something else."""
-    return yaml.safe_dump([text], default_flow_style=True, width=2**30, allow_unicode=True).strip()[1:-1]
+    return [f"    {key}:", *(f"      {yaml_scalar(k)}: {yaml_scalar(v)}" for k, v in content.items())]
 
 
 def _comment(text: str, mark: str = "# ") -> list[str]:

@@ -16,9 +16,13 @@ from typing import Any
 from keras_sister.data.delimited import decode, read_delimited
 from keras_sister.errors import InputError
 from keras_sister.extras import missing_extra
+from keras_sister.storage.regular_files import check_regular
 
 LIST_SEPARATOR = ";"
 """Joins the items of a list cell (JSON Lines, Parquet)."""
+
+
+_MAX_BYTES = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ def read_table(path: str | Path) -> Table:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"{path}: expected a table named .csv, .tsv, .xlsx, .jsonl or .parquet.")
+    check_regular(path, max_bytes=_MAX_BYTES)
     try:
         rows, how = reader(path)
     except OSError as error:

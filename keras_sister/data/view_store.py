@@ -182,7 +182,7 @@ class ViewStore:
                     del unmade[key]
                 done += len(block)
                 on_event({"event": "photos", "photos": done, "of": of})
-        reasons |= {row: _why_not_decoded(photos[row]) for row, key in enumerate(keys) if key in unmade}
+        reasons |= {row: _why_not_decoded(photos[row], preprocessor) for row, key in enumerate(keys) if key in unmade}
         if reasons:
             raise UnreadablePhotosError(photos, reasons)
         return keys
@@ -354,6 +354,19 @@ def _view_pairs(
                     break
 
 
-def _why_not_decoded(photo: Path) -> str:
+def _why_not_decoded(photo: Path, preprocessor: PairMaker) -> str:
+    """Why a photo is in no block: the pipeline drops what fails and does not say why.
+
+    Raises:
+        tf.errors.ResourceExhaustedError, MemoryError: if it can be decoded but memory ran out.
+    """
     contents, reason = try_read(photo)  # it may be gone by now
-    return f"{photo}: {reason or why_not_decoded(contents)}."
+    if reason:
+        return f"{photo}: {reason}."
+    try:
+        preprocessor.read(tf.constant(contents))
+    except tf.errors.ResourceExhaustedError:
+        raise
+    except tf.errors.OpError:
+        return f"{photo}: {why_not_decoded(contents)}."
+    raise MemoryError(f"{photo}: could not be decoded before, and now can")

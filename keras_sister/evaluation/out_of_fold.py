@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_sister.config import Experiment
 from keras_sister.errors import InputError
+from keras_sister.evaluation.checksums import check_checksums, contents_of, settings_by_content
 from keras_sister.evaluation.scores import accuracies, macc, majority_classes
 from keras_sister.run import Run
 from keras_sister.schema import Schema
@@ -95,8 +96,11 @@ def read_out_of_fold(folder: Path) -> OutOfFold:
             logits[rows] = _checked_logits(file, schema, rows, labels[rows], [names[row] for row in rows])
         except InputError as error:
             raise InputError(f"{file}: {error} Remove the file and run the command again with --resume.") from error
+    contents = contents_of(run)
+    for number in range(len(folds)):
+        check_checksums(run, run.fold(number).folder, "history.json", "predictions.npz", contents=contents)
     photos = list(zip(names, run.photo_keys, strict=True))
-    name, experiment, groups = folder.name or str(folder), _by_content(run), run.groups
+    name, experiment, groups = folder.name or str(folder), settings_by_content(run), run.groups
     tested = np.sort(np.concatenate(folds))
     if len(tested) == len(labels):
         return OutOfFold(name, experiment, schema, photos, labels, logits, folds, groups)
@@ -127,17 +131,6 @@ def _checked_logits(file: Path, schema: Schema, rows: np.ndarray, labels: np.nda
     if len(logits) != len(rows):
         raise InputError(f"Expected logits of {len(rows)} photos. Received: {len(logits)}.")
     return logits
-
-
-def _by_content(run: Run) -> Experiment:
-    """The settings, with the segmenter's fingerprint and the hashes of initial weights in place of paths."""
-    experiment, fingerprint = run.experiment, run.views["fingerprint"]
-    if isinstance(fingerprint, str) and experiment.needs_masks:
-        experiment = replace(experiment, segmenter=fingerprint)
-    hashes = run.weight_hashes
-    if hashes:
-        experiment = replace(experiment, weights=hashes if isinstance(experiment.weights, dict) else hashes["weights"])
-    return experiment
 
 
 def majority_predictions(run: OutOfFold) -> OutOfFold:

@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_sister.errors import InputError
+from keras_sister.evaluation.checksums import check_checksums
 from keras_sister.export.export_model import Export, export_model
 from keras_sister.run import Run
+from keras_sister.storage.text_files import read_text
 from keras_sister.training.trained import preprocessor_of_run, trained_model
 
 _DOCUMENTS = ("config.yaml", "history.json", "cross_validation.json")
+_MAX_BYTES = 10_000_000
 _VERIFICATION_PHOTOS = {"float32": 4, "bfloat16": 64}
 
 
@@ -42,6 +45,7 @@ def export_run(
     trained = run.folder / "model.keras"
     if not trained.exists():
         raise InputError(f"{trained}: missing; only a finished run of 'sister-keras train' has a model.")
+    check_checksums(run, run.folder, "history.json", "cross_validation.json")
     needed = _VERIFICATION_PHOTOS.get(precision, 1)
     photos = photos or list(itertools.islice((photo for photo in run.photos if photo.exists()), needed))
     if not photos:
@@ -64,6 +68,6 @@ def export_run(
 
 def _read_text(document: Path) -> str:
     try:
-        return document.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{document}: not readable: {error}; remove it to export without it.") from error
+        return read_text(document, max_bytes=_MAX_BYTES)
+    except InputError as error:
+        raise InputError(f"{error} Remove it to export without it.") from error

@@ -1,10 +1,7 @@
 """The model card inside an export: what it predicts, its scores, and its verification."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
-
-import yaml
 
 from keras_sister.backbones import weight_file
 from keras_sister.config import Experiment
@@ -12,6 +9,8 @@ from keras_sister.errors import InputError
 from keras_sister.models import networks_of
 from keras_sister.schema import Schema
 from keras_sister.segmentation.segmenters.selfie import SELFIE
+from keras_sister.storage.json_files import parse_json
+from keras_sister.storage.yaml_files import parse_yaml
 
 
 def model_card(schema: Schema, about: Mapping[str, Any], documents: Mapping[str, str]) -> str:
@@ -65,8 +64,8 @@ def _scores(cross_validation: str | None) -> str:
     if cross_validation is None:
         return "## Scores\nNot evaluated: the model was not trained with `--like`, the settings of a cross-validation."
     try:
-        return _table(json.loads(cross_validation))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return _table(parse_json(cross_validation, "cross_validation.json"))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             "cross_validation.json: not the scores of a cross-validation; remove it to export without scores."
         ) from error
@@ -132,8 +131,8 @@ def _licences(about: Mapping[str, Any], config: str | None) -> str:
     files = [SELFIE] if SELFIE.sha256 in (about["segmenter"] or "") else []
     if config is not None:
         try:
-            experiment = Experiment(**yaml.safe_load(config))
-        except (InputError, TypeError, yaml.YAMLError) as error:
+            experiment = Experiment(**parse_yaml(config, "config.yaml"))
+        except (InputError, TypeError) as error:
             raise InputError(
                 "config.yaml: not the settings of an experiment; remove it to export without it."
             ) from error

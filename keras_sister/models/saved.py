@@ -11,6 +11,7 @@ from keras_sister.backbones.finite import check_finite
 from keras_sister.errors import InputError
 from keras_sister.layers import AttributeLogits
 from keras_sister.schema import Schema
+from keras_sister.storage.regular_files import check_regular
 
 
 def load_model(path: str | Path, *, compile: bool = True) -> keras.Model:
@@ -32,8 +33,7 @@ def load_model(path: str | Path, *, compile: bool = True) -> keras.Model:
         ['necktie', 'collar']
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path}: no such file.")
+    check_regular(path)
     try:
         model = keras.saving.load_model(path, compile=compile)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:

@@ -97,8 +97,6 @@ def _check_folder(preprocessor: Preprocessor, photos: Sequence[Path], out: Path,
         raise InputError(f"{out}: was started with another segmenter, background or edges; choose another --out.")
     for folder in ("cutouts", "masks"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-        for leftover in (out / folder).glob(".[0-9]*-*"):  # of a killed job; this process holds the folder
-            leftover.unlink()
     write_text(out / _SETTINGS, json.dumps(settings))
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import re
 import shutil
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,8 +10,8 @@ from pathlib import Path
 
 from keras_sister.errors import InputError
 from keras_sister.schema import Schema
+from keras_sister.storage.leftovers import aside_prefix, remove_leftovers
 
-_DAY = 24 * 60 * 60  # seconds
 _NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -69,12 +68,12 @@ def new_version(folder: Path) -> Iterator[Path]:
     if (folder / "saved_model.pb").exists():
         raise InputError(f"{folder}: one version of an export; give the folder of all versions, {folder.parent}.")
     made = [place for place in (folder, *folder.parents) if not place.exists()]
-    temporary = folder / f".export-{uuid.uuid4().hex}"
+    temporary = folder / f"{aside_prefix()}{uuid.uuid4().hex}"
     try:
         temporary.mkdir(parents=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written to: {error.strerror}") from error
-    _remove_leftovers(folder)
+    remove_leftovers(folder)
     try:
         yield temporary
     finally:
@@ -102,11 +101,3 @@ def publish(temporary: Path, folder: Path) -> Path:
         if not (folder / str(number)).exists():
             raise
         return publish(temporary, folder)  # another export has taken the number meanwhile
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove folders that killed exports left behind; no running export is a day old."""
-    for temporary in folder.glob(".export-*"):
-        with suppress(FileNotFoundError):  # another export removes it too
-            if time.time() - temporary.stat().st_mtime > _DAY:
-                shutil.rmtree(temporary, ignore_errors=True)

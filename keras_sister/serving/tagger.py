@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_sister.errors import InputError, check_choice
 from keras_sister.photo_files import try_read
+from keras_sister.saved_model_weights import check_finite_weights
 from keras_sister.schema import Schema
 from keras_sister.serving.choices import RUNTIMES
 from keras_sister.serving.export_folder import newest_version, read_export_schema
@@ -52,6 +53,7 @@ class Tagger:
         try:
             if not trust:
                 _refuse_file_writing(folder)
+            check_finite_weights(folder)
             loaded = tf.saved_model.load(str(folder))
             _check_signature(loaded.signatures["serving_default"], self.schema, folder)
             self._predict = _in_tensorflow(loaded) if runtime == "tensorflow" else _in_openvino(loaded, folder, runtime)

@@ -5,11 +5,18 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-_LONGEST = 200  # bytes of a name that is kept in the temporary one
+from keras_sister.storage.leftovers import aside_prefix, remove_leftovers
+
+_LONGEST = 255  # bytes of a name, in most file systems
+
+_swept: set[Path] = set()
+"""The folders in which this process has removed what killed ones left."""
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Write a temporary file beside `path`, with the same suffix, and rename it when it is complete.
+
+    What killed processes left in the folder is removed before the first file of this process is written there.
 
     Args:
         path: the file to create or replace.
@@ -21,7 +28,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Example:
         >>> write_atomically(Path("summary.json"), lambda temporary: temporary.write_text("{}"))
     """
-    temporary = path.with_name(f".{os.getpid()}-{_shortened(path.name)}")
+    if path.parent not in _swept:
+        remove_leftovers(path.parent)
+        _swept.add(path.parent)
+    temporary = path.with_name(_temporary_name(path.name))
     try:
         write(temporary)
         temporary.replace(path)
@@ -32,9 +42,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _shortened(name: str) -> str:
-    """A name that leaves room for a prefix; file systems allow 255 bytes."""
-    contents = os.fsencode(name)
-    if len(contents) <= _LONGEST:
-        return name
-    return f"{hashlib.sha256(contents).hexdigest()}{Path(name).suffix}"
+def _temporary_name(name: str) -> str:
+    """The name, or where it would become too long a hash of it with its suffix, marked as one of this process."""
+    if len(os.fsencode(aside_prefix() + name)) > _LONGEST:
+        name = f"{hashlib.sha256(os.fsencode(name)).hexdigest()}{Path(name).suffix}"
+    return aside_prefix() + name

@@ -26,13 +26,25 @@ def read_json(path: Path) -> Any:
         >>> read_json(Path("runs/sister_a/summary.json"))["macc"]["mean"]
         0.784
     """
-    text = read_text(path, max_bytes=_MAX_BYTES)
+    return parse_json(read_text(path, max_bytes=_MAX_BYTES), str(path))
+
+
+def parse_json(text: str, name: str) -> Any:
+    """What `read_json` reads of a file with this text.
+
+    Args:
+        text: the text.
+        name: what the error names.
+
+    Raises:
+        InputError: if it is not valid JSON.
+    """
     try:
         return json.loads(text, parse_constant=_refuse)
     except RecursionError as error:
-        raise InputError(f"{path}: not a readable JSON file: nested too deeply.") from error
+        raise InputError(f"{name}: not a readable JSON file: nested too deeply.") from error
     except ValueError as error:
-        raise InputError(f"{path}: not a readable JSON file: {shortened(error)}") from error
+        raise InputError(f"{name}: not a readable JSON file: {shortened(error)}") from error
 
 
 def to_json(content: Any) -> str:

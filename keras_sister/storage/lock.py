@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from keras_sister.errors import InputError
 from keras_sister.storage.json_files import write_text
+from keras_sister.storage.leftovers import remove_leftovers
 
 OWNER = ".lock-owner.json"
 """Name of the file that says who holds a folder; it is meaningful only while the lock is held."""
@@ -25,7 +26,8 @@ _CANNOT_LOCK = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 def locked(folder: Path) -> Iterator[None]:
     """Hold a folder for this process; create it if it does not exist.
 
-    The operating system releases the lock when the process ends, however it ends.
+    The operating system releases the lock when the process ends, however it ends. What killed processes left in the
+    folder and its subfolders is removed.
 
     Raises:
         InputError: if another process holds the folder, saying which; or if the file system cannot lock files.
@@ -45,6 +47,8 @@ def locked(folder: Path) -> Iterator[None]:
         error.filename = error.filename or str(folder)
         raise
     try:
+        for place in (folder, *(entry for entry in folder.iterdir() if entry.is_dir())):
+            remove_leftovers(place, held=True)
         _write_owner(folder)
         yield
     finally:

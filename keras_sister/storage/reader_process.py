@@ -22,6 +22,7 @@ from typing import IO, Any, cast
 import numpy as np
 
 from keras_sister.errors import InputError
+from keras_sister.storage.regular_files import check_regular
 
 Reader = Callable[..., dict[str, np.ndarray]]
 """Takes a file and values that JSON can hold; returns arrays of numbers or text by name."""
@@ -42,6 +43,7 @@ def read_apart(reader: Reader, file: Path, *arguments: int | str) -> dict[str, n
         >>> read_apart(read_vector, Path("DCSA/labels/scarf_GT.mat"))["GT"].shape
         (1856, 1)
     """
+    check_regular(file)
     request = {
         "reader": f"{reader.__module__}:{reader.__qualname__}",
         "arguments": [str(file), *arguments],

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from keras_sister.errors import InputError
+from keras_sister.storage.regular_files import check_regular
 
 
 def read_text(path: Path, *, max_bytes: int) -> str:
@@ -15,12 +16,8 @@ def read_text(path: Path, *, max_bytes: int) -> str:
     Raises:
         InputError: if the file is missing, is larger, is not a regular file or is not text, naming it.
     """
+    check_regular(path, max_bytes=max_bytes)
     try:
-        if not path.is_file():
-            raise InputError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}.")
-        size = path.stat().st_size
-        if size > max_bytes:
-            raise InputError(f"{path}: {size:,} bytes; a file of this kind has at most {max_bytes:,}.")
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: not readable: {error.strerror}.") from error

@@ -33,20 +33,67 @@ def read_yaml(path: str | Path) -> Any:
         >>> read_yaml("settings.yaml")
         {'system': 'sister_a', 'learning_rate': 1e-05}
     """
-    text = read_text(Path(path), max_bytes=_MAX_BYTES)
+    return _load(read_text(Path(path), max_bytes=_MAX_BYTES), str(path), _Loader)
+
+
+def read_yaml_texts(path: str | Path, *, max_bytes: int) -> Any:
+    """Read a YAML file in which every scalar is text, so that ``no``, ``0100`` and ``2024-01-01`` stay as they are.
+
+    Args:
+        path: the file.
+        max_bytes: size from which it is refused unread.
+
+    Returns:
+        Dicts, lists and text; empty text for an empty value, None for an empty file.
+
+    Raises:
+        InputError: as `read_yaml` does.
+
+    Example:
+        >>> read_yaml_texts("products.yaml", max_bytes=10_000_000)["attributes"]
+        {'scarf': ['no', 'yes']}
+    """
+    return _load(read_text(Path(path), max_bytes=max_bytes), str(path), _TextLoader)
+
+
+def parse_yaml(text: str, name: str) -> Any:
+    """What `read_yaml` reads of a file with this text.
+
+    Args:
+        text: the text.
+        name: what the error names.
+
+    Raises:
+        InputError: as `read_yaml` does.
+    """
+    return _load(text, name, _Loader)
+
+
+def to_yaml(content: Any, *, flow: bool | None = False) -> str:
+    """The text of `content`, which `read_yaml` and readers of YAML 1.1 read as the same values.
+
+    Args:
+        content: dicts, lists and scalars.
+        flow: None writes innermost lists and dicts as ``[…]`` and ``{…}``; False writes one value a line.
+    """
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=flow)
+
+
+def yaml_scalar(text: str) -> str:
+    """A text as one line of YAML, quoted wherever a reader of either version would take it for something else."""
+    line = yaml.dump([text], Dumper=_Dumper, allow_unicode=True, default_flow_style=True, width=2**30)
+    return line.strip()[1:-1]
+
+
+def _load(text: str, name: str, loader: type[yaml.SafeLoader]) -> Any:
     try:
         _check(text)
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+        return yaml.load(text, Loader=loader)  # noqa: S506  # nosec B506 # a SafeLoader
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise InputError(f"{path}: not a readable YAML file: {line}{shortened(error.problem)}") from error
+        raise InputError(f"{name}: not a readable YAML file: {line}{shortened(error.problem)}") from error
     except (yaml.YAMLError, ValueError) as error:
-        raise InputError(f"{path}: not a readable YAML file: {shortened(error)}") from error
-
-
-def to_yaml(content: Any) -> str:
-    """The text of `content`, which `read_yaml` and readers of YAML 1.1 read as the same values."""
-    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+        raise InputError(f"{name}: not a readable YAML file: {shortened(error)}") from error
 
 
 def _check(text: str) -> None:
@@ -69,8 +116,8 @@ def _wrong(problem: str, place: Any) -> yaml.MarkedYAMLError:
     return yaml.MarkedYAMLError(problem=problem, problem_mark=place.start_mark)
 
 
-class _Loader(yaml.SafeLoader):
-    """A SafeLoader with the scalars of YAML 1.2, and without repeated keys."""
+class _TextLoader(yaml.SafeLoader):
+    """A SafeLoader to which every scalar is text, and without repeated keys."""
 
     yaml_implicit_resolvers: ClassVar[dict] = {}  # type: ignore[misc]  # a class variable in PyYAML, too
 
@@ -86,8 +133,25 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
+class _Loader(_TextLoader):
+    """Knows the scalars of YAML 1.2, too."""
+
+
 class _Dumper(yaml.SafeDumper):
-    """Quotes text that either version of YAML would read as something else."""
+    """Quotes text that either version of YAML would read as something else, and writes no aliases."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # Only in double quotes are these escaped; PyYAML folds the line breaks of YAML otherwise.
+    style = '"' if _BREAKS.search(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_BREAKS = re.compile("[\n\r\x85\u2028\u2029\ufeff]")
+_Dumper.add_representer(str, _represent_text)
 
 
 _SCALARS = {

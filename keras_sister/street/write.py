@@ -16,6 +16,7 @@ from keras_sister.errors import InputError, check_choice
 from keras_sister.schema import DCSA
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.json_files import write_text
+from keras_sister.storage.leftovers import remove_leftovers
 from keras_sister.street.outfits import hide_labels
 from keras_sister.street.photo import draw_photo
 from keras_sister.street.table import to_table
@@ -76,14 +77,18 @@ def write_street(
 
 
 def _claim(out: Path, marker: str) -> None:
+    """Mark the folder before anything else is in it, so that a call that was killed at any moment can be repeated."""
     file = out / _MARKER
-    if file.exists() and file.read_text(encoding="utf-8") == marker:
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out}: already exists with other contents; choose another folder or remove it.")
+    if not (file.is_file() and file.read_text(encoding="utf-8") == marker):
+        if out.exists() and not out.is_dir():
+            raise InputError(f"{out}: already exists and is not a folder; choose another folder.")
+        out.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(out)
+        if any(out.iterdir()):
+            raise InputError(f"{out}: already exists with other contents; choose another folder or remove it.")
+        write_text(file, marker)
     for folder in ("images", "masks"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
-    file.write_text(marker, encoding="utf-8")
+        (out / folder).mkdir(exist_ok=True)
 
 
 def _write_photo(out: Path, seed: int, index: int) -> np.ndarray:

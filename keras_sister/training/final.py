@@ -6,6 +6,7 @@ from pathlib import Path
 
 from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
+from keras_sister.evaluation.checksums import check_checksums
 from keras_sister.evaluation.summary import read_summary
 from keras_sister.run import OnEvent, Run
 from keras_sister.training.start import start_run
@@ -50,7 +51,7 @@ def train_final(
     model = run.folder / "model.keras"
     with run.locked():
         start_run(run, dataset, experiment.absolute(), resume=resume)
-        if like is not None:
+        if like is not None and not model.exists():
             run.write("cross_validation.json", read_summary(like))
         perform_in_child(run, "views", on_event)
         if not model.exists():
@@ -63,7 +64,9 @@ def final_settings(run: Run) -> Experiment:
     """The settings of a cross-validation, with the median of its folds' best epochs as the number of epochs.
 
     Raises:
-        InputError: if the run is not a finished cross-validation.
+        InputError: if the run is not a finished cross-validation, or was changed since.
     """
+    for number in range(len(run.folds)):
+        check_checksums(run, run.fold(number).folder, "history.json")
     best = [run.fold(number).best_epoch for number in range(len(run.folds))]
     return replace(run.experiment, epochs=int(statistics.median_high(best)) + 1)

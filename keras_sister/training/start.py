@@ -10,6 +10,7 @@ from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
 from keras_sister.photo_files import content_hash
 from keras_sister.run import Run
+from keras_sister.storage.regular_files import check_regular
 
 
 def start_run(run: Run, dataset: Dataset, experiment: Experiment, *, resume: bool) -> None:
@@ -106,6 +107,7 @@ def _weight_hashes(experiment: Experiment) -> dict[str, str]:
         return {}
     hashes = {}
     for name, file in files.items():
+        check_regular(Path(file))
         try:
             with Path(file).open("rb") as contents:
                 hashes[name] = hashlib.file_digest(contents, "sha256").hexdigest()

@@ -13,6 +13,7 @@ from keras_sister.backbones import fetch_weights
 from keras_sister.data.folds import inner_split
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError
+from keras_sister.evaluation.checksums import note_checksums
 from keras_sister.models import networks_of
 from keras_sister.photo_files import UnreadablePhotosError
 from keras_sister.run import OnEvent, Run, report_bytes
@@ -163,7 +164,12 @@ def train_fold(run: Run, number: int, on_event: OnEvent) -> None:
         "labels": labels[test],
         "logits": logits,
     }
-    write_atomically(fold.predictions, lambda path: np.savez(path, **predictions))
+
+    def write(path: Path) -> None:
+        np.savez(path, **predictions)
+        note_checksums(run, fold.folder, fold.predictions.name, path)
+
+    write_atomically(fold.predictions, write)
     (fold.folder / CHECKPOINT).unlink(missing_ok=True)
 
 
@@ -182,6 +188,12 @@ def train_on_all_photos(run: Run, on_event: OnEvent) -> None:
             " choose another --precision, with another --out."
         )
     network = type(model)(model.input, model.output, name=model.name)  # without the optimizer, twice the weights' size
-    write_atomically(run.folder / "model.keras", network.save)
+
+    def write(path: Path) -> None:
+        network.save(path)
+        (run.folder / WEIGHTS).unlink()
+        note_checksums(run, run.folder, "model.keras", path)
+
+    write_atomically(run.folder / "model.keras", write)
     for temporary in (CHECKPOINT, WEIGHTS):
         (run.folder / temporary).unlink(missing_ok=True)

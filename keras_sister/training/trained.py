@@ -9,6 +9,7 @@ import keras
 
 from keras_sister import images
 from keras_sister.errors import InputError
+from keras_sister.evaluation.checksums import check_checksums
 from keras_sister.run import Run
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.training.trainer import build_model, preprocessor_of
@@ -23,8 +24,9 @@ def trained_model(run: Run, weights: Path, *, precision: str = "float32") -> ker
         precision: another Keras dtype policy, such as that of the run.
 
     Raises:
-        InputError: if the file does not match the run's settings, naming it.
+        InputError: if the file does not match the run's settings, or the run was changed since, naming the file.
     """
+    check_checksums(run, weights.parent, weights.name)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:

@@ -16,7 +16,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, is_out_of_memory
 from keras_sister.run import OnEvent, Run
 from keras_sister.storage.disk_errors import disk_error
 from keras_sister.training.work_record import record_work
@@ -48,7 +48,7 @@ def perform_in_child(run: Run, task: str, on_event: OnEvent) -> None:
                 if event["event"] == "error":
                     raise InputError(event["message"])
                 if event["event"] == "out_of_memory":
-                    raise InputError(f"{task}: out of memory. {_use_less_memory(run, task)}")
+                    raise InputError(_out_of_memory(run, task))
                 on_event(event)
             child.wait()
         except BaseException:
@@ -62,10 +62,16 @@ def perform_in_child(run: Run, task: str, on_event: OnEvent) -> None:
 def _how_it_ended(run: Run, task: str, code: int, log: Path) -> str:
     if code == -signal.SIGKILL:  # what the kernel does where memory runs out
         return f"{task}: killed by the system, perhaps because memory ran out. {_use_less_memory(run, task)}"
+    lines = log.read_text(errors="replace").strip().splitlines() or ["no message"]
+    if code == -signal.SIGABRT and any("bad_alloc" in line for line in lines):  # what C++ does where memory runs out
+        return _out_of_memory(run, task)
     if code < 0:
         return f"{task}: ended by {signal.Signals(-code).name}; start the command again with --resume. Details: {log}"
-    lines = log.read_text(errors="replace").strip().splitlines() or ["no message"]
     return f"{task}: failed: {lines[-1]}. Details: {log}"
+
+
+def _out_of_memory(run: Run, task: str) -> str:
+    return f"{task}: out of memory. {_use_less_memory(run, task)}"
 
 
 def _use_less_memory(run: Run, task: str) -> str:
@@ -107,7 +113,7 @@ def main(folder: str, task: str) -> int:
         report({"event": "error", "message": str(disk_error(error))})
         return 1
     except Exception as error:
-        if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":  # of TensorFlow
+        if not is_out_of_memory(error):
             raise
         report({"event": "out_of_memory"})
         return 1

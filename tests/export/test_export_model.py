@@ -2,7 +2,9 @@ import errno
 import json
 import os
 import shutil
-import time
+import socket
+import subprocess
+import sys
 from dataclasses import replace
 
 import keras
@@ -90,16 +92,16 @@ def test_versions_are_numbered_on_and_never_overwritten(photos, tmp_path):
     assert (out / "models.config").read_text() == "# changed by hand"
 
 
-def test_what_a_killed_export_left_goes_a_day_later(photos, tmp_path):
+def test_what_a_killed_export_left_goes_at_the_next(photos, tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
     out = tmp_path / "tiny"
-    old, new = out / ".export-0", out / ".export-1"
-    for aside in (old, new):
+    left, running = (out / f".keras-sister-{pid}-{socket.gethostname()}-0" for pid in (gone.pid, os.getppid()))
+    for aside in (left, running):
         (aside / "variables").mkdir(parents=True)
-    yesterday = time.time() - 25 * 60 * 60
-    os.utime(old, (yesterday, yesterday))
     export_model(tiny_model(), out, schema=TINY, photos=photos[:1])
-    assert not old.exists()
-    assert new.exists()
+    assert not left.exists()
+    assert running.exists()
 
 
 def test_a_folder_that_no_server_could_be_told_of_is_refused(photos, tmp_path):
@@ -275,8 +277,12 @@ def test_the_model_card_names_the_licences_of_pretrained_weights():
     for experiment in (random, other):
         assert "ML Illustrated" not in model_card(SCHEMA, about, {"config.yaml": experiment.to_yaml()})
     assert "Licences" not in model_card(SCHEMA, {**about, "segmenter": None}, {})
-    with pytest.raises(InputError, match=r"config\.yaml: not the settings"):
-        model_card(SCHEMA, about, {"config.yaml": "tempo: fast"})
+    for text in ("tempo: fast", "a: &a [x]\nb: *a", "[" * 5_000, "- x"):
+        with pytest.raises(InputError, match=r"config\.yaml: not the settings"):
+            model_card(SCHEMA, about, {"config.yaml": text})
+    for text in ('{"macc": NaN}', "[" * 100_000, "[1]", '{"macc": 1, "majority": 1, "attributes": {}, "folds": []}'):
+        with pytest.raises(InputError, match=r"cross_validation\.json: not the scores"):
+            model_card(SCHEMA, {**about, "segmenter": None}, {"cross_validation.json": text})
 
 
 def test_bfloat16_is_near_and_says_how_often_it_agrees(baseline, photos, tmp_path):

@@ -4,6 +4,7 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -41,7 +42,7 @@ def test_a_killed_job_leaves_no_half_file_and_resumes_to_the_same_pixels(dataset
             time.sleep(0.01)
         child.send_signal(signal.SIGKILL)
     written = pixels(out)  # every file is whole
-    (out / "masks" / ".12345-000009.png").write_bytes(b"half")
+    (out / "masks" / f".keras-sister-{child.pid}-{socket.gethostname()}-000009.png").write_bytes(b"half")
     files = sorted((dataset_folder / "images").iterdir())
     done = write_cutouts(preprocessor(dataset_folder / "masks"), files, out, resume=True)
     assert done.written + done.resumed == 48

@@ -27,6 +27,7 @@ from keras_sister.schema import DCSA
 from keras_sister.training.cross_validation import cross_validate
 from keras_sister.training.start import is_moved, start_run
 from keras_sister.training.tasks import fill_view_store
+from keras_sister.training.trained import trained_model
 
 from ..conftest import COLORS
 
@@ -190,6 +191,19 @@ def test_a_run_is_not_mixed_with_another(dataset, finished, tmp_path):
         cross_validate(dataset, EXPERIMENT, run.folder, resume=True)
 
 
+def test_weights_of_a_fold_that_were_swapped_or_damaged_are_named(finished, tmp_path):
+    run = Run(shutil.copytree(finished[0].folder, tmp_path / "run"))
+    first, second = (run.fold(number).folder / "model.weights.h5" for number in range(2))
+    trained_model(run, first)
+    kept = first.read_bytes()
+    middle = len(kept) // 2
+    for changed in (second.read_bytes(), kept[:middle] + bytes([kept[middle] ^ 1]) + kept[middle + 1 :]):
+        first.write_bytes(changed)
+        with pytest.raises(InputError, match=r"fold-00.model\.weights\.h5: not as training wrote it"):
+            trained_model(run, first)
+    trained_model(run, second)
+
+
 def test_a_moved_dataset_resumes(dataset_folder, finished, tmp_path, monkeypatch):
     """Names, contents and labels are compared, not paths; `compare` pairs the runs."""
     run = Run(shutil.copytree(finished[0].folder, tmp_path / "run"))
@@ -308,6 +322,15 @@ def test_photos_without_a_person_are_counted_and_named(dataset_folder, dataset, 
     fill_view_store(run, told.append)
     assert run.read("views.json")["without_person"] == ["000003.jpg", "000010.jpg"]
     assert told[-1] == {"event": "without_person", "photos": 2, "of": 48}
+
+
+def test_memory_that_runs_out_in_the_worker_is_one_line(dataset, tmp_path):
+    """The backbone pads a photo to terabytes, which no machine can allocate."""
+    file = tmp_path / "huge.keras"
+    keras.Sequential([keras.Input((32, 32, 3)), keras.layers.ZeroPadding2D(500_000)]).save(file)
+    with pytest.raises(InputError, match=r"fold-00: out of memory.*--resume.*--batch-size 4") as caught:
+        cross_validate(dataset, replace(EXPERIMENT, backbone=str(file), trainable="head"), tmp_path / "run")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.data.dcsa import load_dcsa
 from keras_sister.errors import InputError
+from keras_sister.export.export_run import export_run
 from keras_sister.images import decode, resize
 from keras_sister.run import Run
 from keras_sister.schema import DCSA
@@ -46,6 +48,23 @@ def test_the_model_knows_the_photos_it_was_trained_on(dataset_folder, tmp_path):
     assert file.stat().st_mtime_ns == before
     with pytest.raises(InputError, match="--resume"):
         train_final(dataset, EXPERIMENT, tmp_path / "run")
+    refuses_what_was_changed(Run(tmp_path / "run"), tmp_path)
+
+
+def refuses_what_was_changed(run: Run, tmp_path: Path) -> None:
+    """Scores in a model card, settings and weights are those of the training, or the export is refused."""
+    scores = run.folder / "cross_validation.json"
+    scores.write_text('{"macc": {"mean": 0.99}}')  # of no cross-validation: there was none
+    with pytest.raises(InputError, match=r"cross_validation\.json: not as training wrote it.*another --out"):
+        export_run(run, tmp_path / "export")
+    scores.unlink()
+    for name, message in (("history.json", "not as training"), ("model.keras", "not as"), ("config.yaml", "other set")):
+        kept = (run.folder / name).read_bytes()
+        (run.folder / name).write_bytes(kept.replace(b"1", b"2", 1))
+        with pytest.raises(InputError, match=message):
+            export_run(run, tmp_path / "export")
+        (run.folder / name).write_bytes(kept)
+    assert not (tmp_path / "export").exists()
 
 
 def test_a_recipe_trains_for_the_median_of_the_best_epochs(tmp_path):

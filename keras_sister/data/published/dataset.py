@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from keras_sister.data.names import to_name
 from keras_sister.errors import InputError
 from keras_sister.schema import UNKNOWN, Attribute
 from keras_sister.storage.json_files import write_text
+from keras_sister.storage.yaml_files import to_yaml
 
 
 @dataclass(frozen=True)
@@ -78,14 +78,8 @@ def write_published(dataset: PublishedDataset, out: Path) -> Path:
         "attributes": attributes,
     }
     head = f"# {dataset.name}, imported by 'data import'. 'cv --split' tests on its official test photos.\n"
-    yaml_text = yaml.dump(content, Dumper=_NoAliases, sort_keys=False, allow_unicode=True, default_flow_style=None)
-    write_text(out, head + yaml_text)
+    write_text(out, head + to_yaml(content, flow=None))
     return table
-
-
-class _NoAliases(yaml.SafeDumper):
-    def ignore_aliases(self, data: object) -> bool:
-        return True
 
 
 def _names(published: list[str]) -> list[str]:

@@ -13,6 +13,9 @@ import numpy as np
 
 from keras_sister.data.published.dataset import PublishedDataset, signs_to_labels
 from keras_sister.errors import InputError
+from keras_sister.storage.text_files import read_text
+
+_MAX_BYTES = 4_000_000_000  # of a list; the longest has 1,000 numbers for each of 289,222 photos
 
 
 def read_deepfashion(folder: Path) -> PublishedDataset:
@@ -42,8 +45,8 @@ def read_deepfashion(folder: Path) -> PublishedDataset:
 def _lines(file: Path) -> list[str]:
     """The lines below the two heading lines, as many as the first one says."""
     try:
-        count, _, *lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
+        count, _, *lines = read_text(file, max_bytes=_MAX_BYTES).splitlines()
+    except ValueError as error:
         raise InputError(f"{file}: missing, or not a list of DeepFashion.") from error
     lines = [line.strip() for line in lines if line.strip()]
     if not count.strip().isdigit() or int(count) != len(lines):

@@ -19,6 +19,10 @@ from keras_sister.data.segmentation.classes import VOC
 from keras_sister.data.segmentation.dataset import SegmentationDataset, check_label_map
 from keras_sister.errors import InputError
 from keras_sister.storage.reader_process import read_apart
+from keras_sister.storage.regular_files import check_regular
+from keras_sister.storage.text_files import read_text
+
+_MAX_BYTES = 10_000_000  # of a list of names
 
 
 def is_voc(folder: Path) -> bool:
@@ -68,6 +72,7 @@ def read_mask(file: Path) -> np.ndarray:
     Raises:
         InputError: if the file cannot be read, or holds colours instead of classes.
     """
+    check_regular(file)
     try:
         if file.suffix == ".mat":
             labels = read_apart(read_sbd_mask, file)["Segmentation"]
@@ -97,12 +102,7 @@ def read_sbd_mask(file: Path) -> dict[str, np.ndarray]:
 
 
 def _names(file: Path) -> list[str]:
-    try:
-        return file.read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{file}: not a readable list of names: {getattr(error, 'strerror', None) or error}."
-        ) from error
+    return read_text(file, max_bytes=_MAX_BYTES).split()
 
 
 def _masks_in(folder: Path) -> dict[str, Path]:

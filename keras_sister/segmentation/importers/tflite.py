@@ -16,7 +16,9 @@ import tflite
 from keras_sister.backbones.finite import check_finite
 from keras_sister.errors import InputError
 from keras_sister.layers.data_format import channels_last
+from keras_sister.storage.regular_files import check_regular
 
+_MAX_BYTES = 1_000_000_000
 _OPERATOR_NAMES = {code: name for name, code in vars(tflite.BuiltinOperator).items() if isinstance(code, int)}
 _PADDINGS = {tflite.Padding.SAME: "same", tflite.Padding.VALID: "valid"}
 _ARRAYS = {
@@ -44,6 +46,7 @@ def read_tflite(path: Path, *, name: str) -> keras.Model:
         >>> read_tflite(Path("selfie_segmentation.tflite"), name="selfie").output_shape
         (None, 256, 256, 1)
     """
+    check_regular(path, max_bytes=_MAX_BYTES)
     contents = path.read_bytes()
     if contents[4:8] != b"TFL3":
         raise InputError(f"{path}: not a .tflite file.")

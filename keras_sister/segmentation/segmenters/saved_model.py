@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from keras_sister.errors import InputError
 from keras_sister.extras import missing_extra
+from keras_sister.saved_model_weights import check_finite_weights
 from keras_sister.storage.cache import cache_folder
 
 _OPTIONS = ("output", "person", "scores", "signature", "size", "values")
@@ -148,7 +149,10 @@ def _load(folder: Path) -> Any:
     if not (folder / "saved_model.pb").is_file():
         raise InputError(f"{folder}: not a SavedModel; expected a folder with a saved_model.pb.")
     try:
+        check_finite_weights(folder)
         return tf.saved_model.load(str(folder))
+    except InputError:
+        raise
     except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
         raise InputError(f"{folder}: not a readable SavedModel: {str(error).strip().splitlines()[0]}") from error
 

@@ -3,6 +3,8 @@
 import itertools
 import math
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from keras_sister.backbones import fetch_weights
 from keras_sister.data.pipeline import Images, training_batches
 from keras_sister.data.segmentation.dataset import VOID, SegmentationDataset
 from keras_sister.data.view_store import ViewStore
-from keras_sister.errors import InputError, counted
+from keras_sister.errors import InputError, counted, is_out_of_memory
 from keras_sister.run import OnEvent, report_bytes
 from keras_sister.segmentation.networks.fcn8s import fcn8s
 from keras_sister.segmentation.preprocessor import Preprocessor
@@ -53,13 +55,13 @@ def train_segmenter(
 
     Raises:
         InputError: if `out` exists, or was started with other settings, photos or masks; if a photo or a mask cannot
-            be read.
+            be read; if memory runs out, with what to try.
     """
     if not dataset.training_rows or not dataset.held_out:
         raise InputError(
             f"{counted(len(dataset.photos), 'photo')}: too few, since some are held out to score the segmenter."
         )
-    with locked(out):
+    with locked(out), _memory_errors(settings, out):
         _check_folder(out, resume=resume)
         if settings.network == "deeplab":
             fetch_weights(settings.backbone, settings.weights, report_bytes(on_event))
@@ -78,6 +80,22 @@ def train_segmenter(
         save_segmenter(out, segmenter, scores)
         shutil.rmtree(out / _UNFINISHED)
     return scores
+
+
+@contextmanager
+def _memory_errors(settings: SegmenterSettings, out: Path) -> Iterator[None]:
+    """Turn an error of exhausted memory into what to try."""
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        half = settings.batch_size // 2
+        smaller = f"a smaller --size or --batch-size {half}" if half else "a smaller --size"
+        raise InputError(
+            f"{out}: out of memory. Close other programs and start the command again with --resume, or choose another"
+            f" --out and {smaller}."
+        ) from error
 
 
 def _check_folder(out: Path, *, resume: bool) -> None:

@@ -78,5 +78,5 @@ def test_what_is_wrong_is_named(folder, tmp_path):
     with pytest.raises(InputError, match=r"000001\.png: missing"):
         load_voc(folder)
     (folder / "ImageSets" / "Segmentation" / "val.txt").unlink()
-    with pytest.raises(InputError, match=r"val\.txt: not a readable list"):
+    with pytest.raises(InputError, match=r"val\.txt: no such file"):
         load_voc(folder)

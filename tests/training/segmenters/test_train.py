@@ -189,3 +189,10 @@ def test_deeplab_learns_cfpd_and_all_clothes_are_person(tmp_path):
     photo = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
     probabilities = segmenter.probabilities(photo).numpy()
     np.testing.assert_allclose(segmenter(photo)[..., 0], 1 - probabilities[..., 0], atol=1e-5)
+
+
+def test_exhausted_memory_is_one_line_with_what_to_try(dataset_folder, tmp_path):
+    """Photos of terabytes, which no machine can allocate."""
+    with pytest.raises(InputError, match=r"fcn: out of memory.*--resume.*smaller --size or --batch-size 2\.") as caught:
+        train(dataset_folder, tmp_path / "fcn", settings=replace(SETTINGS, size=1_000_000))
+    assert "\n" not in str(caught.value)

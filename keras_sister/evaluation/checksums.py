@@ -1,0 +1,110 @@
+"""What a model and its predictions were made from, noted beside them: a later change of any of it is noticed.
+
+``checksums.json``, in a fold's folder or that of a final model, has the SHA-256 of the files that training wrote there,
+and of what ``config.yaml``, ``schema.json`` and ``dataset.json`` said then, wherever photos, segmenter and initial
+weights lie. It is written before the last of those files gets its name. Runs of earlier versions have none.
+"""
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from keras_sister.config import Experiment
+from keras_sister.errors import InputError
+from keras_sister.run import Run, changed
+from keras_sister.storage.json_files import read_json, write_json
+
+CHECKSUMS = "checksums.json"
+
+_MADE_FROM = {
+    "config.yaml": "other settings than those that {task} was trained with; it, views.json or weights.json was changed",
+    "schema.json": "other attributes than those that {task} was trained on; it was changed",
+    "dataset.json": "other photos, labels, groups or weights than those that {task} was trained on; it was changed",
+}
+_WRITTEN = ("history.json", "model.weights.h5", "cross_validation.json")
+
+
+def note_checksums(run: Run, folder: Path, last: str, written: Path) -> None:
+    """Write ``checksums.json``, before the last file of a training gets its name.
+
+    Args:
+        run: the run.
+        folder: where the files are: a fold's folder or the run's own.
+        last: name of the last file.
+        written: where it is until then.
+    """
+    files = {name: folder / name for name in _WRITTEN if (folder / name).exists()} | {last: written}
+    write_json(folder / CHECKSUMS, contents_of(run) | {name: _digest_of_file(file) for name, file in files.items()})
+
+
+def check_checksums(run: Run, folder: Path, *names: str, contents: dict[str, str] | None = None) -> None:
+    """Check that a run says what it said when a model was trained, and that files are those that training wrote.
+
+    Args:
+        run: the run.
+        folder: a fold's folder or the run's own.
+        names: the files; one that training did not write must still be missing.
+        contents: what `contents_of` returns, if it was called before.
+
+    Raises:
+        InputError: naming the file that was changed, damaged or removed.
+    """
+    if not (folder / CHECKSUMS).exists():
+        return
+    noted = read_json(folder / CHECKSUMS)
+    if not isinstance(noted, dict):
+        raise changed(folder / CHECKSUMS)
+    task = folder.name if folder != run.folder else "the model"
+    for name, digest in (contents or contents_of(run)).items():
+        if noted.get(name) != digest:
+            raise InputError(f"{run.folder / name}: {_MADE_FROM[name].format(task=task)}. Restore it.")
+    for name in names:
+        if noted.get(name) != (_digest_of_file(folder / name) if (folder / name).exists() else None):
+            raise InputError(f"{folder / name}: not as training wrote it; changed or damaged. {_way_out(run, folder)}")
+
+
+def _way_out(run: Run, folder: Path) -> str:
+    if folder == run.folder:
+        return "Restore it, or train again with another --out."
+    return f"Restore it, or remove {folder} and run the command again with --resume."
+
+
+def contents_of(run: Run) -> dict[str, str]:
+    """A hash of what each of the run's own files says, wherever what it names lies."""
+    settings = settings_by_content(run)
+    said = settings.contents() | ({} if settings.needs_masks else {"segmenter": None})
+    dataset = run.read("dataset.json")
+    try:
+        photos = [[Path(photo["path"]).name, photo["labels"]] for photo in dataset["photos"]]
+    except (KeyError, TypeError) as error:
+        raise changed(run.folder / "dataset.json") from error
+    return {
+        "config.yaml": _digest_of(said),
+        "schema.json": _digest_of(run.schema.to_json()),
+        "dataset.json": _digest_of(dataset | {"photos": photos, "keys": run.photo_keys}),
+    }
+
+
+def settings_by_content(run: Run) -> Experiment:
+    """The settings, with the segmenter's fingerprint and the hashes of initial weights in place of paths."""
+    experiment, fingerprint = run.experiment, run.views["fingerprint"]
+    if isinstance(fingerprint, str) and experiment.needs_masks:
+        experiment = replace(experiment, segmenter=fingerprint)
+    hashes = run.weight_hashes
+    if hashes:
+        experiment = replace(experiment, weights=hashes if isinstance(experiment.weights, dict) else hashes["weights"])
+    return experiment
+
+
+def _digest_of(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _digest_of_file(file: Path) -> str:
+    try:
+        with file.open("rb") as contents:
+            return hashlib.file_digest(contents, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{file}: not readable: {error.strerror}.") from error

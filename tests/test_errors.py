@@ -1,0 +1,22 @@
+import click
+import numpy as np
+import pytest
+import tensorflow as tf
+from click.testing import CliRunner
+
+from cli.main import main
+from keras_sister.errors import is_out_of_memory
+
+
+@pytest.mark.parametrize(
+    "exhaust",
+    [lambda: bytearray(1 << 60), lambda: np.zeros(1 << 56), lambda: tf.zeros(1 << 56)],
+)
+def test_exhausted_memory_is_known_by_its_errors_and_one_line(monkeypatch, exhaust):
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - of three libraries
+        exhaust()
+    assert is_out_of_memory(caught.value)
+    monkeypatch.setitem(main.commands, "exhaust", click.command()(exhaust))
+    result = CliRunner().invoke(main, ["exhaust"])
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert result.stderr.startswith("Error: out of memory. ")
