@@ -23,6 +23,8 @@ for system in baseline sister_a; do
 done
 step "Compare the two systems, with intervals for the difference" \
   sister-keras compare "$demo/runs/baseline" "$demo/runs/sister_a"
+step "Write a page of both runs" \
+  sister-keras report "$demo/runs/baseline" "$demo/runs/sister_a" --out "$demo/report.html"
 step "Train Sister-A on all photos" \
   sister-keras train "$demo/street" --like "$demo/runs/sister_a" --out "$demo/runs/final" --resume
 step "Export the model for TensorFlow Serving, including the segmenter" \
@@ -40,4 +42,6 @@ $demo/fcn                       the segmenter
 $demo/runs/baseline, sister_a   settings, folds, weights, predictions, summary.json
 $demo/runs/final                the model trained on all photos, model.keras
 $demo/saved_models/sister_a     the SavedModel
+
+Open $demo/report.html: how good both systems are, where they err, what they saw.
 END
