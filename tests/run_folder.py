@@ -47,6 +47,13 @@ def write_run(
             labels=dataset.labels[rows],
             logits=rng.normal(size=(len(rows), schema.n_logits)).astype("float32"),
         )
-        note_checksums(run, fold.folder, fold.predictions.name, fold.predictions)
+    note_all_checksums(run)
     run.write("summary.json", summarize(run))
     return run
+
+
+def note_all_checksums(run: Run) -> None:
+    """Make the folder as it is now what training wrote."""
+    for number in range(len(run.folds)):
+        fold = run.fold(number)
+        note_checksums(run, fold.folder, fold.predictions.name, fold.predictions)

@@ -112,6 +112,7 @@ def check_dataset(
     path = Path(path)
     inspection = inspection or inspect_dataset(path)
     dataset = inspection.dataset
+    _decode.get_concrete_function()  # traced once, not by every thread
     # Warning filters are shared by all threads. TensorFlow releases the interpreter lock while it decodes.
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
         warnings.simplefilter("ignore")  # of damaged EXIF data, and of sizes that are checked here

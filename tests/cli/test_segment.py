@@ -63,7 +63,7 @@ def test_the_contact_sheet_has_a_cell_for_a_broken_photo(dataset_folder, masks, 
     result = invoke("preview", broken, whole, "--segmenter", masks, "--out", tmp_path / "sheet.png")
     assert result.exit_code == 1
     assert "000002.jpg: a pointer of Git LFS, not the photo; run 'git lfs pull'" in result.stderr
-    assert "1 photos, no person found in 0" in result.stdout
+    assert "1 photo, no person found in 0" in result.stdout
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
     assert sheet.shape[0] == 2 * 208 + 8
     assert (sheet[28:208, 8:752] == (250, 225, 225)).all(axis=-1).mean() > 0.9
@@ -114,7 +114,7 @@ def test_the_contact_sheet_shows_every_photo_four_times(dataset_folder, masks, t
     files = sorted((dataset_folder / "images").iterdir())[:photos]
     result = invoke("preview", *files, "--segmenter", masks, "--out", tmp_path / "sheet.png")
     assert result.exit_code == 0, result.output
-    assert f"{photos} photos, no person found in 0" in result.stdout
+    assert f"{photos} photo{'s' * (photos > 1)}, no person found in 0" in result.stdout
     sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
     assert sheet.shape[1] == (760 if photos < 5 else 2 * 760)
     left, top, box, gap = 8, 28, 180, 8

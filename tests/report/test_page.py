@@ -26,7 +26,7 @@ from keras_sister.schema import DCSA, Attribute, Schema
 from keras_sister.training.tasks import fill_view_store
 from keras_sister.training.work_record import record_work
 
-from ..run_folder import write_run
+from ..run_folder import note_all_checksums, write_run
 from .parsed_page import Element, parse, table
 
 EXPERIMENT = Experiment(
@@ -49,6 +49,7 @@ def run(dataset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     found = write_run(folder, labels, schema=DCSA, experiment=experiment, photos=dataset.photos)
     (folder / "views.json").unlink()
     fill_view_store(found, lambda event: None)
+    note_all_checksums(found)
     for task, seconds in (("views", 3.2), ("fold-00", 131.0)):
         record_work(found, task, seconds)
     return found
@@ -339,6 +340,7 @@ def test_runs_beside_each_other(run, tmp_path):
     for number in range(3):
         saved = dict(np.load(other.fold(number).predictions))
         np.savez(other.fold(number).predictions, **{**saved, "logits": -saved["logits"]})
+    note_all_checksums(other)
     (other.folder / "summary.json").unlink()
     from keras_sister.evaluation.summary import summarize
 

@@ -36,11 +36,13 @@ def write(file: Path, values: np.ndarray) -> Path:
 def test_arrays_arrive_as_they_are(tmp_path):
     values = np.array([[1.0], [np.nan], [3.0]])
     np.testing.assert_array_equal(read_apart(read_ground_truth, write(tmp_path / "a.mat", values))["GT"], values)
+    (tmp_path / "größe.mat").touch()
     assert read_apart(texts, tmp_path / "größe.mat", 3)["names"].tolist() == ["größe.mat"] * 3
 
 
 def test_a_crash_ends_in_one_line_with_the_file_and_the_next_file_is_read(tmp_path):
     good = write(tmp_path / "good.mat", np.ones((4, 1)))
+    (tmp_path / "bad.mat").touch()
     for reader, said in (
         (crash, "damaged; reading it crashed the reader (SIGSEGV)."),
         (end, "reading it ended the reader with exit code 3."),
