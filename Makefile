@@ -5,12 +5,15 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 TEST_OPTIONS := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test latest lint fix docs site bench clean
+.PHONY: demo test test-all latest lint fix docs site bench clean
 
 demo: $(VENV)/.installed        ## the complete workflow on synthetic photos, in DEMO
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh "$(DEMO)"
 
-test: $(VENV)/.installed-dev    ## all tests
+test: $(VENV)/.installed-dev    ## the tests, but for those of over 20 seconds each
+	$(BIN)/python -m pytest $(TEST_OPTIONS) -m "not slow"
+
+test-all: $(VENV)/.installed-dev ## all tests
 	$(BIN)/python -m pytest $(TEST_OPTIONS)
 
 latest:                         ## all tests against pre-releases of what the models run on; for a weekly job

@@ -80,6 +80,7 @@ def test_sigterm_ends_a_run_as_ctrl_c_does(dataset_folder, tmp_path):
     assert "Traceback" not in rest
 
 
+@pytest.mark.slow
 def test_a_worker_that_the_system_kills_is_one_line(dataset_folder, tmp_path):
     run = tmp_path / "run"
     arguments = [str(dataset_folder), *TINY_RUN, "--epochs", "500", "--batch-size", "8", "--out", str(run)]

@@ -54,6 +54,7 @@ def table(damaged: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tasks_here")
 @pytest.mark.parametrize("kind", ["damaged", "table"])
 def test_the_check_and_a_cross_validation_leave_out_the_same_photos(kind, tmp_path, request):

@@ -20,6 +20,7 @@ def invoke(*arguments: str):
     return CliRunner().invoke(main, ["reproduce", *arguments])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tasks_here")
 def test_a_figure_is_made_and_a_second_call_trains_nothing(dataset_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

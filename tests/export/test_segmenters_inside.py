@@ -45,6 +45,7 @@ def trained_deeplab(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("segmenter", "settings"),
     [

@@ -72,6 +72,7 @@ def test_scores_are_those_of_the_saved_segmenter(trained, dataset_folder):
         assert reached["mean_iou"] == pytest.approx(jaccard_score(truth, answer, average="macro"), abs=0.01)
 
 
+@pytest.mark.slow
 def test_interrupted_and_resumed_it_is_the_same_segmenter(trained, dataset_folder, tmp_path):
     def stop(event: dict[str, Any]) -> None:
         if event["event"] == "step" and event["epoch"] == 3:
