@@ -50,6 +50,7 @@ def test_commands_in_the_docs_are_valid(arguments):
         arguments = arguments[1:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "attributes"), [("README.md", 26), ("docs/library/index.md", 2)])
 def test_the_library_examples_train_and_load_a_model(
     page, attributes, tmp_path, dataset_folder, selfie_weights, monkeypatch

@@ -76,6 +76,7 @@ def test_exporting_leaves_the_dtype_policy_alone(photos, baseline, tmp_path):
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
 
 
+@pytest.mark.slow
 def test_versions_are_numbered_on_and_never_overwritten(photos, tmp_path):
     out = tmp_path / "tiny"
     (out / "9").mkdir(parents=True)
@@ -114,6 +115,7 @@ def test_a_folder_that_no_server_could_be_told_of_is_refused(photos, tmp_path):
         export_model(tiny_model(), version, schema=TINY, photos=photos[:1])
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_what_was_there_and_publishes_nothing(photos, tmp_path, monkeypatch):
     """Only pretended: a file system of a few bytes takes root to make."""
 
@@ -211,6 +213,7 @@ def test_a_damaged_model_is_refused(baseline, tmp_path):
         export_run(run, tmp_path / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "content"),
     [
@@ -285,6 +288,7 @@ def test_the_model_card_names_the_licences_of_pretrained_weights():
             model_card(SCHEMA, {**about, "segmenter": None}, {"cross_validation.json": text})
 
 
+@pytest.mark.slow
 def test_bfloat16_is_near_and_says_how_often_it_agrees(baseline, photos, tmp_path):
     export = export_run(baseline, tmp_path / "saved_models", photos=photos, precision="bfloat16")
     assert 1e-6 < export.difference < TOLERANCES["bfloat16"]
@@ -306,6 +310,7 @@ def test_bfloat16_is_near_and_says_how_often_it_agrees(baseline, photos, tmp_pat
         assert f"| {name} | {100 * share:.2f} |" in (export.folder / "assets.extra" / "model_card.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_verification_decodes_odd_photos_on_its_own(sister, photos, tmp_path):
     """Rotated, transparent and WebP photos are no difference, although the export and Pillow decode them apart."""
     exif = Image.Exif()

@@ -19,6 +19,7 @@ def exported(sister, tmp_path_factory):
     return export_run(sister, tmp_path_factory.mktemp("formats"), formats=tuple(FORMATS)).folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(FORMATS))
 def test_each_format_answers_by_name_as_the_savedmodel_does(exported, name):
     file = exported / name / FORMATS[name]
@@ -44,6 +45,7 @@ def test_what_cannot_be_is_said_before_anything_is_written(baseline, tmp_path, m
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_format_that_answers_otherwise_fails_the_export(baseline, tmp_path, monkeypatch):
     real = formats.run_converted
 

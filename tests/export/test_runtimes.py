@@ -84,6 +84,7 @@ def test_the_c_runtime_answers_by_every_signature_as_python_does(sister_export, 
     assert answers["segment/mask"].shape == (2, 90, 70, 1)
 
 
+@pytest.mark.slow
 def test_saved_model_cli_shows_and_runs_it(sister_export, photos, tmp_path):
     tool = str(Path(sys.executable).with_name("saved_model_cli"))
     folder = str(sister_export.folder)

@@ -60,6 +60,7 @@ def test_what_would_fill_the_memory_is_not_read(baseline_export, photos, tmp_pat
     ) in refused.error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["openvino", "openvino-bfloat16"])
 def test_openvino_gives_the_same_tags(sister_export, photos, tmp_path, runtime):
     asked = [*photos, tmp_path / "none.jpg"]
@@ -76,6 +77,7 @@ def test_openvino_gives_the_same_tags(sister_export, photos, tmp_path, runtime):
                 assert other.attributes[name].probability == pytest.approx(tag.probability, abs=0.05)
 
 
+@pytest.mark.slow
 def test_openvino_takes_no_export_in_bfloat16(baseline, photos, tmp_path):
     export = export_run(baseline, tmp_path / "out", precision="bfloat16", photos=photos)
     with pytest.raises(InputError, match="supports exports in float32"):

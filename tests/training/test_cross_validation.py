@@ -269,6 +269,7 @@ def test_folds_of_too_few_photos_are_refused(dataset, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_broken_photo_is_named_by_the_worker(dataset, tmp_path):
     broken = tmp_path / "000001.jpg"
     broken.write_bytes(dataset.photos[0].read_bytes()[:-300])
@@ -325,6 +326,7 @@ def test_photos_without_a_person_are_counted_and_named(dataset_folder, dataset, 
     assert told[-1] == {"event": "without_person", "photos": 2, "of": 48}
 
 
+@pytest.mark.slow
 def test_memory_that_runs_out_in_the_worker_is_one_line(dataset, tmp_path):
     """The backbone pads a photo to terabytes, which no machine can allocate."""
     file = tmp_path / "huge.keras"

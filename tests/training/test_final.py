@@ -29,6 +29,7 @@ EXPERIMENT = Experiment(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tasks_here")
 def test_the_model_knows_the_photos_it_was_trained_on(dataset_folder, tmp_path):
     dataset = load_dcsa(dataset_folder)
