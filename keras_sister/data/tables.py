@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_sister.data.delimited import decode, read_delimited
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, reason_of
 from keras_sister.extras import missing_extra
 from keras_sister.storage.regular_files import check_regular
 
@@ -95,7 +95,7 @@ def read_table(path: str | Path) -> Table:
     try:
         rows, how = reader(path)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}.") from error
+        raise InputError(f"{path}: {reason_of(error)}.") from error
     except _TornItemError as error:
         raise InputError(f"{path}: {error}.") from error
     return _table(path, rows, how)
@@ -158,7 +158,7 @@ def _read_json_lines(path: Path) -> tuple[list[tuple[str, ...]], str]:
             # Numbers keep their spelling.
             record = json.loads(line, parse_float=str, parse_int=str, object_pairs_hook=_unique) if line.strip() else {}
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}, line {number}: not a JSON object: {error}.") from error
+            raise InputError(f"{path}, line {number}: not a JSON object: {reason_of(error)}.") from error
         if not isinstance(record, dict):
             raise InputError(f"{path}, line {number}: expected an object, {{…}}, on every line.")
         records.append({key.strip(): value for key, value in record.items()})
