@@ -176,15 +176,19 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _read_parquet(path: Path) -> tuple[list[tuple[str, ...]], str]:
     try:
-        from pyarrow import ArrowException, parquet
+        from pyarrow import parquet
     except ImportError as error:
         raise missing_extra(f"{path}: Parquet needs pyarrow", "parquet") from error
     try:
         table = parquet.ParquetFile(path).read()
-    except (ArrowException, ValueError) as error:
-        raise InputError(f"{path}: not a readable Parquet file.") from error
-    kept = [i for i, name in enumerate(table.column_names) if not name.startswith("__index_level_")]  # pandas' index
-    columns = [[_text(value) for value in table.column(i).to_pylist()] for i in kept]
+        kept = [
+            i for i, name in enumerate(table.column_names) if not name.startswith("__index_level_")
+        ]  # pandas' index
+        columns = [[_text(value) for value in table.column(i).to_pylist()] for i in kept]
+    except _TornItemError:
+        raise
+    except Exception as error:  # pyarrow raises OSError, UnicodeDecodeError, OverflowError and others for damaged files
+        raise InputError(f"{path}: not a readable Parquet file: {reason_of(error)}.") from error
     return [tuple(table.column_names[i].strip() for i in kept), *zip(*columns, strict=True)], "Parquet"
 
 

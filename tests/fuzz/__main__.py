@@ -25,6 +25,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.in_this_process:
         return fuzz(options.targets[0], options.seconds)
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     from tests.fuzz.targets import TARGETS
 
     failed = 0
@@ -39,7 +40,7 @@ def main() -> int:
         except subprocess.TimeoutExpired:
             code = -9
         if code not in (0, 1):
-            print(f"{name}: ended by signal {-code}; its last input: {_keep(name, *_read_last(name))}")
+            print(f"{name}: ended by signal {-code}; its last input: {_keep(name, *_read_last(name))}", flush=True)
         failed += code != 0
     return int(failed > 0)
 
