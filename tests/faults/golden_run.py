@@ -1,0 +1,58 @@
+"""A small cross-validation whose numbers are kept: ``python -m tests.faults.golden_run`` prints them.
+
+After a change that is meant to change numbers, write them anew:
+
+    python -m tests.faults.golden_run > tests/faults/golden_run.json
+"""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_sister.config import Experiment
+from keras_sister.data.dcsa import load_dcsa
+from keras_sister.run import Run
+from keras_sister.training.cross_validation import cross_validate
+
+from ..conftest import draw_dataset
+
+
+def golden_run(dataset: Path, out: Path) -> Run:
+    """Cross-validate Sister-A on the 48 drawn photos: 2 folds of 3 epochs, augmented, from random weights."""
+    experiment = Experiment(
+        system="sister_a",
+        backbone="resnet_mini",
+        person_backbone="resnet_mini",
+        weights="none",
+        segmenter=f"masks:{dataset / 'masks'}",
+        size=32,
+        augment=True,
+        folds=2,
+        epochs=3,
+        batch_size=8,
+        learning_rate=1e-3,
+    )
+    cross_validate(load_dcsa(dataset), experiment, out)
+    return Run(out)
+
+
+def numbers(run: Run) -> dict[str, Any]:
+    """What is kept of it: losses, scores, and the mean and spread of the logits."""
+    summary = run.read("summary.json")
+    found: dict[str, Any] = {"macc": summary["macc"]["mean"], "majority": summary["majority"]["mean"], "folds": []}
+    for number in range(2):
+        epochs = run.read(f"fold-{number:02d}/history.json")["epochs"]
+        with np.load(run.fold(number).predictions) as saved:
+            logits = saved["logits"]
+        losses = {name: [epoch[name] for epoch in epochs] for name in ("loss", "val_loss")}
+        found["folds"].append({**losses, "logits": {"mean": float(logits.mean()), "std": float(logits.std())}})
+    return found
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        draw_dataset(Path(folder) / "dataset", photos=48)
+        print(json.dumps(numbers(golden_run(Path(folder) / "dataset", Path(folder) / "run")), indent=1))
