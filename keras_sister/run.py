@@ -5,6 +5,7 @@
     views.json     the view store that was used        summary.json   the scores
     left_out.json  photos that could not be read, with their rows among all photos given, if any were left out
     weights.json   SHA-256 of the initial weights' files
+    thresholds.json  with ``sister-keras thresholds``: temperatures, thresholds and their scores
     work.json      the completed tasks, with seconds and the versions of the packages
     fold-00/ …     one folder per fold: history.json, model.weights.h5, predictions.npz, checksums.json
     robustness.json, fold-00/robustness.npz  with ``--robustness``: predictions for changed photos
