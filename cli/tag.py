@@ -39,9 +39,7 @@ _OF_TABLES = ("resume", "update", "overwrite", "keep", "summary")
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
-    default=0.5,
-    show_default=True,
-    help="With --out: minimum probability of a tag.",
+    help="With --out: minimum probability of a tag.  [default: as the export decides, else 0.5]",
 )
 @click.option("--resume", is_flag=True, help="Continue an interrupted job in --out.")
 @click.option(
@@ -82,7 +80,8 @@ def tag(context: click.Context, model: Path, sources: tuple[str, ...], out: Path
     A SOURCE is a photo, a folder of photos (and of folders), a pattern, FILE.csv:COLUMN for the paths in a column, or -
     for paths on standard input. Shown are the class of each attribute, and of the no-or-yes ones those that are yes.
     With --out all probabilities go into a table, a row for each photo. One that cannot be read is reported in its
-    place; without --out the exit code is then 1.
+    place; without --out the exit code is then 1. An export with thresholds decides which tags a photo has, and shows
+    calibrated probabilities and what it is not sure of.
 
     \b
     sister-keras tag saved_models/sister_a me.jpg you.png

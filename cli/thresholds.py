@@ -36,7 +36,8 @@ def thresholds(run: Path, goal: str | None, precision: float | None, as_json: bo
     """
     if goal and precision is not None:
         raise click.UsageError("--goal and --precision exclude each other.")
-    from keras_sister.evaluation.thresholds import FILE, Goal, write_thresholds
+    from keras_sister.evaluation.decisions import THRESHOLDS
+    from keras_sister.evaluation.thresholds import Goal, write_thresholds
     from keras_sister.run import Run
 
     wanted = Goal("precision", precision) if precision is not None else Goal(goal or "accuracy")
@@ -47,7 +48,7 @@ def thresholds(run: Path, goal: str | None, precision: float | None, as_json: bo
     Console().print(_by_precision(content) if precision is not None else _by_score(content))
     for note in _notes(content):
         click.echo(note)
-    click.echo(f"{run / FILE}\nNext: sister-keras report {run}, sister-keras train DATASET --like {run}")
+    click.echo(f"{run / THRESHOLDS}\nNext: sister-keras report {run}, sister-keras train DATASET --like {run}")
 
 
 def _by_score(content: dict[str, Any]) -> Table:

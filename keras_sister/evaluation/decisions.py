@@ -10,6 +10,9 @@ from keras_sister.errors import InputError, quoted
 from keras_sister.evaluation.calibration import calibrated
 from keras_sister.schema import Attribute, Schema
 
+THRESHOLDS = "thresholds.json"
+"""The file of the rules, in a run and in an export."""
+
 NOT_SURE = -1
 """The decision of an attribute that is left open."""
 

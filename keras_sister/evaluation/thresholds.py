@@ -13,7 +13,8 @@ from sklearn import metrics
 
 from keras_sister.errors import InputError, check_choice
 from keras_sister.evaluation.calibration import calibrated, fit_temperature
-from keras_sister.evaluation.decisions import DecisionRule, candidates, decide, parse_rules
+from keras_sister.evaluation.checksums import check_checksums
+from keras_sister.evaluation.decisions import THRESHOLDS, DecisionRule, candidates, decide, parse_rules
 from keras_sister.evaluation.out_of_fold import OutOfFold, read_out_of_fold
 from keras_sister.evaluation.reliability import probability_of, reliability
 from keras_sister.evaluation.summary import rounded
@@ -22,8 +23,6 @@ from keras_sister.schema import Attribute, Schema
 
 GOALS = ("accuracy", "f1", "precision")
 """What thresholds are fitted for."""
-
-FILE = "thresholds.json"
 
 _SUPPORT = 20
 """Photos of the rarer class at which half of a threshold's distance from 0.5 is kept."""
@@ -255,7 +254,7 @@ def write_thresholds(run: Run, goal: Goal) -> dict[str, Any]:
     read_out_of_fold(run.folder)  # before the lock, which would create a folder
     with run.locked():
         content = fit_thresholds(run, goal)
-        run.write(FILE, content)
+        run.write(THRESHOLDS, content)
     return content
 
 
@@ -265,10 +264,10 @@ def read_thresholds(run: Run) -> dict[str, Any] | None:
     Raises:
         InputError: if it is damaged or does not follow from the run's predictions, naming it.
     """
-    file = run.folder / FILE
+    file = run.folder / THRESHOLDS
     if not file.exists():
         return None
-    stored = run.read(FILE)
+    stored = run.read(THRESHOLDS)
     parse_rules(run.schema, stored, str(file))
     found = fit_thresholds(run, _goal_of(stored, str(file)))
     if rounded(stored) != rounded(found):
@@ -276,6 +275,20 @@ def read_thresholds(run: Run) -> dict[str, Any] | None:
             f"{file}: does not follow from the run's predictions; run 'sister-keras thresholds {run.folder}' again."
         )
     return found
+
+
+def read_rules(run: Run) -> dict[str, DecisionRule] | None:
+    """The rules of a cross-validation, or of a final model, which got them from one; None without ``thresholds.json``.
+
+    Raises:
+        InputError: if the file is damaged, was changed, or does not follow from the predictions of a cross-validation.
+    """
+    if (run.folder / "folds.json").exists():
+        content: Any = read_thresholds(run)
+    else:
+        check_checksums(run, run.folder, THRESHOLDS)
+        content = run.read(THRESHOLDS) if (run.folder / THRESHOLDS).exists() else None
+    return None if content is None else parse_rules(run.schema, content, str(run.folder / THRESHOLDS))
 
 
 def _goal_of(content: Any, name: str) -> Goal:
