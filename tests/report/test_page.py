@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from scipy.optimize import minimize_scalar
 from scipy.special import expit, softmax
 from sklearn import metrics
 from statsmodels.stats.proportion import proportion_confint
@@ -19,6 +20,7 @@ from cli.main import main
 from keras_sister.config import Experiment
 from keras_sister.data.dcsa import load_dcsa
 from keras_sister.errors import InputError
+from keras_sister.evaluation.thresholds import Goal, write_thresholds
 from keras_sister.report.page import write_report
 from keras_sister.report.robustness_section import robustness_rows
 from keras_sister.run import Run
@@ -26,6 +28,7 @@ from keras_sister.schema import DCSA, Attribute, Schema
 from keras_sister.training.tasks import fill_view_store
 from keras_sister.training.work_record import record_work
 
+from ..evaluation.calibrated_run import write_calibrated_run
 from ..run_folder import note_all_checksums, write_run
 from .parsed_page import Element, parse, table
 
@@ -177,18 +180,68 @@ def test_confusion_and_classes(page, truth):
             assert cells == matrix.tolist()
 
 
-def test_reliability(page, truth):
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_reliability(run, page, truth, moment):
     columns = [i for i in range(len(DCSA)) if (truth["labels"][:, i] >= 0).any()]
-    figures = {f.all("figcaption")[0].text: f for f in page[1].all("figure")}
+    captions = ((figure.all("figcaption")[0], figure) for figure in page[1].all("figure"))
+    figures = {caption.text: f for caption, f in captions if f"rel-{moment}" in caption.attributes["id"]}
+    assert len(figures) == len(DCSA) + 1
     pooled: list[tuple[float, bool]] = []
     for i in columns:
         k = truth["labels"][:, i] >= 0
         right = (truth["labels"][:, i] == truth["predicted"][:, i])[k]
-        pairs = list(zip(truth["classes"][i][k].max(axis=1), right, strict=True))
+        classes = (
+            truth["classes"][i] if moment == "before" else calibrated(run, truth["labels"][:, i], truth["classes"][i])
+        )
+        pairs = list(zip(classes[k].max(axis=1), right, strict=True))
         pooled += pairs
         assert error_of(pairs) in figures[DCSA.names[i]].text
     assert error_of(pooled) in figures["all attributes"].text
     assert "no known label" in figures["scarf"].text
+
+
+def calibrated(run: Run, labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """The probabilities of each fold, with the temperature that fits the other folds' labels, and its prior, best."""
+    found = np.zeros(classes.shape)
+    for rows in run.read("folds.json"):
+        others = np.setdiff1d(np.flatnonzero(labels >= 0), rows)
+
+        def loss(log_temperature: float, others: np.ndarray = others) -> float:
+            probabilities = softmax(np.log(classes[others]) / np.exp(log_temperature), axis=1)
+            return -np.log(probabilities[np.arange(len(others)), labels[others]]).sum() + log_temperature**2 / 2
+
+        best = minimize_scalar(loss, bounds=(-3, 3), method="bounded", options={"xatol": 1e-8}).x
+        found[rows] = softmax(np.log(classes[rows]) / np.exp(best), axis=1)
+    return found
+
+
+@pytest.mark.parametrize("goal", [Goal("precision", 0.8), Goal("f1")], ids=lambda goal: goal.name)
+def test_thresholds_are_those_of_the_file(tmp_path, goal):
+    found = write_calibrated_run(tmp_path / "calibrated")
+    content = write_thresholds(found, goal)
+    write_report([found.folder], tmp_path / "page.html")
+    html = parse((tmp_path / "page.html").read_text())
+    rules, scores = table(html, "Rules"), table(html, "Scores on unseen folds")
+    for name, rule in content["attributes"].items():
+        assert rules[name][:3] == [
+            str(rule["known"]),
+            f"{rule['temperature']:.2f}",
+            percent(rule["threshold"]) if rule["threshold"] else "–",
+        ]
+        unseen, plain = rule["unseen"], rule["unseen"]["plain"]
+        shown = (
+            [unseen["coverage"], unseen["accuracy"]]
+            if goal.precision
+            else [plain["accuracy"], unseen["accuracy"], plain["f1"], unseen["f1"]]
+        )
+        shown = [unseen["error_before"], unseen["error_after"], *shown]
+        assert scores[name] == ["–" if value is None else percent(value) for value in shown]
+    if goal.precision:
+        assert "Undecided, because the precision cannot be reached: gender." in html.text
+        assert "male never female never" in rules["gender"][3]
+    (found.folder / "thresholds.json").write_text('{"goal": "f1"}')
+    with pytest.raises(InputError, match=r"thresholds\.json"):
+        write_report([found.folder], tmp_path / "page.html")
 
 
 def error_of(pairs: list[tuple[float, bool]]) -> str:
