@@ -23,7 +23,7 @@ from keras_sister.serving.predictions import DECISIONS, DECODED, SCHEMA_HASH
 _RETRYABLE = (429, 502, 503, 504)
 _LONGEST_PAUSE = 30  # seconds, also where the server asks for a longer one
 _PIECE = 1 << 16
-_DTYPES = {DECODED: bool, SCHEMA_HASH: str, DECISIONS: np.int32}
+_DTYPES = {DECODED: bool, SCHEMA_HASH: str, DECISIONS: None}  # None: integers, unless the server says otherwise
 
 
 class RestClient:

@@ -87,7 +87,7 @@ def read_summary(run: Run) -> dict[str, Any]:
     """
     stored = run.read("summary.json")
     found = summarize(run, robustness=isinstance(stored, dict) and "robustness" in stored)
-    if rounded(stored) != rounded(found):
+    if _rounded(stored) != _rounded(found):
         raise InputError(
             f"{run.folder / 'summary.json'}: does not follow from the run's predictions; remove it and run the command"
             " again with --resume."
@@ -95,6 +95,6 @@ def read_summary(run: Run) -> dict[str, Any]:
     return found
 
 
-def rounded(content: Any) -> Any:
-    """The content of a JSON file, with numbers without the last digits, in which processors differ."""
+def _rounded(content: Any) -> Any:
+    """Numbers without the last digits, in which processors differ."""
     return json.loads(to_json(content), parse_float=lambda digits: round(float(digits), 9))

@@ -3,6 +3,7 @@
 Each attribute is fitted on its own known labels only. How it is done in words: ``docs/concepts/thresholds.md``.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,6 @@ from keras_sister.evaluation.checksums import check_checksums
 from keras_sister.evaluation.decisions import THRESHOLDS, DecisionRule, candidates, decide, parse_rules
 from keras_sister.evaluation.out_of_fold import OutOfFold, read_out_of_fold
 from keras_sister.evaluation.reliability import probability_of, reliability
-from keras_sister.evaluation.summary import rounded
 from keras_sister.run import Run
 from keras_sister.schema import Attribute, Schema
 
@@ -59,7 +59,7 @@ def fit_rules(schema: Schema, labels: np.ndarray, logits: np.ndarray, goal: Goal
 
     Args:
         schema: attributes and classes.
-        labels: int array, shape (photos, attributes), −1 = unknown.
+        labels: array of numbers, shape (photos, attributes): class indices; NaN or any negative number is unknown.
         logits: float array, shape (photos, schema.n_logits).
         goal: what for.
 
@@ -67,9 +67,12 @@ def fit_rules(schema: Schema, labels: np.ndarray, logits: np.ndarray, goal: Goal
         By attribute name. Without a known label: temperature 1, threshold 0.5; for a precision, no class is decided.
 
     Raises:
-        InputError: for logits of another shape, or a logit that is not a finite number.
+        InputError: for labels or logits of another shape, a label that is not a class index, or a logit that is not a
+            finite number.
     """
-    slices, logits = schema.logit_slices, schema.check_logits(logits)
+    slices, labels, logits = schema.logit_slices, schema.check_labels(labels), schema.check_logits(logits)
+    if len(labels) != len(logits):
+        raise InputError(f"Expected labels and logits of the same photos. Received: {len(labels)} and {len(logits)}.")
     return {a.name: _fit_rule(a, labels[:, i], logits[:, slices[a.name]], goal) for i, a in enumerate(schema)}
 
 
@@ -270,7 +273,7 @@ def read_thresholds(run: Run) -> dict[str, Any] | None:
     stored = run.read(THRESHOLDS)
     parse_rules(run.schema, stored, str(file))
     found = fit_thresholds(run, _goal_of(stored, str(file)))
-    if rounded(stored) != rounded(found):
+    if not _same(stored, found):
         raise InputError(
             f"{file}: does not follow from the run's predictions; run 'sister-keras thresholds {run.folder}' again."
         )
@@ -289,6 +292,17 @@ def read_rules(run: Run) -> dict[str, DecisionRule] | None:
         check_checksums(run, run.folder, THRESHOLDS)
         content = run.read(THRESHOLDS) if (run.folder / THRESHOLDS).exists() else None
     return None if content is None else parse_rules(run.schema, content, str(run.folder / THRESHOLDS))
+
+
+def _same(stored: Any, found: Any) -> bool:
+    """Whether two contents are equal, but for the last digits of numbers, in which processors differ."""
+    if isinstance(stored, dict) and isinstance(found, dict):
+        return stored.keys() == found.keys() and all(_same(stored[key], found[key]) for key in found)
+    if isinstance(stored, list) and isinstance(found, list):
+        return len(stored) == len(found) and all(map(_same, stored, found))
+    if type(stored) is type(found) is float:
+        return math.isclose(stored, found, rel_tol=1e-7, abs_tol=1e-9)
+    return type(stored) is type(found) and stored == found
 
 
 def _goal_of(content: Any, name: str) -> Goal:

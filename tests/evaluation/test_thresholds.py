@@ -20,6 +20,7 @@ from keras_sister.evaluation.thresholds import (
     fit_thresholds,
     nested_rules,
     read_thresholds,
+    score_unseen,
     write_thresholds,
 )
 from keras_sister.schema import Attribute, Schema
@@ -179,13 +180,18 @@ def expected_calibration_error(confidence, correct):
 @pytest.mark.parametrize("goal", GOALS, ids=lambda goal: goal.name)
 def test_a_label_that_becomes_unknown_moves_no_other_attribute(run, goal):
     ours = read_out_of_fold(run.folder)
-    before = fit_rules(SCHEMA, ours.labels, ours.logits, goal)
+    before, scores = fit_rules(SCHEMA, ours.labels, ours.logits, goal), score_unseen(ours, nested_rules(ours, goal))
     for i, name in enumerate(SCHEMA.names):
-        labels = ours.labels.copy()
-        labels[: len(labels) // 2, i] = -1
+        labels = ours.labels.astype(float)
+        labels[: len(labels) // 2, i] = np.nan
         after = fit_rules(SCHEMA, labels, ours.logits, goal)
+        less = replace(ours, labels=SCHEMA.check_labels(labels))
+        scores_after = score_unseen(less, nested_rules(less, goal))
+        assert {n: s for n, s in scores_after.items() if n != name} == {n: s for n, s in scores.items() if n != name}
         assert {n: r for n, r in after.items() if n != name} == {n: r for n, r in before.items() if n != name}
         assert after[name].temperature != before[name].temperature
+    with pytest.raises(InputError, match="class index"):
+        fit_rules(SCHEMA, ours.labels + 5, ours.logits, goal)
     nothing = fit_rules(SCHEMA, np.full_like(ours.labels, -1), ours.logits, goal)
     assert {rule.temperature for rule in nothing.values()} == {1.0}
     assert nothing["scarf"].threshold == 0.5
