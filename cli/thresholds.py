@@ -55,7 +55,7 @@ def _by_score(content: dict[str, Any]) -> Table:
     """A row for each attribute: the score without and with its threshold, on unseen folds."""
     score = content["goal"]
     shown = "accuracy" if score == "accuracy" else "F1"
-    table = _table(("threshold", f"{shown} at 0.5", f"{shown} fitted"))
+    table = _table(("threshold", f"{shown}\nat 0.5", f"{shown}\nfitted"))
     for name, found in content["attributes"].items():
         unseen = found["unseen"]
         threshold = "–" if found["threshold"] is None else f"{found['threshold']:.3f}"
@@ -82,7 +82,7 @@ def _table(headings: tuple[str, ...]) -> Table:
         caption_justify="left",
     )
     table.add_column("attribute", overflow="fold", min_width=12)
-    for heading in ("T", "ECE before", "ECE after", *headings):
+    for heading in ("T", "ECE\nbefore", "ECE\nafter", *headings):
         table.add_column(heading, justify="right")
     return table
 

@@ -283,7 +283,10 @@ def test_the_command_says_what_stays_undecided(run, contents):
     assert json.loads(thresholds("--precision", "0.8", "--json").output) == contents["precision"]
     assert json.loads(thresholds("--json").output) == contents["accuracy"]
     by_f1 = thresholds("--goal", "f1")
-    assert "F1 at" in by_f1.output
+    table = by_f1.output.splitlines()[1:9]
+    assert "F1" in table[1]
+    assert "fitted" in table[2]
+    assert all(len(line.rstrip()) < 80 and line.rstrip()[-1] in "┓┃┩│┘" for line in table)  # whole at 80 columns
     assert json.loads((run.folder / "thresholds.json").read_text()) == contents["f1"]
     (run.folder / "thresholds.json").unlink()
     assert thresholds("--precision", "1").exit_code == thresholds("--goal", "f1", "--precision", "0.9").exit_code == 2
