@@ -111,7 +111,7 @@ def export_model(
         network = fold_batch_norm(model, bfloat16=precision == "bfloat16")
         Signatures(network, schema, folded, rules).archive().write_out(temporary, verbose=False)
         (temporary / "assets.extra").mkdir()
-        about = {**_about(model, preprocessor, precision), "decides": rules is not None}
+        about = _about(model, preprocessor, precision)
         about["verification"] = _verify(
             temporary, model, schema, files, precision, preprocessor, folded.segmenter, rules
         )

@@ -33,7 +33,7 @@ def model_card(schema: Schema, about: Mapping[str, Any], documents: Mapping[str,
         _description(schema, about),
         _scores(documents.get("cross_validation.json")),
         _decisions(schema, documents.get(THRESHOLDS)),
-        _verification(about),
+        _verification(about, decides=THRESHOLDS in documents),
         _limitations(about),
         _licences(about, documents.get("config.yaml")),
     ]
@@ -132,12 +132,12 @@ def _decision_row(name: str, rule: DecisionRule, unseen: dict[str, Any] | None) 
     return f"| {' | '.join([name, f'{rule.temperature:.3f}', threshold, lowest, *measured])} |"
 
 
-def _verification(about: Mapping[str, Any]) -> str:
+def _verification(about: Mapping[str, Any], *, decides: bool) -> str:
     record = about["verification"]
     text = (
         "## Verification\nLoaded in a process without Keras; every attribute by every signature"
         + (", the person share and the mask" if about["segmenter"] else "")
-        + (", decisions and confidence" if about["decides"] else "")
+        + (", decisions and confidence" if decides else "")
         + f" compared with the Keras model on {record['photos']} photos. Largest difference of a probability:"
         f" {record['largest_difference']:.1e} ({record['tolerance']:g} is allowed)."
     )

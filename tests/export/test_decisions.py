@@ -1,8 +1,12 @@
 """Decisions inside the graph, and wherever tags come from them: in tables, over the wire, in other runtimes."""
 
+import importlib.util
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +23,7 @@ from keras_sister.evaluation.thresholds import Goal, write_thresholds
 from keras_sister.export.decisions import compare_decisions
 from keras_sister.export.export_model import export_model
 from keras_sister.export.export_run import export_run
+from keras_sister.export.model_card import model_card
 from keras_sister.run import Run
 from keras_sister.schema import Attribute, Schema
 from keras_sister.serving.choices import FORMATS
@@ -28,6 +33,7 @@ from keras_sister.training.final import train_final
 from ..client.server import serving
 from ..exports import RULES, SCHEMA
 from ..run_folder import write_run
+from .test_runtimes import signature_defs
 
 
 def decided(name, probabilities):
@@ -92,6 +98,10 @@ def test_an_export_that_decides_otherwise_is_noticed(outputs, decided_model, pho
 
 
 def test_thresholds_of_other_attributes_are_refused_before_anything_is_written(decided_model, photos, tmp_path):
+    card = {"versions": {}, "segmenter": None, "views": ["photo"], "size": 16, "precision": "float32"}
+    for text in ("[]", "{", json.dumps({"attributes": RULES})):  # the last one without a goal
+        with pytest.raises(InputError, match=r"thresholds\.json"):
+            model_card(SCHEMA, card, {"thresholds.json": text})
     for attributes in ({"collar": RULES["collar"]}, {**RULES, "neckline": RULES["gender"]}):
         documents = {"thresholds.json": json.dumps({"attributes": attributes})}
         with pytest.raises(InputError, match=r"thresholds\.json: has thresholds for other"):
@@ -180,6 +190,8 @@ def test_thresholds_go_from_a_cross_validation_through_train_into_an_export(base
     export = export_run(final, tmp_path / "export").folder
     card = (export / "assets.extra" / "model_card.md").read_text()
     assert "thresholds, fitted for f1 on" in card
+    rule = final.read("thresholds.json")["attributes"]["collar"]
+    assert f"| collar | {rule['temperature']:.3f} | {rule['threshold']:.3f} | no: 0.000, yes: 0.000 |" in card
     (tags,) = Tagger(export).tag(photos[:1])
     shown = open_shown_model(final.folder).show(photos[0])
     assert [tag.value for tag in shown.tags] == [tag.value for tag in tags.attributes.values()]
@@ -192,6 +204,33 @@ def test_thresholds_go_from_a_cross_validation_through_train_into_an_export(base
     (validated.folder / "thresholds.json").unlink()
     train_final(dataset, baseline.experiment, final.folder, like=validated, resume=True)
     assert not (final.folder / "thresholds.json").exists()
+
+
+def test_the_c_runtime_of_servers_decides_alike(decided_export, outputs, photos, tmp_path):
+    signature = signature_defs(decided_export.folder)["serving_default"]
+    request = {
+        "libraries": importlib.util.find_spec("tensorflow").submodule_search_locations[0],
+        "saved_model": str(decided_export.folder),
+        "calls": [
+            {
+                "inputs": {signature.inputs["image_bytes"].name: list(map(str, photos))},
+                "outputs": {name: signature.outputs[name].name for name in ("decisions", "confidence")},
+            }
+        ],
+    }
+    (tmp_path / "request.json").write_text(json.dumps(request))
+    command = [
+        sys.executable,
+        "-P",
+        Path(__file__).with_name("c_api.py"),
+        tmp_path / "request.json",
+        tmp_path / "a.npz",
+    ]
+    child = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert child.returncode == 0, child.stderr[-2000:]
+    answers = np.load(tmp_path / "a.npz")
+    assert answers["decisions"].tolist() == outputs["decisions"][: len(photos)].tolist()
+    np.testing.assert_allclose(answers["confidence"], outputs["confidence"][: len(photos)], atol=1e-6)
 
 
 @pytest.mark.slow
