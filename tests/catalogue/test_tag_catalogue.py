@@ -37,7 +37,7 @@ COLUMNS = [
     "gender=female",
     "fingerprint",
 ]
-PROBABILITIES = COLUMNS[4:-1]
+PROBABILITIES = COLUMNS[5:-1]
 
 
 @pytest.fixture(scope="module")
