@@ -96,18 +96,22 @@ def _notes(content: dict[str, Any]) -> list[str]:
     """What a wanted precision costs: attributes and classes that are not decided, and where unseen folds fall short."""
     if content["precision"] is None:
         return []
-    wanted, attributes = content["precision"], content["attributes"]
-    notes = [f"{name}: undecided; precision {wanted:g} cannot be reached." for name in content["undecided"]]
-    for name, found in attributes.items():
-        never = [class_name for class_name, value in found["minimum"].items() if value is None]
-        if never and name not in content["undecided"]:
-            notes.append(f"{name}: never decided for {', '.join(never)}; precision {wanted:g} cannot be reached.")
-        accuracy = found["unseen"]["accuracy"]
-        if accuracy is not None and accuracy < wanted:
-            notes.append(
-                f"{name}: on unseen folds {_percent(accuracy)} % of the decisions are correct, not {wanted:.0%}."
-            )
-    return notes
+    reason = f"precision {content['precision']:g} cannot be reached"
+    decided = {name: found for name, found in content["attributes"].items() if name not in content["undecided"]}
+    never = [
+        f"{name}={c}" for name, found in decided.items() for c, lowest in found["minimum"].items() if lowest is None
+    ]
+    accuracies = {name: found["unseen"]["accuracy"] for name, found in decided.items()}
+    short = [f"{name} {_percent(a)} %" for name, a in accuracies.items() if a is not None and a < content["precision"]]
+    return [
+        f"{heading}: {', '.join(names)}"
+        for heading, names in (
+            (f"Undecided, because {reason}", content["undecided"]),
+            (f"Never decided for, because {reason}", never),
+            ("Correct decisions on unseen folds are below the wanted precision", short),
+        )
+        if names
+    ]
 
 
 def _percent(value: float | None) -> str:

@@ -278,7 +278,7 @@ def test_the_command_says_what_stays_undecided(run, contents):
 
     found = thresholds("--precision", "0.8")
     assert found.exit_code == 0, found.output
-    assert "gender: undecided; precision 0.8 cannot be reached." in found.output
+    assert "Undecided, because precision 0.8 cannot be reached: gender\n" in found.output
     assert (run.folder / "thresholds.json").exists()
     assert json.loads(thresholds("--precision", "0.8", "--json").output) == contents["precision"]
     assert json.loads(thresholds("--json").output) == contents["accuracy"]
