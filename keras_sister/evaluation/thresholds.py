@@ -270,13 +270,16 @@ def read_thresholds(run: Run) -> dict[str, Any] | None:
     file = run.folder / THRESHOLDS
     if not file.exists():
         return None
-    stored = run.read(THRESHOLDS)
-    parse_rules(run.schema, stored, str(file))
-    found = fit_thresholds(run, _goal_of(stored, str(file)))
+    way_out = f"Run 'sister-keras thresholds {run.folder}' again, or remove the file."
+    try:
+        stored = run.read(THRESHOLDS)
+        parse_rules(run.schema, stored, str(file))
+        goal = _goal_of(stored, str(file))
+    except InputError as error:
+        raise InputError(f"{error} {way_out}") from error
+    found = fit_thresholds(run, goal)
     if not _same(stored, found):
-        raise InputError(
-            f"{file}: does not follow from the run's predictions; run 'sister-keras thresholds {run.folder}' again."
-        )
+        raise InputError(f"{file}: does not follow from the run's predictions. {way_out}")
     return found
 
 

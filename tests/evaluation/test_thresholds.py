@@ -251,10 +251,15 @@ def test_the_file_is_read_only_if_it_follows_from_the_run(tmp_path):
         {"attributes": {**written["attributes"], "scarf": {"temperature": -1, "threshold": 0.5, "minimum": {}}}},
     ):
         run.write("thresholds.json", {**written, **change})
-        with pytest.raises(InputError, match=r"thresholds\.json"):
+        with pytest.raises(InputError, match=r"thresholds\.json: .*sister-keras thresholds .*again"):
             read_thresholds(run)
     file.write_text("{")
-    with pytest.raises(InputError, match=r"thresholds\.json"):
+    with pytest.raises(InputError, match=r"thresholds\.json: .*again"):
+        read_thresholds(run)
+    write_thresholds(run, Goal("f1"))
+    damaged = run.fold(1).predictions
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    with pytest.raises(InputError, match=r"fold-01/predictions\.npz"):
         read_thresholds(run)
 
 
