@@ -61,6 +61,11 @@ def outputs(decided_export, contents):
     return {name: values.numpy() for name, values in found.items()}
 
 
+@pytest.fixture(scope="module")
+def tags(decided_export, photos):
+    return list(Tagger(decided_export.folder).tag(photos))
+
+
 def test_decisions_follow_from_the_raw_probabilities(outputs, decided_model, photos):
     assert outputs["decisions"].dtype == np.int32
     assert outputs["confidence"].dtype == np.float32
@@ -109,8 +114,7 @@ def test_thresholds_of_other_attributes_are_refused_before_anything_is_written(d
     assert not (tmp_path / "out").exists()
 
 
-def test_tags_say_what_is_decided_and_what_is_not_sure(decided_export, outputs, photos):
-    tags = list(Tagger(decided_export.folder).tag(photos))
+def test_tags_say_what_is_decided_and_what_is_not_sure(decided_export, outputs, tags):
     for row, of_photo in enumerate(tags):
         for i, attribute in enumerate(SCHEMA):
             tag, decision = of_photo.attributes[attribute.name], outputs["decisions"][row, i]
@@ -124,11 +128,6 @@ def test_tags_say_what_is_decided_and_what_is_not_sure(decided_export, outputs, 
     assert found["likeliest"] == unsure.attributes["neckline"].value
     shown = CliRunner().invoke(main, ["tag", str(decided_export.folder), unsure.photo])
     assert f"not sure ({found['likeliest']})" in shown.stdout
-    in_openvino = list(Tagger(decided_export.folder, runtime="openvino").tag(photos))
-    for ours, theirs in zip(tags, in_openvino, strict=True):
-        assert [(t.value, t.sure) for t in ours.attributes.values()] == [
-            (t.value, t.sure) for t in theirs.attributes.values()
-        ]
 
 
 def test_a_table_has_the_tags_that_are_decided(decided_export, outputs, photos, tmp_path):
@@ -151,25 +150,23 @@ def test_a_table_has_the_tags_that_are_decided(decided_export, outputs, photos, 
         assert found["not_sure"] == []
 
 
-@pytest.mark.parametrize("way", ["rest", "grpc"])
-def test_tags_over_the_wire_are_decided_as_well(decided_export, photos, way):
-    expected = list(Tagger(decided_export.folder).tag(photos))
+def test_tags_over_the_wire_are_decided_as_well(decided_export, photos, tags):
     with serving(decided_export.folder, "decided") as server:
-        found = list(query_photos(connect(getattr(server, way)), SCHEMA, photos))
-    for ours, theirs in zip(found, expected, strict=True):
-        assert ours.to_dict()["attributes"].keys() == theirs.to_dict()["attributes"].keys()
-        for name, tag in ours.attributes.items():
-            other = theirs.attributes[name]
-            assert (tag.value, tag.sure) == (other.value, other.sure)
-            assert tag.probability == pytest.approx(other.probability, abs=1e-5)
+        over_rest, over_grpc = (list(query_photos(connect(url), SCHEMA, photos)) for url in (server.rest, server.grpc))
+    for found in (over_rest, over_grpc):
+        for ours, theirs in zip(found, tags, strict=True):
+            assert ours.attributes.keys() == theirs.attributes.keys()
+            for name, tag in ours.attributes.items():
+                other = theirs.attributes[name]
+                assert (tag.value, tag.sure) == (other.value, other.sure)
+                assert tag.probability == pytest.approx(other.probability, abs=1e-5)
 
 
-def test_the_app_shows_the_same(decided_export, photos):
-    (expected,) = Tagger(decided_export.folder).tag([photos[0]])
+def test_the_app_shows_the_same(decided_export, photos, tags):
     shown = open_shown_model(decided_export.folder).show(photos[0])
     assert shown.note == "Probabilities are calibrated."
     assert [(t.attribute, t.value, t.sure) for t in shown.tags] == [
-        (name, tag.value, tag.sure) for name, tag in expected.attributes.items()
+        (name, tag.value, tag.sure) for name, tag in tags[0].attributes.items()
     ]
     assert not all(tag.sure for tag in shown.tags)
 
@@ -241,3 +238,12 @@ def test_other_formats_decide_alike(decided_model, photos, tmp_path):
     ).folder
     about = json.loads((export / "assets.extra" / "export.json").read_text())
     assert all(found["largest_difference"] < 1e-4 for found in about["formats"].values())
+
+
+@pytest.mark.slow
+def test_openvino_decides_alike(decided_export, photos, tags):
+    in_openvino = list(Tagger(decided_export.folder, runtime="openvino").tag(photos))
+    for ours, theirs in zip(tags, in_openvino, strict=True):
+        assert [(t.value, t.sure) for t in ours.attributes.values()] == [
+            (t.value, t.sure) for t in theirs.attributes.values()
+        ]
