@@ -43,7 +43,8 @@ class LabelIssue:
         label: its class.
         suggested: the class with the highest out-of-fold probability.
         score: the out-of-fold probability of `label`, in [0, 1]; a low one is suspicious.
-        flagged: whether cleanlab takes the label for wrong.
+        suggested_score: that of `suggested`.
+        flagged: whether cleanlab suspects the label to be wrong.
     """
 
     row: int
@@ -52,11 +53,12 @@ class LabelIssue:
     label: str
     suggested: str
     score: float
+    suggested_score: float
     flagged: bool
 
 
 def flag_labels(predictions: OutOfFold) -> np.ndarray:
-    """Find the labels that are probably wrong.
+    """Find the labels that are suspected to be wrong.
 
     Args:
         predictions: out-of-fold predictions.
@@ -100,7 +102,7 @@ def write_issues(run: Run) -> list[LabelIssue]:
     Example:
         >>> write_issues(Run(Path("runs/sister_a")))[0]
         LabelIssue(row=16, photo='000017.jpg', attribute='scarf', label='yes', suggested='no', score=0.0007,
-        flagged=True)
+        suggested_score=0.9993, flagged=True)
     """
     predictions = read_out_of_fold(run.folder)
     issues = ranked(_known_labels(run, predictions, flag_labels(predictions)))
@@ -161,7 +163,8 @@ def ranked(issues: list[LabelIssue]) -> list[LabelIssue]:
 def _known_labels(run: Run, predictions: OutOfFold, flagged: np.ndarray | None = None) -> list[LabelIssue]:
     """All known labels of the tested photos, photo by photo."""
     tested, photos = np.sort(np.concatenate(run.folds)), _photo_names(run.photos)
-    scores = probability_of(predictions.schema, predictions.logits, np.maximum(predictions.labels, 0))
+    classes = {"score": np.maximum(predictions.labels, 0), "suggested_score": predictions.predicted}
+    scores = {name: probability_of(predictions.schema, predictions.logits, of) for name, of in classes.items()}
     issues = []
     for i, column in np.argwhere(predictions.known).tolist():
         attribute, row = predictions.schema.attributes[column], int(tested[i])
@@ -172,7 +175,7 @@ def _known_labels(run: Run, predictions: OutOfFold, flagged: np.ndarray | None =
                 attribute=attribute.name,
                 label=attribute.classes[predictions.labels[i, column]],
                 suggested=attribute.classes[predictions.predicted[i, column]],
-                score=float(scores[i, column]),
+                **{name: float(found[i, column]) for name, found in scores.items()},
                 flagged=flagged is not None and bool(flagged[i, column]),
             )
         )
