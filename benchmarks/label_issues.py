@@ -49,8 +49,8 @@ def main(folder: Path, photos: int, flipped: float, seed: int, **settings: float
     print(
         f"{photos} photos, {len(issues):,} known labels, {wrong.sum()} of them flipped; MACC {summary['macc']['mean']}"
     )
-    print("| labels | flipped | flagged | flagged and flipped | precision | recall | average precision |")
-    print("|---|---|---|---|---|---|---|")
+    print("| attribute | known | flipped | flagged | both | precision, % | recall, % | average precision, % |")
+    print("|---|---|---|---|---|---|---|---|")
     for name in ("all", *DCSA.names):
         rows = [i for i, issue in enumerate(issues) if name in ("all", issue.attribute)]
         print(f"| {name} | {' | '.join(scores([issues[i] for i in rows], wrong[rows]))} |")
