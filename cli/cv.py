@@ -14,6 +14,7 @@ from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run, 
 from .progress import RunProgress, both
 from .quiet import import_tensorflow, say_loading
 from .report import write_page
+from .review import list_issues, write_sheet
 from .robustness_table import robustness_table
 from .sections import SectionedCommand
 
@@ -84,7 +85,9 @@ def cv(
             )
         _show(summary, out)
         click.echo(f"\nRun folder: {out}")
+        issues = list_issues(out)
         write_page((out,), out / "report.html")
+        write_sheet(out, issues)
 
 
 def _show(summary: dict[str, Any], out: Path) -> None:

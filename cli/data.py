@@ -1,4 +1,4 @@
-"""``sister-keras data``: start from a table, check a dataset, or make a synthetic one."""
+"""``sister-keras data``: start from a table, check a dataset, correct its labels, or make a synthetic one."""
 
 import json
 from pathlib import Path
@@ -14,11 +14,16 @@ from keras_sister.errors import InputError, counted
 from .dataset import dataset_argument, on_unknown_value_option
 from .progress import count
 from .quiet import import_tensorflow
+from .review import apply, review
 
 
-@click.group(short_help="Start from a table, check a dataset, make synthetic photos.")
+@click.group(short_help="Start from a table, check or correct a dataset.")
 def data() -> None:
-    """Start from a table of your own, check a dataset, or make a synthetic one."""
+    """Start from a table of your own, check a dataset, correct its labels, or make a synthetic one."""
+
+
+data.add_command(review)
+data.add_command(apply)
 
 
 @data.command(short_help="Propose a dataset file for a table.")

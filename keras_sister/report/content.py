@@ -12,6 +12,7 @@ from keras_sister.evaluation.out_of_fold import OutOfFold, read_out_of_fold
 from keras_sister.evaluation.reliability import probability_of
 from keras_sister.evaluation.summary import read_summary
 from keras_sister.report.charts import LineChart, line_chart
+from keras_sister.report.issues_section import IssuesSection, issues_section
 from keras_sister.report.robustness_section import robustness_rows
 from keras_sister.report.thresholds_section import reliability_sections, thresholds_section
 from keras_sister.run import Run
@@ -54,7 +55,7 @@ class RunContent:
         left_out: photos that could not be read, with their reasons.
         classes: by attribute name the number of photos by class, of all photos of the run.
         work: content of ``work.json``: the tasks that were completed, with seconds and versions.
-        thresholds, robustness: see `thresholds_section` and `robustness_rows`.
+        thresholds, robustness, issues: see `thresholds_section`, `robustness_rows` and `issues_section`.
     """
 
     name: str
@@ -73,6 +74,7 @@ class RunContent:
     work: list[dict[str, Any]]
     thresholds: dict[str, Any] | None
     robustness: list[dict[str, Any]]
+    issues: IssuesSection | None
 
     @property
     def unit(self) -> str:
@@ -135,6 +137,7 @@ def run_content(run: Run, *, name: str | None = None, shown: int = 24) -> RunCon
         work=run.read("work.json") if (run.folder / "work.json").exists() else [],
         thresholds=thresholds_section(run),
         robustness=robustness_rows(summary),
+        issues=issues_section(run, ours),
     )
 
 

@@ -1,4 +1,4 @@
-"""The pictures of the page: both views of a photo, as small JPEGs inside the HTML."""
+"""The pictures of the page: both views of a photo, small, as JPEGs inside the HTML."""
 
 import base64
 import io
@@ -34,13 +34,23 @@ def thumbnails(run: Run, rows: Iterable[int]) -> dict[int, dict[str, str]]:
     Raises:
         InputError: if a photo is neither in the view store nor readable, or has changed.
     """
+    found = view_pictures(run, rows)
+    return {row: {view: _data_uri(picture) for view, picture in views.items()} for row, views in found.items()}
+
+
+def view_pictures(run: Run, rows: Iterable[int]) -> dict[int, dict[str, Image.Image]]:
+    """The same as pictures of at most `LARGEST` pixels.
+
+    Raises:
+        InputError: as `thumbnails` does.
+    """
     wanted = sorted(set(rows))
     if not wanted:
         return {}
     return dict(zip(wanted, _all_views(run, wanted), strict=True))
 
 
-def _all_views(run: Run, rows: list[int]) -> list[dict[str, str]]:
+def _all_views(run: Run, rows: list[int]) -> list[dict[str, Image.Image]]:
     pairs, experiment = _view_pairs(run, rows), run.experiment
     every = range(len(rows))
     photos = pairs.photos(every)
@@ -48,7 +58,7 @@ def _all_views(run: Run, rows: list[int]) -> list[dict[str, str]]:
     if experiment.needs_masks:
         masks = tf.constant(pairs.masks(every))
         views["person"] = composite(tf.constant(photos), masks, experiment.background, experiment.edges).numpy()
-    return [{view: _data_uri(images[i]) for view, images in views.items()} for i in every]
+    return [{view: _small(images[i]) for view, images in views.items()} for i in every]
 
 
 def _view_pairs(run: Run, rows: list[int]) -> ViewPairs:
@@ -65,8 +75,13 @@ def _view_pairs(run: Run, rows: list[int]) -> ViewPairs:
     return store.open(keys)
 
 
-def _data_uri(pixels: np.ndarray[Any, Any]) -> str:
-    picture, buffer = Image.fromarray(pixels), io.BytesIO()
+def _small(pixels: np.ndarray[Any, Any]) -> Image.Image:
+    picture = Image.fromarray(pixels)
     picture.thumbnail((LARGEST, LARGEST))
+    return picture
+
+
+def _data_uri(picture: Image.Image) -> str:
+    buffer = io.BytesIO()
     picture.save(buffer, format="JPEG", quality=_QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

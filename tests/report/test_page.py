@@ -1,9 +1,11 @@
 """The page of a run: every number computed again from the run folder, and what a reader without a mouse gets."""
 
 import base64
+import csv
 import io
 import itertools
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +22,9 @@ from cli.main import main
 from keras_sister.config import Experiment
 from keras_sister.data.dcsa import load_dcsa
 from keras_sister.errors import InputError
+from keras_sister.evaluation.label_issues import write_issues
 from keras_sister.evaluation.thresholds import Goal, write_thresholds
+from keras_sister.report.issue_sheet import write_issue_sheet
 from keras_sister.report.page import write_report
 from keras_sister.report.robustness_section import robustness_rows
 from keras_sister.run import Run
@@ -449,3 +453,43 @@ def test_a_run_that_has_not_ended_is_refused(tmp_path):
     assert result.exit_code == 1
     assert f"{tmp_path / 'schema.json'}: no such file" in result.stderr
     assert not (tmp_path / "report.html").exists()
+
+
+def test_suspicious_labels_with_both_views_on_the_page_and_on_a_contact_sheet(run, truth, tmp_path):
+    pytest.importorskip("cleanlab")
+    issues = write_issues(run)
+    with (run.folder / "issues.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    flagged = [row for row in rows if row["flagged"] == "yes"]
+    assert len(flagged) > 60
+    try:
+        write_report([run.folder], tmp_path / "report.html")
+    finally:
+        (run.folder / "issues.csv").unlink()
+    page = parse((tmp_path / "report.html").read_text())
+    (section,) = [s for s in page.all("section") if s.all("h3")[0].text == "Suspicious labels"]
+    assert f"{len(flagged):,} of {(truth['labels'] >= 0).sum():,} known labels" in section.text
+    assert "#issues" in [link.attributes["href"] for link in page.all("a")]
+    counts = Counter(row["attribute"] for row in flagged)
+    assert sorted(e.text for e in section.all("span")) == sorted(f"{name} {n}" for name, n in counts.items())
+    shown = section.all("li")
+    assert len(shown) == 24
+    for card, row in zip(shown, flagged, strict=False):
+        i, number = DCSA.names.index(row["attribute"]), int(Path(row["photo"]).stem) - 1
+        classes, probabilities = DCSA.attributes[i].classes, truth["classes"][i][number]
+        assert card.all("p")[0].text == row["photo"]
+        said = [
+            f"{name} ({100 * probabilities[classes.index(name)]:.1f} %)" for name in (row["label"], row["suggested"])
+        ]
+        assert [fact.text for fact in card.all("dd")] == [row["attribute"], *said]
+        assert row["suggested"] == classes[truth["predicted"][number, i]]
+        assert len(card.all("img")) == 2
+
+    assert write_issue_sheet(run, issues, tmp_path / "issues.jpg") == 60
+    with Image.open(tmp_path / "issues.jpg") as sheet, Image.open(run.photos[issues[0].row]) as photo:
+        first = np.asarray(sheet.crop((8, 8, 40, 40)), np.float64)
+        expected = np.asarray(photo.convert("RGB").resize((32, 32), Image.Resampling.BILINEAR), np.float64)
+    assert np.abs(first - expected).mean() < 14
+    unsuspicious = [replace(issue, flagged=False) for issue in issues]
+    assert write_issue_sheet(run, unsuspicious, tmp_path / "issues.jpg") == 0
+    assert not (tmp_path / "issues.jpg").exists()  # that of before would not be true
