@@ -54,10 +54,26 @@ def init(table: Path, out: Path) -> None:
 @dataset_argument
 @on_unknown_value_option
 @click.option("--near-duplicates", is_flag=True, help="Also find photos that look alike although their files differ.")
+@click.option(
+    "--segmenter",
+    metavar="SEGMENTER",
+    help="Also find photos in which this segmenter, such as selfie, finds nobody; see 'segment --help'.",
+)
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a page with the photos of each problem to this HTML file.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def check(
-    context: click.Context, dataset: Path, on_unknown_value: str | None, near_duplicates: bool, as_json: bool
+    context: click.Context,
+    dataset: Path,
+    on_unknown_value: str | None,
+    near_duplicates: bool,
+    segmenter: str | None,
+    report: Path | None,
+    as_json: bool,
 ) -> None:
     """Show the contents and the problems of DATASET.
 
@@ -66,20 +82,43 @@ def check(
 
     \b
     sister-keras data check dataset.yaml
+    sister-keras data check dataset.yaml --segmenter selfie \\
+        --report check.html
     sister-keras data check DCSA
     """
-    import_tensorflow()
-    from keras_sister.data.check import check_dataset
     from keras_sister.data.open import inspect_dataset
 
     inspection = inspect_dataset(dataset, on_unknown_value=on_unknown_value)
+    import_tensorflow()
+    from keras_sister.data.check import check_dataset
+
+    preprocessor = _preprocessor(segmenter) if segmenter else None
     with count("photos", len(inspection.dataset)) as step:
-        report = check_dataset(dataset, inspection=inspection, near_duplicates=near_duplicates, on_photo=step)
+        found = check_dataset(
+            dataset,
+            inspection=inspection,
+            near_duplicates=near_duplicates,
+            preprocessor=preprocessor,
+            on_photo=step,
+        )
     if as_json:
-        click.echo(json.dumps(report.to_dict(), indent=1))
+        click.echo(json.dumps(found.to_dict(), indent=1))
     else:
-        _show(report, Console())
-    context.exit(1 if report.problems else 0)
+        _show(found, Console())
+    if report:
+        from keras_sister.report.check_page import write_check_page
+
+        write_check_page(found, report)
+        click.echo(f"Page: {report}", err=as_json)
+    context.exit(1 if found.problems else 0)
+
+
+def _preprocessor(segmenter: str) -> Any:
+    """The preprocessor of `cv` with its default size, whose masks it will then find in the cache."""
+    from keras_sister.config import Experiment
+    from keras_sister.segmentation.preprocessor import Preprocessor
+
+    return Preprocessor(segmenter, size=Experiment.size)
 
 
 @data.command(short_help="Make synthetic photos of people on streets.")
