@@ -93,7 +93,7 @@ def check(
     from keras_sister.data.check import check_dataset
 
     preprocessor = _preprocessor(segmenter) if segmenter else None
-    with count("photos", len(inspection.dataset)) as step:
+    with count("photos", len(inspection.dataset) * (2 if preprocessor else 1)) as step:
         found = check_dataset(
             dataset,
             inspection=inspection,

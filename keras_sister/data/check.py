@@ -112,7 +112,7 @@ def check_dataset(
         near_duplicates: look for photos that look alike although their files differ (needs ImageHash).
         preprocessor: look for photos in which its segmenter finds nobody. Views and masks go into the view store, where
             a cross-validation with the same segmenter and size finds them.
-        on_photo: called after each photo.
+        on_photo: called after each photo; with a preprocessor a second time when it is segmented.
 
     Returns:
         A report. Its ``problems`` are empty if the dataset can be trained on.
@@ -161,7 +161,7 @@ def check_dataset(
             *label_warnings(dataset, rows),
             *(_alike(photos, dataset) if near_duplicates else []),
             *patterns,
-            *(_nobody([photo.path for photo in readable], preprocessor) if preprocessor and readable else []),
+            *(_nobody([photo.path for photo in readable], preprocessor, on_photo) if preprocessor and readable else []),
             *(Finding("masks", text) for text in odd if photos),
         ],
         notes=[*dataset.notes, *notes],
@@ -258,12 +258,20 @@ def _duplicates(photos: list[_Photo]) -> list[list[int]]:
     return [rows for rows in groups.values() if len(rows) > 1]
 
 
-def _nobody(photos: list[Path], preprocessor: PairMaker) -> list[Finding]:
+def _nobody(photos: list[Path], preprocessor: PairMaker, on_photo: Callable[[], None]) -> list[Finding]:
     """Photos in which the segmenter finds nobody: the person tower would get the whole photo."""
     if preprocessor.size is None:
         raise ValueError("Expected a preprocessor with a size. Received: size=None")
     store = ViewStore(preprocessor.size, preprocessor.fingerprint)
-    rows = store.open(store.fill(photos, preprocessor)).without_person()
+    shown = 0
+
+    def show(event: dict[str, Any]) -> None:
+        nonlocal shown
+        for _ in range(event.get("photos", shown) - shown):
+            on_photo()
+        shown = event.get("photos", shown)
+
+    rows = store.open(store.fill(photos, preprocessor, on_event=show)).without_person()
     if not rows:
         return []
     names = ", ".join(photos[row].name for row in rows[:10]) + (f" and {len(rows) - 10} more" if len(rows) > 10 else "")

@@ -77,23 +77,20 @@ def _one_of_each_group(dataset: Dataset, rows: list[int]) -> np.ndarray:
 
 
 def _told_by(texts: Sequence[str], labels: Sequence[int]) -> tuple[float, float]:
-    """Shares of labels that are told right by the others of the same text, and by all others."""
+    """Shares of labels that are told right: by the other photos with the same text, and by the most frequent class."""
     by_text: dict[str, Counter[int]] = {}
     for text, label in zip(texts, labels, strict=True):
         by_text.setdefault(text, Counter())[label] += 1
-    every = Counter(labels)
-    own = list(zip(texts, labels, strict=True))
-    guessed = [_most_frequent_other(every, label) for label in labels]
-    told = [_most_frequent_other(by_text[text], label) for text, label in own]
-    told = [guess if found == UNKNOWN else found for found, guess in zip(told, guessed, strict=True)]
-    return float(np.mean(np.equal(told, labels))), float(np.mean(np.equal(guessed, labels)))
+    best, photos = Counter(labels).most_common(1)[0]
+    told = [_most_frequent_other(by_text[text], label, best) for text, label in zip(texts, labels, strict=True)]
+    return float(np.mean(np.equal(told, labels))), photos / len(labels)
 
 
-def _most_frequent_other(counts: Counter[int], own: int) -> int:
-    """The most frequent class without one photo of the class `own`; `UNKNOWN` without others."""
+def _most_frequent_other(counts: Counter[int], own: int, otherwise: int) -> int:
+    """The most frequent class without one photo of the class `own`; `otherwise` if there is no other photo."""
     others = {label: count - (label == own) for label, count in counts.items()}
     best = max(others, key=lambda label: (others[label], -label))
-    return best if others[best] else UNKNOWN
+    return best if others[best] else otherwise
 
 
 def _is_pattern(told: float, guessed: float, number: int) -> bool:
