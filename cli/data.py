@@ -181,9 +181,10 @@ def _show_proposal(proposal: Any, console: Console) -> None:
     lines.append(f"group: {proposal.group or 'none found'}")
     for heading, (name, classes) in proposal.columns.items():
         several = f", several in a cell by '{classes.separator}'" if classes.separator else ""
-        lines.append(f"{name}: {len(classes.counts)} classes in '{heading}'{several}, {classes.unknown} unknown")
+        shown = " ".join(heading.split())
+        lines.append(f"{name}: {len(classes.counts)} classes in '{shown}'{several}, {classes.unknown} unknown")
         lines += [f"  please check: {describe_typo(typo)}" for typo in classes.typos]
-    lines += [f"left out: {heading}, {reason}" for heading, reason in proposal.left_out.items()]
+    lines += [f"left out: {' '.join(heading.split())}, {reason}" for heading, reason in proposal.left_out.items()]
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 

@@ -328,7 +328,8 @@ def _warnings(photos: list[_Photo], dataset: Dataset, duplicates: list[list[int]
     for attribute, column in zip(dataset.schema, dataset.labels.T, strict=True):
         absent = [name for i, name in enumerate(attribute.classes) if not (column == i).any()]
         if absent:
-            found.append(Finding("rare", f"{attribute.name}: no photo is labelled {', '.join(absent)}."))
+            more = f" and {len(absent) - 20} more" if len(absent) > 20 else ""
+            found.append(Finding("rare", f"{attribute.name}: no photo is labelled {', '.join(absent[:20])}{more}."))
     return found
 
 
