@@ -191,7 +191,9 @@ def _show_proposal(proposal: Any, console: Console) -> None:
 
 def _show(report: Any, console: Console) -> None:
     if report.photos:
-        console.print(f"[bold]{report.photos} photos[/] in {escape(report.folder)}, {report.masks} masks")
+        console.print(
+            f"[bold]{counted(report.photos, 'photo')}[/] in {escape(report.folder)}, {counted(report.masks, 'mask')}"
+        )
         for name, (low, middle, high) in (("width", report.widths), ("height", report.heights)):
             console.print(f"{name}: {low} to {high} pixels, median {middle}")
         if report.rotated:

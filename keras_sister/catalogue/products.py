@@ -124,7 +124,7 @@ def joint_hash(hashes: Sequence[str | None]) -> str | None:
 
 def error_text(reasons: Sequence[str], photos: int) -> str | None:
     """The error of a product, such as ``1 of 3 photos: empty``; None if all photos could be read."""
-    return f"{len(reasons)} of {photos} photos: {'; '.join(sorted(set(reasons)))}" if reasons else None
+    return f"{len(reasons)} of {counted(photos, 'photo')}: {'; '.join(sorted(set(reasons)))}" if reasons else None
 
 
 def photo_paths(item: ListedPhoto | ListedProduct) -> list[Path]:

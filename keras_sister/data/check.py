@@ -155,6 +155,7 @@ def check_dataset(
         findings=[
             *(Finding("dataset", text, is_problem=True) for text in inspection.problems),
             *_without_labels(path, dataset.labels),
+            *_too_few_units(path, dataset),
             *(Finding("unreadable", photo.problem, (photo.path,), True) for photo in photos if photo.problem),
             *(Finding("masks", text, is_problem=True) for text in unreadable),
             *(_warnings(photos, dataset, rows, left_out) if photos else []),
@@ -298,6 +299,17 @@ def _without_labels(path: Path, labels: np.ndarray) -> list[Finding]:
         text = f"{path}: no label of any photo is known; there is nothing to train on."
         return [Finding("dataset", text, is_problem=True)]
     return []
+
+
+def _too_few_units(path: Path, dataset: Dataset) -> list[Finding]:
+    """A single photo or group cannot be split into training and validation."""
+    if len(dataset) == 1:
+        text = f"{path}: there is one photo only; training needs photos to learn from and others to validate with."
+    elif len(dataset) and dataset.groups is not None and len(set(dataset.groups)) == 1:
+        text = f"{path}: all photos are in the group '{dataset.groups[0]}'; training and test need groups of their own."
+    else:
+        return []
+    return [Finding("dataset", text, is_problem=True)]
 
 
 def _count(schema: Schema, labels: np.ndarray) -> dict[str, dict[str, Any]]:

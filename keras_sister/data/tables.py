@@ -14,7 +14,7 @@ from typing import Any
 from keras_sister.data.cells import TornItemError, cell_text
 from keras_sister.data.delimited import decode, read_delimited
 from keras_sister.data.excel import read_excel
-from keras_sister.errors import InputError, quoted
+from keras_sister.errors import InputError, counted, quoted
 from keras_sister.extras import missing_extra
 from keras_sister.storage.regular_files import check_regular
 
@@ -123,7 +123,7 @@ def _table(path: Path, rows: list[tuple[str, ...]], how: str) -> Table:
         headings=tuple(rows[0][i] for i in kept),
         rows=tuple(tuple(row[i] for i in kept) for _, row in filled),
         numbers=tuple(number for number, _ in filled),
-        note=f"{path.name}: {how}, {len(filled):,} rows, {len(kept)} columns",
+        note=f"{path.name}: {how}, {counted(len(filled), 'row')}, {counted(len(kept), 'column')}",
     )
 
 

@@ -82,10 +82,10 @@ def test_a_row_is_the_mean_of_the_logits_of_its_photos(sister_export, engine, sh
     assert [(row["sku"], int(row["photos"]), row["colour"], row["error"]) for row in rows] == [
         ("P1", 2, "red", None),
         ("P2", 1, "blue", "1 of 2 photos: No such file or directory"),
-        ("P3", 0, "green", "1 of 1 photos: a URL; download the photo and name its file"),
+        ("P3", 0, "green", "1 of 1 photo: a URL; download the photo and name its file"),
         ("", 1, "white", None),
         ("", 1, "white", None),
-        ("P4", 0, "black", "1 of 1 photos: No such file or directory"),
+        ("P4", 0, "black", "1 of 1 photo: No such file or directory"),
     ]
     tagger = engine._tagger
     for row, names in zip(rows, (["0.jpg", "2.jpg"], ["1.jpg"], [], ["3.png"], ["4.jpg"], []), strict=True):
