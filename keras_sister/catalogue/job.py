@@ -60,5 +60,6 @@ class Engine(Protocol):
 
         Yields:
             Each part once, in any order, with one row per photo in the order of its photos; see
-            `keras_sister.catalogue.rows.table_row`.
+            `keras_sister.catalogue.rows.table_row`. With `Part.sizes` one row per product, see
+            `keras_sister.catalogue.products.product_row`.
         """

@@ -10,28 +10,37 @@ from keras_sister.serving.predictions import DIGITS, Prediction, tag_name
 FINGERPRINT = "fingerprint"
 """Column of the hash of a photo's file, the export and the settings of the job; empty if the file could not be read."""
 
+PHOTOS = "photos"
+"""Column of the number of photos that a product's row is made from."""
 
-def table_columns(schema: Schema, keep: Sequence[str] = ()) -> dict[str, type]:
+
+def table_columns(schema: Schema, keep: Sequence[str] = (), *, group_by: str | None = None) -> dict[str, type]:
     """The columns of a table, with the type of their values.
 
     ``photo`` is the photo as the input names it, followed by the columns in `keep`; ``tags`` and ``not_sure`` are those
     of `table_row`; ``person_share`` is None without a segmenter; ``error`` is None for a photo that could be read. The
     probabilities follow, not calibrated, with six digits: for a no-or-yes attribute one column with its name, for
     another binary attribute one column ``attribute=class`` of its positive class, for others one such column for each
-    class. The last column is `FINGERPRINT`.
+    class. The last column is `FINGERPRINT`. With `group_by`, a column of products, the table begins with that column
+    and `PHOTOS`, in place of ``photo``.
 
     Raises:
-        InputError: if a column in `keep` has the name of another. Attributes never have, see
+        InputError: if a column in `keep`, or `group_by`, has the name of another. Attributes never have, see
             `keras_sister.schema.RESERVED_NAMES`.
     """
     probabilities = [name for attribute in schema for name in _names(attribute)]
     ours = {"photo": str, "tags": list, "not_sure": list, "person_share": float, "error": str, FINGERPRINT: str}
-    for name in keep:
-        if name in ours or name in probabilities or list(keep).count(name) > 1:
-            raise InputError(f"--keep {name}: the table has a column of this name; rename it in the CSV file.")
+    names = {"photo": ours.pop("photo")}
+    if group_by is not None:
+        names = {group_by: str, PHOTOS: int}
+    taken = [*names, *keep, *ours, *probabilities]
+    for name in (*keep, *names):
+        if taken.count(name) > 1:
+            option = f"--keep {name}" if name in keep else f"--group-by {group_by}"
+            raise InputError(f"{option}: the table has another column '{name}'; rename it in the CSV file.")
     numbers = dict.fromkeys(probabilities, float)
     last = ours.pop(FINGERPRINT)
-    return {"photo": ours.pop("photo"), **dict.fromkeys(keep, str), **ours, **numbers, FINGERPRINT: last}
+    return {**names, **dict.fromkeys(keep, str), **ours, **numbers, FINGERPRINT: last}
 
 
 def table_row(prediction: Prediction, schema: Schema, threshold: float | None) -> Row:

@@ -5,7 +5,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from keras_sister.evaluation.label_issues import LabelIssue
-from keras_sister.report.pictures import LARGEST, view_pictures
+from keras_sister.report.pictures import view_pictures
+from keras_sister.report.thumbnail import LARGEST
 from keras_sister.run import Run
 from keras_sister.storage.atomic import write_atomically
 

@@ -65,7 +65,7 @@ def write_report(folders: Sequence[Path], out: Path) -> list[str]:
     comparisons = _comparisons(contents)
     sections = [_section(content, shown) for content in contents]
     html = (
-        _environment()
+        environment()
         .get_template("page.html.j2")
         .render(sections=sections, comparisons=comparisons, version=__version__)
     )
@@ -97,7 +97,8 @@ def _rows(*findings: Iterable[Finding]) -> list[int]:
     return [finding.row for kind in findings for finding in kind]
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """The environment of the page's templates."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("keras_sister.report"),
         autoescape=True,

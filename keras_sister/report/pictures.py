@@ -1,24 +1,16 @@
 """The pictures of the page: both views of a photo, small, as JPEGs inside the HTML."""
 
-import base64
-import io
 from collections.abc import Iterable
-from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from PIL import Image
 
 from keras_sister.data.view_store import ViewPairs, ViewStore
 from keras_sister.errors import InputError
+from keras_sister.report.thumbnail import data_uri, thumbnail
 from keras_sister.run import Run
 from keras_sister.segmentation.compositing import composite
 from keras_sister.training.trained import preprocessor_of_run
-
-LARGEST = 144
-"""Height and width of the pictures in pixels; smaller views stay as they are."""
-
-_QUALITY = 80
 
 
 def thumbnails(run: Run, rows: Iterable[int]) -> dict[int, dict[str, str]]:
@@ -35,11 +27,11 @@ def thumbnails(run: Run, rows: Iterable[int]) -> dict[int, dict[str, str]]:
         InputError: if a photo is neither in the view store nor readable, or has changed.
     """
     found = view_pictures(run, rows)
-    return {row: {view: _data_uri(picture) for view, picture in views.items()} for row, views in found.items()}
+    return {row: {view: data_uri(picture) for view, picture in views.items()} for row, views in found.items()}
 
 
 def view_pictures(run: Run, rows: Iterable[int]) -> dict[int, dict[str, Image.Image]]:
-    """The same as pictures of at most `LARGEST` pixels.
+    """The same as pictures, of at most `keras_sister.report.thumbnail.LARGEST` pixels.
 
     Raises:
         InputError: as `thumbnails` does.
@@ -58,7 +50,7 @@ def _all_views(run: Run, rows: list[int]) -> list[dict[str, Image.Image]]:
     if experiment.needs_masks:
         masks = tf.constant(pairs.masks(every))
         views["person"] = composite(tf.constant(photos), masks, experiment.background, experiment.edges).numpy()
-    return [{view: _small(images[i]) for view, images in views.items()} for i in every]
+    return [{view: thumbnail(Image.fromarray(images[i])) for view, images in views.items()} for i in every]
 
 
 def _view_pairs(run: Run, rows: list[int]) -> ViewPairs:
@@ -73,15 +65,3 @@ def _view_pairs(run: Run, rows: list[int]) -> ViewPairs:
         if then != now:
             raise InputError(f"{file}: changed since {run.folder} was started.")
     return store.open(keys)
-
-
-def _small(pixels: np.ndarray[Any, Any]) -> Image.Image:
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((LARGEST, LARGEST))
-    return picture
-
-
-def _data_uri(picture: Image.Image) -> str:
-    buffer = io.BytesIO()
-    picture.save(buffer, format="JPEG", quality=_QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
