@@ -19,7 +19,10 @@ from keras_sister.schema import Schema
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmentation.segmenters.open import open_segmenter
 from keras_sister.storage.json_files import write_json
+from keras_sister.training.class_weights import balanced_class_weights
 from keras_sister.training.fit import fit_model
+from keras_sister.training.optimizer import towers_of
+from keras_sister.training.phases import phases_of
 
 
 class Trainer:
@@ -38,28 +41,42 @@ class Trainer:
         self.preprocessor = preprocessor_of(self.experiment, with_segmenter=False)
         self.seed = seed
         keras.utils.set_random_seed(seed)
+        self.schema = run.schema
         self.model = build_model(self.experiment, run.schema)
-        self.model.compile(
-            optimizer=keras.optimizers.Adam(self.experiment.learning_rate),
-            loss=MaskedAttributeLoss(run.schema),
-            metrics=[AttributeAccuracy(run.schema)],
-        )
 
     def fit(self, train: np.ndarray, validation: np.ndarray | None, *, folder: Path, on_event: OnEvent) -> None:
         """Train on the rows `train`, keep the epoch that is best on `validation`, write ``history.json``.
 
         See `keras_sister.training.fit.fit_model`.
         """
+        steps = math.ceil(len(train) / self.experiment.batch_size)
         history = fit_model(
             self.model,
+            phases_of(
+                self.experiment,
+                self.model,
+                steps=steps,
+                loss=self._loss(train),
+                metrics=[AttributeAccuracy(self.schema)],
+            ),
             lambda first_epoch: self._training_batches(train, first_epoch),
-            steps=math.ceil(len(train) / self.experiment.batch_size),
-            epochs=self.experiment.epochs,
+            steps=steps,
             validation=None if validation is None else self._evaluation_batches(validation),
             folder=folder,
             on_event=on_event,
         )
         write_json(folder / "history.json", {"best_epoch": best_epoch(history), "epochs": history})
+
+    def _loss(self, train: np.ndarray) -> MaskedAttributeLoss:
+        weights = None if self.weights is None else self.weights[train]
+        is_balanced = self.experiment.class_weights == "balanced"
+        return MaskedAttributeLoss(
+            self.schema,
+            loss=self.experiment.loss,
+            gamma=self.experiment.gamma,
+            label_smoothing=self.experiment.label_smoothing,
+            class_weights=balanced_class_weights(self.schema, self.labels[train], weights) if is_balanced else None,
+        )
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """Logits of photos: float32 array, shape (len(rows), n_logits)."""
@@ -115,7 +132,7 @@ def preprocessor_of(experiment: Experiment, *, with_segmenter: bool = True) -> P
 
 
 def build_model(experiment: Experiment, schema: Schema) -> keras.Model:
-    """Build the model of an experiment, with frozen towers if only the head is trained.
+    """Build the model of an experiment, in which towers or their batch normalization are frozen where so set.
 
     Raises:
         InputError: if the initial weights cannot be loaded.
@@ -128,8 +145,11 @@ def build_model(experiment: Experiment, schema: Schema) -> keras.Model:
         weights=experiment.weights,
         size=experiment.size,
     )
-    if experiment.trainable == "head":
-        for layer in model.layers:
-            # A tower is a nested model; frozen, its batch normalisation keeps its pretrained statistics.
-            layer.trainable = not isinstance(layer, keras.Model)
+    for tower in towers_of(model):
+        if experiment.trainable == "head":
+            tower.trainable = False
+        elif experiment.batch_norm == "frozen":
+            for layer in tower._flatten_layers():
+                if isinstance(layer, keras.layers.BatchNormalization):
+                    layer.trainable = False  # in Keras it then keeps its statistics in training too
     return model
