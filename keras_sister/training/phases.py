@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 
@@ -23,7 +22,13 @@ class Phase:
     prepare: Callable[[], None]
 
 
-def phases_of(experiment: Experiment, model: keras.Model, *, steps: int, **compiled: Any) -> list[Phase]:
+def phases_of(
+    experiment: Experiment,
+    model: keras.Model,
+    compile_with: Callable[[keras.optimizers.Optimizer], None],
+    *,
+    steps: int,
+) -> list[Phase]:
     """The phases of an experiment.
 
     In the first ``warm_up_epochs`` epochs the towers are frozen, at a constant learning rate and without averages of
@@ -32,21 +37,22 @@ def phases_of(experiment: Experiment, model: keras.Model, *, steps: int, **compi
     Args:
         experiment: the settings.
         model: as built.
+        compile_with: compiles the model with an optimizer, and with new metrics: Keras does not reset those of an
+            earlier phase.
         steps: batches per epoch.
-        **compiled: the arguments of ``model.compile`` but for the optimizer.
     """
     trainable = [(layer, layer.trainable) for tower in towers_of(model) for layer in tower._flatten_layers()]
 
     def head_alone() -> None:
         for tower in towers_of(model):
             tower.trainable = False
-        model.compile(keras.optimizers.Adam(experiment.learning_rate), **compiled)
+        compile_with(keras.optimizers.Adam(experiment.learning_rate))
 
     def everything() -> None:
         for layer, was_trainable in trainable:  # a layer comes after the one that holds it, which sets it too
             layer.trainable = was_trainable
         remaining = experiment.epochs - experiment.warm_up_epochs
-        model.compile(make_optimizer(experiment, model, steps=remaining * steps), **compiled)
+        compile_with(make_optimizer(experiment, model, steps=remaining * steps))
 
     phases = [Phase(experiment.warm_up_epochs, head_alone), Phase(experiment.epochs, everything)]
     starts = [0, experiment.warm_up_epochs]

@@ -50,15 +50,14 @@ class Trainer:
         See `keras_sister.training.fit.fit_model`.
         """
         steps = math.ceil(len(train) / self.experiment.batch_size)
+        loss = self._loss(train)
+
+        def compile_with(optimizer: keras.optimizers.Optimizer) -> None:
+            self.model.compile(optimizer, loss=loss, metrics=[AttributeAccuracy(self.schema)])
+
         history = fit_model(
             self.model,
-            phases_of(
-                self.experiment,
-                self.model,
-                steps=steps,
-                loss=self._loss(train),
-                metrics=[AttributeAccuracy(self.schema)],
-            ),
+            phases_of(self.experiment, self.model, compile_with, steps=steps),
             lambda first_epoch: self._training_batches(train, first_epoch),
             steps=steps,
             validation=None if validation is None else self._evaluation_batches(validation),

@@ -55,11 +55,13 @@ def train(experiment: Experiment, folder: Path, on_event=lambda model, event: No
     folder.mkdir(exist_ok=True)
     keras.utils.set_random_seed(0)
     model = build_model(experiment, SCHEMA)
+
+    def compile_with(optimizer: keras.optimizers.Optimizer) -> None:
+        model.compile(optimizer, loss=MaskedAttributeLoss(SCHEMA), metrics=[AttributeAccuracy(SCHEMA)])
+
     history = fit_model(
         model,
-        phases_of(
-            experiment, model, steps=STEPS, loss=MaskedAttributeLoss(SCHEMA), metrics=[AttributeAccuracy(SCHEMA)]
-        ),
+        phases_of(experiment, model, compile_with, steps=STEPS),
         batches,
         steps=STEPS,
         validation=tf.data.Dataset.from_tensors(({"photo": PHOTOS}, LABELS)),
