@@ -14,7 +14,7 @@ from keras_sister.data.folds import inner_split
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError
 from keras_sister.evaluation.checksums import note_checksums
-from keras_sister.models import networks_of
+from keras_sister.models import mirror_averaged, networks_of
 from keras_sister.photo_files import UnreadablePhotosError
 from keras_sister.run import OnEvent, Run, report_bytes
 from keras_sister.storage.atomic import write_atomically
@@ -188,6 +188,8 @@ def train_on_all_photos(run: Run, on_event: OnEvent) -> None:
             " choose another --precision, with another --out."
         )
     network = without_optimizer(model)  # which is twice the weights' size
+    if run.experiment.flip_average:
+        network = mirror_averaged(network)
 
     def write(path: Path) -> None:
         network.save(path)

@@ -23,6 +23,7 @@ from keras_sister.training.class_weights import balanced_class_weights
 from keras_sister.training.fit import fit_model
 from keras_sister.training.optimizer import towers_of
 from keras_sister.training.phases import phases_of
+from keras_sister.training.variation import vary_views
 
 
 class Trainer:
@@ -79,7 +80,8 @@ class Trainer:
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """Logits of photos: float32 array, shape (len(rows), n_logits)."""
-        return self.model.predict(self._evaluation_batches(rows).map(lambda views, labels: views), verbose=0)
+        model = models.mirror_averaged(self.model) if self.experiment.flip_average else self.model
+        return model.predict(self._evaluation_batches(rows).map(lambda views, labels: views), verbose=0)
 
     def _training_batches(self, rows: np.ndarray, first_epoch: int) -> tf.data.Dataset:
         return training_batches(
@@ -90,17 +92,26 @@ class Trainer:
             first_epoch=first_epoch,
             epochs=self.experiment.epochs,
             augmented=self.experiment.augment,
-        ).map(self._weighted_example)
+            finish=self._varied_views,
+        ).map(self._weighted_labels)
 
     def _evaluation_batches(self, rows: np.ndarray) -> tf.data.Dataset:
-        return evaluation_batches(self.pairs, rows, batch_size=self.experiment.batch_size).map(self._example)
+        return evaluation_batches(self.pairs, rows, batch_size=self.experiment.batch_size).map(
+            lambda pairs, rows: (self.preprocessor.views(pairs), tf.gather(self.labels, rows))
+        )
 
-    def _example(self, pairs: Images, rows: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        return self.preprocessor.views(pairs), tf.gather(self.labels, rows)
+    def _varied_views(self, pairs: Images, draws: tf.Tensor) -> Images:
+        return vary_views(
+            self.preprocessor.views(pairs),
+            pairs,
+            draws,
+            random_background=self.experiment.random_background,
+            drop_view=self.experiment.drop_view,
+        )
 
-    def _weighted_example(self, pairs: Images, rows: tf.Tensor) -> tuple[Any, ...]:
+    def _weighted_labels(self, views: Images, rows: tf.Tensor) -> tuple[Any, ...]:
         """An example for training: with the photos' weights, if there are any. Scores are not weighted."""
-        example = self._example(pairs, rows)
+        example = views, tf.gather(self.labels, rows)
         if self.weights is None:
             return example
         return *example, tf.gather(self.weights.astype("float32"), rows)
@@ -143,6 +154,7 @@ def build_model(experiment: Experiment, schema: Schema) -> keras.Model:
         person_backbone=experiment.person_backbone,
         weights=experiment.weights,
         size=experiment.size,
+        pooling=experiment.pooling,
     )
     for tower in towers_of(model):
         if experiment.trainable == "head":
