@@ -14,7 +14,6 @@ import click
 
 from keras_sister.config import Experiment
 from keras_sister.data.dcsa import load_dcsa
-from keras_sister.errors import InputError
 from keras_sister.evaluation.comparison import Group, compare_with_first
 from keras_sister.evaluation.out_of_fold import read_out_of_fold
 from keras_sister.run import Run
@@ -81,12 +80,11 @@ def _row(out: Path, name: str, reference: str) -> str:
     macc = f"{100 * Run(out / name).read('summary.json')['macc']['pooled']:.2f}"
     if len(groups) == 1:
         return f"| {name} | {macc} | – | – | – |"
-    try:
-        (found,) = compare_with_first(groups)
-    except InputError as error:
-        return f"| {name} | {macc} | {reference} | {error} | – |"
-    low, high = found.photos.interval
-    return f"| {name} | {macc} | {reference} | {100 * found.photos.estimate:+.2f} | {100 * low:+.2f} to {100 * high:+.2f} |"
+    (found,) = compare_with_first(groups)
+    difference, low, high = (
+        f"{100 * value:+.2f}" for value in (found.photos.estimate, found.photos.low, found.photos.high)
+    )
+    return f"| {name} | {macc} | {reference} | {difference} | {low} to {high} |"
 
 
 if __name__ == "__main__":
