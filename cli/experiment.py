@@ -14,11 +14,13 @@ from keras_sister.config import (
     BATCH_NORMS,
     CLASS_WEIGHTS,
     EDGES,
+    FINE_TUNING,
     LOSSES,
     ON_ERROR,
     POOLINGS,
     PRECISIONS,
     RANGES,
+    RECIPES,
     SCHEDULES,
     SHARES,
     SYSTEMS,
@@ -120,6 +122,7 @@ SECTIONS = {
     "Person masks": ("segmenter", "segmenters", "background", "edges", "keep_largest", "margin", "min_person_share"),
     "Photos and labels": ("on_error", "on_unknown_value"),
     "Training": (
+        "recipe",
         "trainable",
         "folds",
         "split",
@@ -142,7 +145,18 @@ NOTES = {
 
 def experiment_options(command: Callable) -> Callable:
     """Give a command every setting of an experiment as an option, and ``--config`` for a file of them."""
-    return _with_settings(command, {name: getattr(_PAPER, name) for name in _SETTINGS})
+    command = _with_settings(command, {name: getattr(_PAPER, name) for name in _SETTINGS})
+    return click.option(
+        "--recipe",
+        type=click.Choice(list(RECIPES)),
+        help="Settings that go together: "
+        + "; ".join(f"{name}: {_as_options(settings)}" for name, settings in RECIPES.items())
+        + ". Other options and --config win.",
+    )(command)
+
+
+def _as_options(settings: dict[str, Any]) -> str:
+    return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in settings.items())
 
 
 def track_option(command: Callable) -> Callable:
@@ -190,13 +204,18 @@ def settings_given(context: click.Context) -> dict[str, Any]:
 def experiment_to_run(context: click.Context, out: Path, *, resume: bool, base: Experiment | None = None) -> Experiment:
     """The experiment the user asks for.
 
-    Settings not given come from the run in `out` where that is to be resumed, else from `base`, else from the paper.
+    Settings not given come from the recipe, then from the run in `out` where that is to be resumed, else from `base`,
+    else from the paper.
     """
     begun = out / "config.yaml"
     if resume and begun.exists():
         base = load_experiment(begun)
     given = settings_given(context)
-    experiment = Experiment(**{**(asdict(base) if base else {}), **given})
+    before = asdict(base) if base else {}
+    recipe = RECIPES.get(context.params.get("recipe") or "", {})
+    if {**before, **given}.get("trainable") == "head":
+        recipe = {name: value for name, value in recipe.items() if name not in FINE_TUNING}
+    experiment = Experiment(**{**before, **recipe, **given})
     if given.get("batch_norm", experiment.batch_norm) != experiment.batch_norm:
         raise InputError("--batch-norm train is about training the towers, which --trainable head keeps frozen.")
     return experiment

@@ -116,6 +116,15 @@ SHARES = {
 }
 """The lowest and highest value of each setting that is any number."""
 
+RECIPES: dict[str, dict[str, Any]] = {
+    "paper": {"pooling": "max", "learning_rate": 1e-5, "warm_up_epochs": 0, "tower_rate": 1.0},
+    "modern": {"pooling": "mean", "learning_rate": 1e-3, "warm_up_epochs": 2, "tower_rate": 0.1},
+}
+"""Settings that go together, see docs/concepts/training-choices.md for what was measured."""
+
+FINE_TUNING = {"warm_up_epochs": 0, "tower_rate": 1, "first_layer_rate": 1}
+"""Settings about training the towers, with the values that they have where only the head is trained."""
+
 BEFORE_IT_EXISTED = {"batch_norm": "train"}
 """What a run did that was started before a setting existed, where that is not the setting's default."""
 
@@ -402,8 +411,7 @@ _CHOICES = {
 def _check_together(experiment: Experiment) -> None:
     """Refuse settings that would have no effect beside the others."""
     if experiment.trainable == "head":
-        fine_tuning = {"warm_up_epochs": 0, "tower_rate": 1, "first_layer_rate": 1}
-        for name, only in fine_tuning.items():
+        for name, only in FINE_TUNING.items():
             if getattr(experiment, name) != only:
                 raise InputError(f"{name} is about training the towers, which trainable: head keeps frozen.")
     if experiment.warm_up_epochs > experiment.epochs:
