@@ -86,9 +86,7 @@ def product_row(predictions: Sequence[Prediction], schema: Schema, threshold: fl
         InputError: without a `threshold`, if the export decides by its own thresholds, which are fitted to photos.
     """
     if threshold is None and any(p.decisions is not None for p in predictions):
-        raise InputError(
-            "--group-by: the thresholds of this export are for photos, not products; give --threshold."
-        )
+        raise InputError("--group-by: the thresholds of this export are for photos, not products; give --threshold.")
     merged, read = merge_predictions(predictions, schema), [p for p in predictions if p.error is None]
     row = table_row(merged, schema, threshold)
     return {**row, PHOTOS: len(read), "error": [p.error for p in predictions if p.error is not None]}

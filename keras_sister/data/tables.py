@@ -14,7 +14,7 @@ from typing import Any
 from keras_sister.data.cells import TornItemError, cell_text
 from keras_sister.data.delimited import decode, read_delimited
 from keras_sister.data.excel import read_excel
-from keras_sister.errors import InputError, counted, quoted
+from keras_sister.errors import InputError, counted, quoted, reason_of
 from keras_sister.extras import missing_extra
 from keras_sister.storage.regular_files import check_regular
 
@@ -91,7 +91,7 @@ def read_table(path: str | Path) -> Table:
     try:
         rows, how = reader(path)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}.") from error
+        raise InputError(f"{path}: {reason_of(error)}.") from error
     except TornItemError as error:
         raise InputError(f"{path}: {error}.") from error
     return _table(path, rows, how)
@@ -135,7 +135,7 @@ def _read_json_lines(path: Path) -> tuple[list[tuple[str, ...]], str]:
             # Numbers keep their spelling.
             record = json.loads(line, parse_float=str, parse_int=str, object_pairs_hook=_unique) if line.strip() else {}
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}, line {number}: not a JSON object: {error}.") from error
+            raise InputError(f"{path}, line {number}: not a JSON object: {reason_of(error)}.") from error
         if not isinstance(record, dict):
             raise InputError(f"{path}, line {number}: expected an object, {{…}}, on every line.")
         records.append({key.strip(): value for key, value in record.items()})
@@ -153,15 +153,19 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _read_parquet(path: Path) -> tuple[list[tuple[str, ...]], str]:
     try:
-        from pyarrow import ArrowException, parquet
+        from pyarrow import parquet
     except ImportError as error:
         raise missing_extra(f"{path}: Parquet needs pyarrow", "parquet") from error
     try:
         table = parquet.ParquetFile(path).read()
-    except (ArrowException, ValueError) as error:
-        raise InputError(f"{path}: not a readable Parquet file.") from error
-    kept = [i for i, name in enumerate(table.column_names) if not name.startswith("__index_level_")]  # pandas' index
-    columns = [[cell_text(value) for value in table.column(i).to_pylist()] for i in kept]
+        kept = [
+            i for i, name in enumerate(table.column_names) if not name.startswith("__index_level_")
+        ]  # pandas' index
+        columns = [[cell_text(value) for value in table.column(i).to_pylist()] for i in kept]
+    except TornItemError:
+        raise
+    except Exception as error:  # pyarrow raises OSError, UnicodeDecodeError, OverflowError and others for damaged files
+        raise InputError(f"{path}: not a readable Parquet file: {reason_of(error)}.") from error
     return [tuple(table.column_names[i].strip() for i in kept), *zip(*columns, strict=True)], "Parquet"
 
 

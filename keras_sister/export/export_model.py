@@ -22,7 +22,7 @@ import keras
 import tensorflow as tf
 
 from keras_sister import __version__, images
-from keras_sister.errors import InputError, check_choice
+from keras_sister.errors import InputError, check_choice, reason_of
 from keras_sister.evaluation.decisions import THRESHOLDS, Rules, parse_rules
 from keras_sister.export.formats import add_format, check_formats
 from keras_sister.export.model_card import model_card
@@ -151,7 +151,7 @@ def _disk_errors(out: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, tf.errors.ResourceExhaustedError) as error:
-        raise InputError(f"{out}: cannot be written: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{out}: cannot be written: {reason_of(error)}") from error
 
 
 def _verify(

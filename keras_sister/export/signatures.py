@@ -9,6 +9,7 @@
 Because of the chain the graph is stored once, and every signature uses the same network.
 """
 
+import hashlib
 from typing import Any
 
 import keras
@@ -188,7 +189,12 @@ def _image(size: int | None, name: str | None = None) -> tf.TensorSpec:
 
 
 def _traced(function: Any, signature: Any) -> Any:
-    """A ``tf.function`` with its trace, because an endpoint without a trace has no shapes to export."""
+    """A ``tf.function`` with its trace, because an endpoint without a trace has no shapes to export.
+
+    TensorFlow keeps the variables of a trace in a set, whose order differs from process to process, and would write
+    them in that order; sorted, two exports of a model are equal byte by byte.
+    """
     traced = tf.function(function, input_signature=(signature,), autograph=False)
-    traced.get_concrete_function()
+    graph = traced.get_concrete_function().graph
+    graph.variables = sorted(graph.variables, key=lambda v: (v.name, hashlib.sha256(v.numpy()).digest()))
     return traced
