@@ -12,6 +12,8 @@ from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.export.export_model import Export, export_model
 from keras_sister.export.export_run import export_run
+from keras_sister.losses import MaskedAttributeLoss
+from keras_sister.metrics import AttributeAccuracy
 from keras_sister.run import Run
 from keras_sister.schema import Attribute, Schema
 from keras_sister.segmentation.networks.fcn8s import fcn8s
@@ -81,6 +83,7 @@ def trained_run(folder: Path, photos: list[Path], **settings: object) -> Run:
     keras.config.set_dtype_policy(run.experiment.precision)
     trainer = Trainer(run, seed=1)
     keras.config.set_dtype_policy(policy)
+    trainer.model.compile("adam", loss=MaskedAttributeLoss(SCHEMA), metrics=[AttributeAccuracy(SCHEMA)])
     trainer.model.optimizer.build(trainer.model.trainable_variables)
     scatter(trainer.model, seed=1)
     trainer.model.save(folder / "model.keras")
