@@ -38,16 +38,16 @@ step "Tag it" \
 
 printf '\n==== A spreadsheet of your own\n'
 shop=$demo/shop
-table=(--epochs 12 --batch-size 16 --learning-rate 1e-3 --augment)
+table=(--epochs 8 --batch-size 16 --learning-rate 1e-3 --augment)
 step "Make the photos and the spreadsheet of a shop, with several photos of a product, blanks and typos" \
-  sister-keras data street "$shop" --photos 240 --as table
+  sister-keras data street "$shop" --photos 160 --as table
 [ -f "$shop/dataset.yaml" ] || step "Propose a dataset file: which columns are classes, and which cells are typos?" \
   sister-keras data init "$shop/products.csv" --out "$shop/dataset.yaml"
 step "Check it, and write a page with the photos of each problem" \
   sister-keras data check "$shop/dataset.yaml" --report "$demo/check.html"
 step "Cross-validate: all photos of a product stay together" \
   sister-keras cv "$shop/dataset.yaml" --system baseline "${network[@]}" "${table[@]}" \
-  --folds 3 --out "$demo/runs/shop" --resume
+  --folds 2 --out "$demo/runs/shop" --resume
 step "Train on all photos" \
   sister-keras train "$shop/dataset.yaml" --like "$demo/runs/shop" --out "$demo/runs/shop-final" --resume
 step "Export the model" \
