@@ -11,10 +11,18 @@ from click.core import ParameterSource
 from keras_sister.config import (
     BACKBONES,
     BACKGROUNDS,
+    BATCH_NORMS,
+    CLASS_WEIGHTS,
     EDGES,
+    FINE_TUNING,
+    LOSSES,
     ON_ERROR,
+    POOLINGS,
     PRECISIONS,
     RANGES,
+    RECIPES,
+    SCHEDULES,
+    SHARES,
     SYSTEMS,
     TRACKERS,
     TRAINABLE,
@@ -54,8 +62,43 @@ _SETTINGS = {
         click.IntRange(*RANGES["margin"]), "Dilate the mask by this many pixels, at the segmenter's size."
     ),
     "min_person_share": _setting(click.FloatRange(0, 1), "A person on a smaller share of the pixels counts as nobody."),
+    "pooling": _setting(click.Choice(POOLINGS), "Pooling of each tower's last feature map."),
     "trainable": _setting(click.Choice(TRAINABLE), "Train all weights, or the head only."),
+    "batch_norm": _setting(
+        click.Choice(BATCH_NORMS),
+        "Batch normalization of the towers: keep its pretrained statistics, or train it.",
+        show_default="frozen; train if weights are none",
+    ),
+    "warm_up_epochs": _setting(
+        click.IntRange(*RANGES["warm_up_epochs"]), "Train only the head in the first N epochs, then everything."
+    ),
+    "tower_rate": _setting(
+        click.FloatRange(*SHARES["tower_rate"]), "Learning rate of the towers, as a factor of the head's."
+    ),
+    "first_layer_rate": _setting(
+        click.FloatRange(*SHARES["first_layer_rate"]),
+        "Learning rate of a tower's first layer, as a factor of its last layer's; geometric between them.",
+    ),
+    "loss": _setting(click.Choice(LOSSES), "Loss of a label."),
+    "gamma": _setting(
+        click.FloatRange(*SHARES["gamma"]),
+        "How much the loss of what is predicted well is reduced; if not given 2 for focal, 4 for asymmetric.",
+    ),
+    "label_smoothing": _setting(
+        click.FloatRange(*SHARES["label_smoothing"]), "Share of a label that is spread over all classes."
+    ),
+    "class_weights": _setting(
+        click.Choice(CLASS_WEIGHTS), "Weights in the loss that balance the classes of each attribute."
+    ),
     "augment": _setting(bool, "Random flip, shift, brightness and contrast of training photos.", is_flag=True),
+    "drop_view": _setting(
+        click.FloatRange(*SHARES["drop_view"]), "Share of training photos in which one of the two views is blank."
+    ),
+    "random_background": _setting(
+        click.FloatRange(*SHARES["random_background"]),
+        "Share of training photos whose person the whole-photo tower sees on another photo's background.",
+    ),
+    "flip_average": _setting(bool, "At test time, average the logits of a photo and its mirror image.", is_flag=True),
     "folds": _setting(click.IntRange(*RANGES["folds"]), "Number of folds."),
     "split": _setting(
         bool, "Test once, on the test rows of the dataset's split column, instead of folds.", is_flag=True
@@ -63,6 +106,11 @@ _SETTINGS = {
     "epochs": _setting(click.IntRange(*RANGES["epochs"]), "Maximum number of epochs."),
     "batch_size": _setting(click.IntRange(*RANGES["batch_size"]), "Photos per step."),
     "learning_rate": _setting(click.FloatRange(0, 1, min_open=True, max_open=True), "Adam learning rate."),
+    "schedule": _setting(click.Choice(SCHEDULES), "Learning rate over the steps."),
+    "average_weights": _setting(
+        click.FloatRange(*SHARES["average_weights"]),
+        "Decay of an exponential moving average of the weights, which is tested and kept; 0 is none.",
+    ),
     "precision": _setting(click.Choice(PRECISIONS), "Keras dtype policy."),
     "seed": _setting(click.IntRange(*RANGES["seed"]), "Random seed."),
     "on_error": _setting(click.Choice(ON_ERROR), "Photos that cannot be read: stop, or skip and list them."),
@@ -70,20 +118,25 @@ _SETTINGS = {
 
 
 SECTIONS = {
-    "Model": ("system", "backbone", "person_backbone", "weights", "size"),
+    "Model": ("system", "backbone", "person_backbone", "weights", "size", "pooling"),
     "Person masks": ("segmenter", "segmenters", "background", "edges", "keep_largest", "margin", "min_person_share"),
     "Photos and labels": ("on_error", "on_unknown_value"),
     "Training": (
+        "recipe",
         "trainable",
-        "augment",
         "folds",
         "split",
         "epochs",
         "batch_size",
         "learning_rate",
+        "schedule",
+        "average_weights",
         "precision",
         "seed",
     ),
+    "Fine-tuning": ("batch_norm", "warm_up_epochs", "tower_rate", "first_layer_rate"),
+    "Loss": ("loss", "gamma", "label_smoothing", "class_weights"),
+    "Variation of photos": ("augment", "drop_view", "random_background", "flip_average"),
 }
 NOTES = {
     "Model": f"NETWORK: {', '.join(BACKBONES)}, another of keras.applications, or the .keras file of your own model."
@@ -92,7 +145,18 @@ NOTES = {
 
 def experiment_options(command: Callable) -> Callable:
     """Give a command every setting of an experiment as an option, and ``--config`` for a file of them."""
-    return _with_settings(command, {name: getattr(_PAPER, name) for name in _SETTINGS})
+    command = _with_settings(command, {name: getattr(_PAPER, name) for name in _SETTINGS})
+    return click.option(
+        "--recipe",
+        type=click.Choice(list(RECIPES)),
+        help="Settings that go together: "
+        + "; ".join(f"{name}: {_as_options(settings)}" for name, settings in RECIPES.items())
+        + ". Other options and --config win.",
+    )(command)
+
+
+def _as_options(settings: dict[str, Any]) -> str:
+    return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in settings.items())
 
 
 def track_option(command: Callable) -> Callable:
@@ -140,12 +204,21 @@ def settings_given(context: click.Context) -> dict[str, Any]:
 def experiment_to_run(context: click.Context, out: Path, *, resume: bool, base: Experiment | None = None) -> Experiment:
     """The experiment the user asks for.
 
-    Settings not given come from the run in `out` where that is to be resumed, else from `base`, else from the paper.
+    Settings not given come from the recipe, then from the run in `out` where that is to be resumed, else from `base`,
+    else from the paper.
     """
     begun = out / "config.yaml"
     if resume and begun.exists():
         base = load_experiment(begun)
-    return Experiment(**{**(asdict(base) if base else {}), **settings_given(context)})
+    given = settings_given(context)
+    before = asdict(base) if base else {}
+    recipe = RECIPES.get(context.params.get("recipe") or "", {})
+    if {**before, **given}.get("trainable") == "head":
+        recipe = {name: value for name, value in recipe.items() if name not in FINE_TUNING}
+    experiment = Experiment(**{**before, **recipe, **given})
+    if given.get("batch_norm", experiment.batch_norm) != experiment.batch_norm:
+        raise InputError("--batch-norm train is about training the towers, which --trainable head keeps frozen.")
+    return experiment
 
 
 def _weights(values: tuple[str, ...]) -> str | dict[str, str]:

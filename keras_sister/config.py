@@ -64,6 +64,24 @@ NAMED_WEIGHTS = ("imagenet", "none")
 TRAINABLE = ("all", "head")
 """``all`` trains every weight; ``head`` keeps the towers frozen."""
 
+POOLINGS = ("max", "mean")
+"""How a tower's last feature map becomes a vector; the paper has ``max``."""
+
+BATCH_NORMS = ("frozen", "train")
+"""Batch normalization of the towers: ``frozen`` keeps its pretrained statistics, scales and offsets."""
+
+LOSSES = ("cross_entropy", "focal", "asymmetric")
+"""Losses of a label, see `keras_sister.losses.label_losses`."""
+
+GAMMAS = {"cross_entropy": 0.0, "focal": 2.0, "asymmetric": 4.0}
+"""The gamma of each loss where none is given: those of the losses' authors."""
+
+CLASS_WEIGHTS = ("none", "balanced")
+"""``balanced`` gives every class of an attribute the same weight in the loss."""
+
+SCHEDULES = ("constant", "cosine")
+"""How the learning rate changes over the steps of a training."""
+
 ON_ERROR = ("stop", "skip")
 """What to do about photos that cannot be read: end before training, or leave them out."""
 
@@ -80,11 +98,35 @@ RANGES = {
     "margin": (0, 100),
     "size": (32, 1024),
     "folds": (2, 1000),
+    "warm_up_epochs": (0, 100_000),
     "epochs": (1, 100_000),
     "batch_size": (1, 65_536),
     "seed": (0, 2**31 - 1),
 }
 """The lowest and highest value of each setting that is a whole number."""
+
+SHARES = {
+    "label_smoothing": (0, 0.99),
+    "drop_view": (0, 0.99),
+    "random_background": (0, 1),
+    "tower_rate": (1e-6, 1),
+    "first_layer_rate": (1e-6, 1),
+    "average_weights": (0, 0.9999),
+    "gamma": (0, 100),
+}
+"""The lowest and highest value of each setting that is any number."""
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "paper": {"pooling": "max", "learning_rate": 1e-5, "warm_up_epochs": 0, "tower_rate": 1.0},
+    "modern": {"pooling": "mean", "learning_rate": 1e-3, "warm_up_epochs": 2, "tower_rate": 0.1},
+}
+"""Settings that go together, see docs/concepts/training-choices.md for what was measured."""
+
+FINE_TUNING = {"warm_up_epochs": 0, "tower_rate": 1, "first_layer_rate": 1}
+"""Settings about training the towers, with the values that they have where only the head is trained."""
+
+BEFORE_IT_EXISTED = {"batch_norm": "train"}
+"""What a run did that was started before a setting existed, where that is not the setting's default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,13 +148,32 @@ class Experiment:
         keep_largest: keep only the largest connected component of the mask.
         margin: dilate the mask by this many pixels, at the segmenter's size.
         min_person_share: a person that covers a smaller share of the pixels counts as nobody: the photo stays whole.
+        pooling: ``max``, as in the paper, or ``mean``, over the last feature map.
         trainable: ``all`` or ``head``.
+        batch_norm: batch normalization of the towers: ``frozen`` or ``train``. None is ``frozen`` where the towers
+            start from pretrained weights, and ``train`` where one starts from random weights, whose statistics are none
+            to keep. Always ``frozen`` where only the head is trained.
+        warm_up_epochs: train only the head in these first of the epochs, then everything.
+        tower_rate: learning rate of the towers, as a factor of the head's.
+        first_layer_rate: learning rate of a tower's first layer, as a factor of its last layer's; geometric between.
+        loss: ``cross_entropy``, ``focal`` or ``asymmetric``, see `keras_sister.losses.label_losses`.
+        gamma: of ``focal`` and ``asymmetric``; None is their authors' choice, see `GAMMAS`.
+        label_smoothing: share of a label that is spread over all classes of its attribute.
+        class_weights: ``none``, or ``balanced``: by the known labels of a fold's training photos, see
+            `keras_sister.training.class_weights`.
         augment: random flip, shift, brightness and contrast of training photos.
+        drop_view: share of training photos in which one of the two views is blank.
+        random_background: share of training photos in which the whole-photo tower sees the person in front of another
+            training photo's background.
+        flip_average: at test time, average the logits of a photo and its mirror image.
         folds: number of folds. The paper has 16.
         split: test once, on the test photos of the dataset's official split, instead of on folds.
         epochs: maximum number; a validation split selects the best. Not in the paper; 20 is our choice.
         batch_size: photos per step. The paper has 64 or 32 for the baseline, 32 or 16 for the sisters.
         learning_rate: Adam learning rate. The paper has 1e-5.
+        schedule: ``constant``, or ``cosine``: a short linear rise, then a cosine down to 0 in the last step.
+        average_weights: decay of an exponential moving average of the weights, which is what is tested and kept; 0 is
+            no average.
         precision: a Keras dtype policy.
         seed: random seed of folds, initial weights, order and augmentation.
         on_error: ``stop`` before training if photos cannot be read, naming all of them; ``skip`` leaves them out and
@@ -137,13 +198,27 @@ class Experiment:
     keep_largest: bool = False
     margin: int = 0
     min_person_share: float = MIN_PERSON_SHARE
+    pooling: str = "max"
     trainable: str = "all"
+    batch_norm: str | None = None
+    warm_up_epochs: int = 0
+    tower_rate: float = 1.0
+    first_layer_rate: float = 1.0
+    loss: str = "cross_entropy"
+    gamma: float | None = None
+    label_smoothing: float = 0.0
+    class_weights: str = "none"
     augment: bool = False
+    drop_view: float = 0.0
+    random_background: float = 0.0
+    flip_average: bool = False
     folds: int = 16
     split: bool = False
     epochs: int = 20
     batch_size: int = 32
     learning_rate: float = 1e-5
+    schedule: str = "constant"
+    average_weights: float = 0.0
     precision: str = "float32"
     seed: int = 0
     on_error: str = "stop"
@@ -154,6 +229,15 @@ class Experiment:
             object.__setattr__(self, tower, backbone_name(tower, getattr(self, tower), files=True))
         check_choice("background", self.background, BACKGROUNDS)
         check_choice("edges", self.edges, EDGES)
+        if self.trainable == "head":
+            object.__setattr__(self, "batch_norm", "frozen")
+        elif self.batch_norm is None:
+            object.__setattr__(self, "batch_norm", "frozen" if self.pretrained else "train")
+        for name, allowed in _CHOICES.items():
+            check_choice(name, getattr(self, name), allowed)
+        for name, (low, high) in SHARES.items():
+            if name != "gamma" or self.gamma is not None:
+                _number(name, getattr(self, name), low, high)
         _typed("keep_largest", self.keep_largest, bool)
         if isinstance(self.min_person_share, bool) or not isinstance(self.min_person_share, int | float):
             raise InputError(f"min_person_share must be a number. Received: {quoted(self.min_person_share)}")
@@ -166,6 +250,7 @@ class Experiment:
             _integer(name, getattr(self, name), low, high)
         _typed("augment", self.augment, bool)
         _typed("split", self.split, bool)
+        _typed("flip_average", self.flip_average, bool)
         _typed("segmenter", self.segmenter, str)
         if not isinstance(self.learning_rate, float) or not 0 < self.learning_rate < 1:
             raise InputError(f"learning_rate must be a number between 0 and 1. Received: {quoted(self.learning_rate)}")
@@ -176,6 +261,7 @@ class Experiment:
             object.__setattr__(self, "weights", files)
         else:
             _typed("weights", self.weights, str)
+        _check_together(self)
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -186,6 +272,14 @@ class Experiment:
     def needs_masks(self) -> bool:
         """Whether a view depends on the person mask."""
         return self.views != ("photo",)
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether every tower starts from trained weights: ImageNet's, a file's, or those of a model of your own."""
+        towers = {self.backbone}
+        if "photo" in self.views and "segmented" in self.views and self.system != "twin":
+            towers.add(self.person_backbone)
+        return self.weights != "none" or all(map(is_file, towers))
 
     def absolute(self) -> "Experiment":
         """The same experiment with absolute paths, valid in any working directory.
@@ -290,16 +384,55 @@ def load_settings(path: str | Path) -> dict[str, Any]:
 
 
 def load_experiment(path: str | Path) -> Experiment:
-    """Read a whole experiment, such as a run's ``config.yaml``; omitted settings have their defaults.
+    """Read a run's ``config.yaml``.
+
+    Settings that it omits did not exist when the run was started. They have the values that the run was trained with.
 
     Raises:
         InputError: naming the file, for errors of `load_settings` and `Experiment`.
     """
     try:
-        return Experiment(**load_settings(path))
+        return Experiment(**{**BEFORE_IT_EXISTED, **load_settings(path)})
     except InputError as error:
         message = str(error)
         raise InputError(message if message.startswith(str(path)) else f"{path}: {message}") from error
+
+
+_CHOICES = {
+    "pooling": POOLINGS,
+    "batch_norm": BATCH_NORMS,
+    "loss": LOSSES,
+    "class_weights": CLASS_WEIGHTS,
+    "schedule": SCHEDULES,
+}
+"""The allowed values of further settings."""
+
+
+def _check_together(experiment: Experiment) -> None:
+    """Refuse settings that would have no effect beside the others."""
+    if experiment.trainable == "head":
+        for name, only in FINE_TUNING.items():
+            if getattr(experiment, name) != only:
+                raise InputError(f"{name} is about training the towers, which trainable: head keeps frozen.")
+    if experiment.warm_up_epochs > experiment.epochs:
+        raise InputError(
+            f"warm_up_epochs are the first of all epochs: at most {experiment.epochs}."
+            f" Received: {experiment.warm_up_epochs}"
+        )
+    if experiment.gamma is not None and experiment.loss == "cross_entropy":
+        raise InputError("gamma goes with loss: focal or asymmetric.")
+    if experiment.drop_view and experiment.views != ("photo", "segmented"):
+        raise InputError(f"drop_view needs a system of two towers; {experiment.system} has one.")
+    if experiment.random_background and not {"photo"} < set(experiment.views):
+        raise InputError(
+            f"random_background needs a system with the whole photo and a person mask; {experiment.system} takes"
+            f" {' and '.join(experiment.views)} only."
+        )
+
+
+def _number(name: str, value: object, low: float, high: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise InputError(f"{name} must be a number from {low} to {high}. Received: {quoted(value)}")
 
 
 def _integer(name: str, value: object, low: int, high: int) -> None:

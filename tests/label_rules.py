@@ -46,6 +46,12 @@ def check_values() -> None:
         np.testing.assert_allclose(found, expected / 3, rtol=1e-4, atol=1e-6)
         mean = keras.ops.convert_to_numpy(MaskedAttributeLoss(SCHEMA)(LABELS, LOGITS, weights))
         np.testing.assert_allclose(mean, expected.mean() / 3, rtol=1e-4)
+    focal = MaskedAttributeLoss(SCHEMA, loss="focal", gamma=1.0, class_weights={"sleeves": [1, 0, 2]}, reduction=None)
+    by_class = np.array([1, 0, 2])[np.nan_to_num(LABELS[:, 1].clip(0)).astype(int)]
+    focused = losses * (1 - np.exp(-losses)) * np.stack([np.ones(8), by_class, np.ones(8)], axis=1)
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(focal(LABELS, LOGITS)), focused.sum(axis=1) / 3, rtol=1e-4, atol=1e-6
+    )
     metric = AttributeAccuracy(SCHEMA)
     metric.update_state(LABELS, LOGITS)
     expected_macc = macc(accuracies(SCHEMA, LABELS, SCHEMA.predict(LOGITS)))

@@ -47,6 +47,22 @@ def test_yaml_round_trip(tmp_path):
         ("augment", "yes"),
         ("segmenter", 3),
         ("weights", None),
+        ("pooling", "min"),
+        ("batch_norm", "thaw"),
+        ("loss", "hinge"),
+        ("gamma", -1),
+        ("gamma", "high"),
+        ("label_smoothing", 1),
+        ("label_smoothing", True),
+        ("class_weights", {}),
+        ("schedule", "step"),
+        ("average_weights", 1),
+        ("warm_up_epochs", -1),
+        ("tower_rate", 0),
+        ("first_layer_rate", 2.0),
+        ("drop_view", float("nan")),
+        ("random_background", -0.1),
+        ("flip_average", 1),
         ("weights", {"vgg": "a.h5"}),
     ],
 )
@@ -94,7 +110,56 @@ def test_settings_left_out_take_their_defaults(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("epochs: 3")
     assert load_settings(path) == {"epochs": 3}
-    assert load_experiment(path) == replace(Experiment(), epochs=3)
+    assert load_experiment(path) == replace(Experiment(), epochs=3, batch_norm="train")  # as runs did before it existed
+
+
+def test_old_runs_train_as_they_did(tmp_path):
+    """A run's file without the settings of today is that of a run of yesterday, whatever the defaults are now."""
+    path = tmp_path / "config.yaml"
+    for text, expected in (
+        ("weights: imagenet", "train"),
+        ("trainable: head", "frozen"),
+        ("batch_norm: frozen", "frozen"),
+    ):
+        path.write_text(text)
+        assert load_experiment(path).batch_norm == expected
+    before = load_experiment(path)
+    assert (before.loss, before.label_smoothing, before.class_weights) == ("cross_entropy", 0, "none")
+    assert (before.warm_up_epochs, before.tower_rate, before.schedule, before.average_weights) == (0, 1, "constant", 0)
+
+
+def test_batch_norm_is_frozen_where_there_are_statistics_to_keep():
+    own = {"backbone": "mine.keras"}
+    for settings, expected in (
+        ({}, "frozen"),
+        ({"weights": {"resnet50": "r.h5"}}, "frozen"),
+        ({"weights": "none"}, "train"),
+        ({"weights": "none", "trainable": "head"}, "frozen"),
+        ({"weights": "none", "system": "baseline", **own}, "frozen"),
+        ({"weights": "none", "system": "twin", **own}, "frozen"),
+        ({"weights": "none", "system": "sister_a", **own}, "train"),
+        ({"weights": "none", "person_backbone": "mine.keras", **own}, "frozen"),
+        ({"batch_norm": "train"}, "train"),
+    ):
+        assert Experiment(**settings).batch_norm == expected, settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"trainable": "head", "warm_up_epochs": 1}, "warm_up_epochs.*head"),
+        ({"trainable": "head", "tower_rate": 0.1}, "tower_rate.*head"),
+        ({"warm_up_epochs": 21}, "at most 20"),
+        ({"gamma": 1.0}, "focal or asymmetric"),
+        ({"system": "baseline", "drop_view": 0.1}, "two towers"),
+        ({"system": "masked", "drop_view": 0.1}, "two towers"),
+        ({"system": "segmented", "random_background": 0.1}, "whole photo"),
+        ({"system": "baseline", "random_background": 0.1}, "person mask"),
+    ],
+)
+def test_settings_without_an_effect_are_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        Experiment(**settings)
 
 
 def test_places_become_absolute(tmp_path, monkeypatch):

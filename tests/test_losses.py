@@ -2,9 +2,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.special import softmax
 from sklearn.metrics import log_loss
 
-from keras_sister.losses import MaskedAttributeLoss
+from keras_sister.errors import InputError
+from keras_sister.losses import MaskedAttributeLoss, label_losses
 from keras_sister.schema import DCSA, UNKNOWN, Attribute, Schema
 
 
@@ -69,3 +71,123 @@ def test_it_travels_through_its_configuration(batch):
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
     assert again.name == "mine"
     assert float(again(*batch)) == float(loss(*batch))
+
+
+def probabilities(schema: Schema, logits: np.ndarray) -> list[np.ndarray]:
+    """By attribute (…, classes), in float64."""
+    found = []
+    for attribute, columns in zip(schema, schema.logit_slices.values(), strict=True):
+        scores = logits[..., columns].astype(float)
+        scores = np.concatenate([np.zeros_like(scores), scores], axis=-1) if attribute.is_binary else scores
+        found.append(softmax(scores, axis=-1))
+    return found
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize(("kind", "gamma"), [("cross_entropy", 0), ("focal", 2), ("focal", 0.5), ("asymmetric", 4)])
+def test_losses_of_labels_are_their_formulas(batch, kind, gamma, smoothing):
+    labels, logits = np.maximum(batch[0], 0), batch[1]
+    loss = MaskedAttributeLoss(DCSA, loss=kind, gamma=gamma, label_smoothing=smoothing, reduction=None)
+    expected = np.zeros(len(labels))
+    for i, (attribute, p) in enumerate(zip(DCSA, probabilities(DCSA, logits), strict=True)):
+        classes = len(attribute.classes)
+        targets = np.eye(classes)[labels[:, i]] * (1 - smoothing) + smoothing / classes
+        exponents = np.full(classes, float(gamma))
+        if kind == "asymmetric":
+            exponents[1:] = 0
+            exponents[0] *= attribute.is_binary
+        expected += (-targets * (1 - p) ** exponents * np.log(p)).sum(axis=1)
+    np.testing.assert_allclose(loss(labels, logits), expected / len(DCSA), rtol=2e-5)
+
+
+@pytest.mark.parametrize("kind", ["focal", "asymmetric"])
+def test_gamma_zero_is_the_cross_entropy(batch, kind):
+    plain = MaskedAttributeLoss(DCSA, label_smoothing=0.1, reduction=None)
+    loss = MaskedAttributeLoss(DCSA, loss=kind, gamma=0, label_smoothing=0.1, reduction=None)
+    np.testing.assert_array_equal(loss(*batch), plain(*batch))
+
+
+def test_focal_loss_is_that_of_keras(batch):
+    """Where no probability is so near 0 or 1 that Keras clips it."""
+    labels, logits = np.maximum(batch[0], 0), batch[1] / 3
+    found = np.array(label_losses(DCSA, labels, logits, loss="focal", gamma=2.0))
+    for i, (attribute, columns) in enumerate(zip(DCSA, DCSA.logit_slices.values(), strict=True)):
+        if attribute.is_binary:
+            keras_loss = keras.losses.BinaryFocalCrossentropy(gamma=2.0, from_logits=True, reduction=None)
+            expected = keras_loss(labels[:, [i]].astype("float32"), logits[:, columns])
+        else:
+            keras_loss = keras.losses.CategoricalFocalCrossentropy(alpha=1.0, from_logits=True, reduction=None)
+            one_hot = np.eye(len(attribute.classes), dtype="float32")[labels[:, i]]
+            expected = keras_loss(one_hot, logits[:, columns])
+        np.testing.assert_allclose(found[:, i], expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["focal", "asymmetric"])
+def test_a_wrong_prediction_keeps_its_gradient_and_no_gradient_is_infinite(kind):
+    """Keras's own focal loss has gradient 0 at a logit of 30, because it clips probabilities."""
+    schema = Schema((Attribute("a"), Attribute("n", ("x", "y", "z"))))
+    for gamma in (0.5, 1.0, 3.0):
+        for scale in (30.0, -30.0, 1e4):
+            x = tf.Variable([[scale, scale, 0.0, 0.0]])
+            with tf.GradientTape() as tape:
+                loss = MaskedAttributeLoss(schema, loss=kind, gamma=gamma)([[0, 1]], x)
+            gradient = tape.gradient(loss, x).numpy()
+            assert np.isfinite(gradient).all()
+            if scale > 0:
+                np.testing.assert_allclose(gradient[0, 0], 0.5, rtol=1e-3)
+
+
+def test_class_weights_multiply_the_losses_of_their_class(batch):
+    labels, logits = batch
+    weights = {"scarf": [0.5, 3.0], "neckline": [1.0, 0.0, 2.0]}
+    plain = np.array(label_losses(DCSA, np.maximum(labels, 0), logits)) * (labels >= 0)
+    factors = np.ones(labels.shape)
+    for name, of_classes in weights.items():
+        column = DCSA.names.index(name)
+        factors[:, column] = np.array(of_classes)[labels[:, column]]  # of an unknown label anything, times 0
+    loss = MaskedAttributeLoss(DCSA, class_weights=weights, reduction=None)
+    np.testing.assert_allclose(loss(labels, logits), (plain * factors).sum(axis=1) / len(DCSA), rtol=1e-5)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
+    np.testing.assert_array_equal(again(labels, logits), loss(labels, logits))
+
+
+def test_stacked_folds_have_the_losses_of_each_fold(batch):
+    """For heads of all folds in one model: axes in front, with class weights of their own."""
+    labels, logits = np.maximum(batch[0], 0), batch[1]
+    tables = np.random.default_rng(1).uniform(0, 2, (2, len(DCSA), 7)).astype("float32")
+    settings = {"loss": "focal", "gamma": 1.5, "label_smoothing": 0.1}
+    stacked = label_losses(
+        DCSA, np.stack([labels, labels]), np.stack([logits, -logits]), class_weights=tables[:, None], **settings
+    )
+    for fold, scores in enumerate((logits, -logits)):
+        alone = label_losses(DCSA, labels, scores, class_weights=tables[fold], **settings)
+        np.testing.assert_allclose(stacked[fold], alone, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["cross_entropy", "focal", "asymmetric"])
+def test_unknown_labels_add_nothing_to_any_loss(batch, kind):
+    labels, logits = batch
+    weights = {"scarf": [0.5, 3.0]}
+    loss = MaskedAttributeLoss(DCSA, loss=kind, label_smoothing=0.1, class_weights=weights, reduction=None)
+    labels, column = labels.astype(float), DCSA.names.index("scarf")
+    labels[:, column] = np.nan
+    changed = logits.copy()
+    changed[:, DCSA.logit_slices["scarf"]] += 5
+    np.testing.assert_array_equal(loss(labels, logits), loss(labels, changed))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"loss": "hinge"}, "loss must be one of"),
+        ({"loss": "focal", "gamma": -1}, "gamma"),
+        ({"gamma": np.nan}, "gamma"),
+        ({"label_smoothing": 1.0}, "label_smoothing"),
+        ({"class_weights": {"scraf": [1, 1]}}, "class_weights"),
+        ({"class_weights": {"scarf": [1, 1, 1]}}, "2 classes"),
+        ({"class_weights": {"scarf": [1, -1]}}, "finite"),
+    ],
+)
+def test_invalid_arguments_are_named(arguments, message):
+    with pytest.raises(InputError, match=message):
+        MaskedAttributeLoss(DCSA, **arguments)

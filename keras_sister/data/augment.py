@@ -14,6 +14,10 @@ LIGHT = 0.2
 """Largest relative change of brightness and of contrast."""
 
 
+DRAWS = 9
+"""Random numbers for a photo: five that `augment` takes, and four for what varies the views made from it."""
+
+
 def random_draws(seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
     """Random numbers for a batch, from (seed, epoch, row) alone: equal in any order and after any restart.
 
@@ -23,9 +27,12 @@ def random_draws(seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
         rows: int array, shape (batch,): the photos.
 
     Returns:
-        float32 array, shape (batch, 5), uniform in [−1, 1): flip, shift down, shift right, brightness, contrast.
+        float32 array, shape (batch, DRAWS), uniform in [−1, 1): flip, shift down, shift right, brightness, contrast,
+        and four more, see `keras_sister.training.variation`.
     """
-    return np.stack([np.random.default_rng([seed, epoch, row]).uniform(-1, 1, 5) for row in rows]).astype(np.float32)
+    return np.stack([np.random.default_rng([seed, epoch, row]).uniform(-1, 1, DRAWS) for row in rows]).astype(
+        np.float32
+    )
 
 
 def augment(images: dict[str, tf.Tensor], draws: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -33,13 +40,13 @@ def augment(images: dict[str, tf.Tensor], draws: tf.Tensor) -> dict[str, tf.Tens
 
     Args:
         images: uint8 (batch, size, size, channels) by name; only ``photo``, RGB, changes in brightness and contrast.
-        draws: float32 (batch, 5), see `random_draws`.
+        draws: float32 (batch, 5 or more), see `random_draws`.
 
     Returns:
         Images of the same names, shapes and dtypes.
     """
     size = tf.shape(images["photo"])[1]
-    flip, down, right, brightness, contrast = tf.unstack(draws, axis=1)
+    flip, down, right, brightness, contrast = tf.unstack(draws[:, :5], axis=1)
     y = _shifted(tf.range(size), down)
     x = _shifted(tf.range(size), right)
     x = tf.where(flip[:, None] < 0, size - 1 - x, x)

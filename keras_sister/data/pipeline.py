@@ -4,13 +4,13 @@ The order of the photos and their augmentation depend on (seed, epoch, row) alon
 resumes at epoch 7 therefore sees exactly what uninterrupted training would have seen.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from keras_sister.data.augment import augment, random_draws
+from keras_sister.data.augment import DRAWS, augment, random_draws
 
 Images = dict[str, tf.Tensor]
 """A batch of images by name, uint8 (batch, size, size, channels), such as ``photo`` and ``mask``."""
@@ -43,6 +43,7 @@ def training_batches(
     first_epoch: int,
     epochs: int,
     augmented: bool,
+    finish: Callable[[Images, tf.Tensor], Images] = lambda images, draws: images,
 ) -> tf.data.Dataset:
     """Shuffled batches for the epochs from `first_epoch` to `epochs`, one epoch after the other.
 
@@ -54,6 +55,8 @@ def training_batches(
         first_epoch: counted from 0.
         epochs: the epoch to stop before; each has ``ceil(len(rows) / batch_size)`` batches.
         augmented: augment the photos (see `keras_sister.data.augment`).
+        finish: makes what the batches hold from the images and four random numbers for each, float32 (batch, 4),
+            uniform in [−1, 1).
 
     Returns:
         A dataset of pairs: `Images`, and their rows, int64 (batch,).
@@ -70,11 +73,11 @@ def training_batches(
         draws = tf.numpy_function(
             lambda epoch, rows: random_draws(seed, epoch, rows), [epoch, rows], tf.float32, stateful=False
         )
-        draws.set_shape((None, 5))
+        draws.set_shape((None, DRAWS))
         return _read(store, rows), rows, draws
 
     def vary(images: Images, rows: tf.Tensor, draws: tf.Tensor) -> tuple[Images, tf.Tensor]:
-        return (augment(images, draws) if augmented else images), rows
+        return finish(augment(images, draws) if augmented else images, draws[:, 5:]), rows
 
     return (
         tf.data.Dataset.range(first_epoch, epochs)

@@ -9,6 +9,7 @@ import numpy as np
 from keras_sister.errors import InputError
 from keras_sister.explanation.score import attribute_of, classes_of, directions, logits_of
 from keras_sister.layers import AttributeLogits, GatedFusion
+from keras_sister.models.mirror import unmirrored
 from keras_sister.models.saved import schema_of
 
 
@@ -54,6 +55,7 @@ def contributions(
         >>> parts.score - parts.bias - parts.towers["photo"] - parts.towers["segmented"]
         array([0.])
     """
+    model = unmirrored(model)  # the score is of the photo as it is
     schema = schema_of(model)
     named = attribute_of(schema, attribute)
     logits = logits_of(model, views)

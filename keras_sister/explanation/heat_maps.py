@@ -11,6 +11,7 @@ from keras_sister.explanation.gradients import gradients
 from keras_sister.explanation.occlusion import occlusion_drops
 from keras_sister.explanation.score import attribute_of, classes_of, directions, logits_of
 from keras_sister.explanation.split_model import SplitModel, split
+from keras_sister.models.mirror import unmirrored
 from keras_sister.models.saved import schema_of
 
 
@@ -55,6 +56,7 @@ def heat_map(
         ((1, 224, 224), (1, 224, 224))
     """
     check_choice("method", method, METHODS)
+    model = unmirrored(model)  # the maps are of the photo as it is
     schema = schema_of(model)
     named = attribute_of(schema, attribute)
     logits = logits_of(model, views)

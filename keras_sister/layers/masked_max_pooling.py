@@ -1,4 +1,4 @@
-"""Max pooling over the person's part of a feature map."""
+"""Max and average pooling over the person's part of a feature map."""
 
 from typing import Any
 
@@ -34,14 +34,37 @@ class MaskedMaxPooling2D(keras.layers.Layer):
 
     def call(self, inputs: tuple[Any, Any]) -> Any:
         features, mask = inputs
-        person = _resize(_share(mask), features.shape[1:3]) >= _HALF
-        nobody = keras.ops.logical_not(keras.ops.any(person, axis=(1, 2), keepdims=True))
         least = keras.ops.cast(-65504, features.dtype)  # of float16, so that it is finite everywhere
-        return keras.ops.max(keras.ops.where(keras.ops.logical_or(person, nobody), features, least), axis=(1, 2))
+        return keras.ops.max(keras.ops.where(_pooled_cells(features, mask), features, least), axis=(1, 2))
 
     def compute_output_shape(self, input_shape: tuple[Any, Any]) -> tuple[Any, Any]:
         features, _ = input_shape
         return features[0], features[-1]
+
+
+@keras.saving.register_keras_serializable(package="keras_sister")
+class MaskedAveragePooling2D(keras.layers.Layer):
+    """Global average pooling over the cells of a feature map that show the person.
+
+    In all else as `MaskedMaxPooling2D`.
+    """
+
+    def call(self, inputs: tuple[Any, Any]) -> Any:
+        features, mask = inputs
+        cells = keras.ops.cast(_pooled_cells(features, mask), "float32")
+        total = keras.ops.sum(keras.ops.cast(features, "float32") * cells, axis=(1, 2))
+        return keras.ops.cast(total / keras.ops.sum(cells, axis=(1, 2)), features.dtype)
+
+    def compute_output_shape(self, input_shape: tuple[Any, Any]) -> tuple[Any, Any]:
+        features, _ = input_shape
+        return features[0], features[-1]
+
+
+def _pooled_cells(features: Any, mask: Any) -> Any:
+    """The cells that show the person, or all of them if none does: bool (batch, height, width, 1)."""
+    person = _resize(_share(mask), features.shape[1:3]) >= _HALF
+    nobody = keras.ops.logical_not(keras.ops.any(person, axis=(1, 2), keepdims=True))
+    return keras.ops.logical_or(person, nobody)
 
 
 def _share(mask: Any) -> Any:

@@ -13,6 +13,7 @@ from keras_sister.models.build import build as build
 from keras_sister.models.build import networks_of as networks_of
 from keras_sister.models.gated import gated as gated
 from keras_sister.models.masked import masked as masked
+from keras_sister.models.mirror import mirror_averaged as mirror_averaged
 from keras_sister.models.saved import load_model as load_model
 from keras_sister.models.saved import schema_of as schema_of
 from keras_sister.models.sister_a import sister_a as sister_a

@@ -16,6 +16,7 @@ def baseline(
     backbone: str | keras.Model = "resnet50",
     weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
+    pooling: str = "max",
     view: str = "photo",
 ) -> keras.Model:
     """One backbone, max pooling, a dense layer of 1,024 units, logits.
@@ -26,6 +27,7 @@ def baseline(
     Args:
         schema: attributes and classes to predict.
         backbone, weights, size: see `keras_sister.backbones.build_backbone`.
+        pooling: ``max``, as in the paper, or ``mean``.
         view: name of the input, ``photo`` or ``segmented``.
 
     Returns:
@@ -37,7 +39,7 @@ def baseline(
         >>> model({"photo": photos}).shape
         (8, 36)
     """
-    image, x = tower(view, backbone, weights=weights, size=size)  # (batch, channels)
+    image, x = tower(view, backbone, weights=weights, size=size, pooling=pooling)  # (batch, channels)
     x = keras.layers.Dense(1024, activation="relu", name=f"{view}_features")(x)
     logits = AttributeLogits(schema, name="logits")(x)
     return AttributeModel({view: image}, logits, name="baseline")

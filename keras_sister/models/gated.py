@@ -20,6 +20,7 @@ def gated(
     person_backbone: str | keras.Model = "resnet50",
     weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
+    pooling: str = "max",
 ) -> keras.Model:
     """Two towers, fused by a gate.
 
@@ -36,6 +37,7 @@ def gated(
         backbone: network of the whole-photo tower.
         person_backbone: network of the person tower.
         weights, size: see `keras_sister.backbones.build_backbone`.
+        pooling: ``max``, as in the paper, or ``mean``.
 
     Returns:
         A ``keras.Model``: ``photo`` and ``segmented``, both (batch, size, size, 3), RGB, 0–255, uint8 or float, to
@@ -48,8 +50,10 @@ def gated(
     Example:
         >>> model = gated(DCSA, gate="single", join="concat")
     """
-    photo, a = tower("photo", backbone, weights=weights, size=size)  # (batch, channels)
-    segmented, b = tower("segmented", person_backbone, weights=weights, size=size)  # (batch, person channels)
+    photo, a = tower("photo", backbone, weights=weights, size=size, pooling=pooling)  # (batch, channels)
+    segmented, b = tower(
+        "segmented", person_backbone, weights=weights, size=size, pooling=pooling
+    )  # (batch, person channels)
     if pooled:
         check_equal_width("gated", a, b)
     else:

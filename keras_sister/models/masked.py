@@ -4,9 +4,9 @@ from pathlib import Path
 
 import keras
 
-from keras_sister.layers import AttributeLogits, MaskedMaxPooling2D
+from keras_sister.layers import AttributeLogits, MaskedAveragePooling2D, MaskedMaxPooling2D
 from keras_sister.models.attribute_model import AttributeModel
-from keras_sister.models.towers import feature_map
+from keras_sister.models.towers import feature_map, pool
 from keras_sister.schema import Schema
 
 
@@ -16,15 +16,17 @@ def masked(
     backbone: str | keras.Model = "resnet50",
     weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
+    pooling: str = "max",
     whole: bool = False,
 ) -> keras.Model:
-    """The baseline on the whole photo, with max pooling over the person only.
+    """The baseline on the whole photo, pooled over the person only.
 
     On synthetic photos it is as accurate as Sister-A at the cost of the baseline; docs/systems.md has the numbers.
 
     Args:
         schema: attributes and classes to predict.
         backbone, weights, size: see `keras_sister.backbones.build_backbone`.
+        pooling: ``max``, as in the paper, or ``mean``.
         whole: pool over the whole photo too, with 1,024 units for each, added as in Sister-A.
 
     Returns:
@@ -38,11 +40,12 @@ def masked(
     """
     photo, features = feature_map("photo", backbone, weights=weights, size=size)  # (batch, height, width, channels)
     mask = keras.Input((size, size, 1), name="mask")
-    x = MaskedMaxPooling2D(name="person_pool")([features, mask])
+    whole_photo = pool("photo", pooling)
+    person = MaskedMaxPooling2D if pooling == "max" else MaskedAveragePooling2D
+    x = person(name="person_pool")([features, mask])
     x = keras.layers.Dense(1024, activation="relu", name="person_features")(x)
     if whole:
-        everything = keras.layers.GlobalMaxPooling2D(data_format="channels_last", name="photo_pool")(features)
-        everything = keras.layers.Dense(1024, activation="relu", name="photo_features")(everything)
-        x = keras.layers.Add(name="fusion")([everything, x])
+        photo_features = keras.layers.Dense(1024, activation="relu", name="photo_features")(whole_photo(features))
+        x = keras.layers.Add(name="fusion")([photo_features, x])
     logits = AttributeLogits(schema, name="logits")(x)
     return AttributeModel({"photo": photo, "mask": mask}, logits, name="masked")

@@ -9,6 +9,7 @@ import keras_sister.metrics  # noqa: F401 - both register what a compiled model 
 from keras_sister.backbones.finite import check_finite
 from keras_sister.errors import InputError, reason_of
 from keras_sister.layers import AttributeLogits
+from keras_sister.models.mirror import unmirrored
 from keras_sister.schema import Schema
 from keras_sister.storage.regular_files import check_regular
 
@@ -51,7 +52,7 @@ def schema_of(model: keras.Model) -> Schema:
         >>> schema_of(build("baseline", DCSA, weights="none")) == DCSA
         True
     """
-    for layer in reversed(model.layers):
+    for layer in reversed(unmirrored(model).layers):
         if isinstance(layer, AttributeLogits):
             return layer.schema
     raise InputError(f"{model.name}: this model carries no schema; its last layer must be an AttributeLogits layer.")

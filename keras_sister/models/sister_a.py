@@ -17,6 +17,7 @@ def sister_a(
     person_backbone: str | keras.Model = "resnet50",
     weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
+    pooling: str = "max",
 ) -> keras.Model:
     """A tower for the photo and a tower for the person on white; their 1,024 units are added.
 
@@ -27,6 +28,7 @@ def sister_a(
         backbone: network of the whole-photo tower.
         person_backbone: network of the person tower.
         weights, size: see `keras_sister.backbones.build_backbone`.
+        pooling: ``max``, as in the paper, or ``mean``.
 
     Returns:
         A ``keras.Model``: ``photo`` and ``segmented``, both (batch, size, size, 3), RGB, 0–255, uint8 or float, to
@@ -37,8 +39,10 @@ def sister_a(
         >>> model({"photo": photos, "segmented": segmented_photos}).shape
         (8, 36)
     """
-    photo, a = tower("photo", backbone, weights=weights, size=size)  # (batch, channels)
-    segmented, b = tower("segmented", person_backbone, weights=weights, size=size)  # (batch, person channels)
+    photo, a = tower("photo", backbone, weights=weights, size=size, pooling=pooling)  # (batch, channels)
+    segmented, b = tower(
+        "segmented", person_backbone, weights=weights, size=size, pooling=pooling
+    )  # (batch, person channels)
     a = keras.layers.Dense(1024, activation="relu", name="photo_features")(a)
     b = keras.layers.Dense(1024, activation="relu", name="segmented_features")(b)
     x = keras.layers.Add(name="fusion")([a, b])
@@ -52,6 +56,7 @@ def twin(
     backbone: str | keras.Model = "resnet101",
     weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
+    pooling: str = "max",
 ) -> keras.Model:
     """Sister-A with the same backbone in both towers: the paper's symmetric twin. Otherwise like `sister_a`."""
-    return sister_a(schema, backbone=backbone, person_backbone=backbone, weights=weights, size=size)
+    return sister_a(schema, backbone=backbone, person_backbone=backbone, weights=weights, size=size, pooling=pooling)

@@ -17,6 +17,7 @@ def sister_b(
     person_backbone: str | keras.Model = "resnet50",
     weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
+    pooling: str = "max",
 ) -> keras.Model:
     """A tower for the photo and a tower for the person on white; their pooled vectors are multiplied.
 
@@ -29,6 +30,7 @@ def sister_b(
         backbone: network of the whole-photo tower.
         person_backbone: network of the person tower, with as many channels as `backbone`.
         weights, size: see `keras_sister.backbones.build_backbone`.
+        pooling: ``max``, as in the paper, or ``mean``.
 
     Returns:
         A ``keras.Model``: ``photo`` and ``segmented``, both (batch, size, size, 3), RGB, 0–255, uint8 or float, to
@@ -42,8 +44,8 @@ def sister_b(
         >>> model({"photo": photos, "segmented": segmented_photos}).shape
         (8, 36)
     """
-    photo, a = tower("photo", backbone, weights=weights, size=size)  # (batch, channels)
-    segmented, b = tower("segmented", person_backbone, weights=weights, size=size)  # (batch, channels)
+    photo, a = tower("photo", backbone, weights=weights, size=size, pooling=pooling)  # (batch, channels)
+    segmented, b = tower("segmented", person_backbone, weights=weights, size=size, pooling=pooling)  # (batch, channels)
     check_equal_width("sister_b", a, b)
     x = keras.layers.Multiply(name="fusion")([a, b])
     logits = AttributeLogits(schema, name="logits")(x)

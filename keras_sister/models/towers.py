@@ -5,11 +5,12 @@ from typing import Any
 import keras
 
 from keras_sister.backbones import build_backbone
-from keras_sister.errors import InputError
+from keras_sister.config import POOLINGS
+from keras_sister.errors import InputError, check_choice
 
 
-def tower(view: str, network: str | keras.Model, *, weights: Any, size: int) -> tuple[Any, Any]:
-    """An input view and the vector that its backbone and global max pooling make of it.
+def tower(view: str, network: str | keras.Model, *, weights: Any, size: int, pooling: str = "max") -> tuple[Any, Any]:
+    """An input view and the vector that its backbone and global pooling, ``max`` or ``mean``, make of it.
 
     The paper's 7×7 max pooling covers the whole last feature map at 224 pixels; here it covers the map at any size.
 
@@ -17,7 +18,18 @@ def tower(view: str, network: str | keras.Model, *, weights: Any, size: int) -> 
         The input (batch, size, size, 3), and the vector (batch, channels).
     """
     image, features = feature_map(view, network, weights=weights, size=size)
-    return image, keras.layers.GlobalMaxPooling2D(data_format="channels_last", name=f"{view}_pool")(features)
+    return image, pool(view, pooling)(features)
+
+
+def pool(view: str, pooling: str) -> keras.layers.Layer:
+    """The layer that pools a feature map over the whole photo.
+
+    Raises:
+        InputError: for another `pooling` than ``max`` and ``mean``.
+    """
+    check_choice("pooling", pooling, POOLINGS)
+    kind = keras.layers.GlobalMaxPooling2D if pooling == "max" else keras.layers.GlobalAveragePooling2D
+    return kind(data_format="channels_last", name=f"{view}_pool")
 
 
 def feature_map(view: str, network: str | keras.Model, *, weights: Any, size: int) -> tuple[Any, Any]:

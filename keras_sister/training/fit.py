@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_sister.errors import InputError
 from keras_sister.run import OnEvent, best_epoch
 from keras_sister.storage.atomic import write_atomically
+from keras_sister.training.phases import Phase
 
 WEIGHTS = "model.weights.h5"
 CHECKPOINT = "checkpoint.npz"
@@ -19,10 +20,10 @@ CHECKPOINT = "checkpoint.npz"
 
 def fit_model(
     model: keras.Model,
+    phases: Sequence[Phase],
     batches: Callable[[int], tf.data.Dataset],
     *,
     steps: int,
-    epochs: int,
     validation: tf.data.Dataset | None,
     folder: Path,
     on_event: OnEvent,
@@ -33,10 +34,10 @@ def fit_model(
     training continues from it. Because `batches` depends on the epoch only, the result is the same.
 
     Args:
-        model: compiled; with `validation`, with the metric ``macc``.
+        model: the phases compile it; with `validation`, with the metric ``macc``.
+        phases: see `keras_sister.training.phases`; the last one ends with the last epoch.
         batches: returns the training batches from an epoch on, see `keras_sister.data.pipeline.training_batches`.
         steps: batches per epoch.
-        epochs: total number of epochs.
         validation: data that select the epoch: highest MACC, then lowest loss, then earliest. None keeps the last
             epoch.
         folder: folder of ``checkpoint.npz`` and ``model.weights.h5``.
@@ -49,24 +50,38 @@ def fit_model(
         InputError: if a loss or score is not a finite number, naming folder, epoch and step; if the checkpoint or the
             weights in `folder` are damaged, naming the file.
     """
-    model.optimizer.build(model.trainable_variables)
-    history = _restore(model, folder / CHECKPOINT)
-    if len(history) < epochs:
-        model.fit(
-            batches(len(history)),
-            initial_epoch=len(history),
-            epochs=epochs,
-            steps_per_epoch=steps,
-            validation_data=validation,
-            shuffle=False,  # the batches are shuffled already
-            callbacks=[_Finite(folder.name), _Keep(history, folder), _Report(on_event, steps, epochs)],
-            verbose=0,
-        )
+    history = _history(folder / CHECKPOINT)
+    start = 0
+    for phase in phases:
+        if len(history) <= phase.end:
+            phase.prepare()
+            model.optimizer.build(model.trainable_variables)
+            if len(history) > start:
+                _restore(model, folder / CHECKPOINT)
+            if len(history) < phase.end:
+                average = keras.callbacks.SwapEMAWeights() if _optimizer(model).use_ema else None
+                report = _Report(on_event, steps, phases[-1].end)
+                model.fit(
+                    batches(len(history)),
+                    initial_epoch=len(history),
+                    epochs=phase.end,
+                    steps_per_epoch=steps,
+                    validation_data=validation,
+                    shuffle=False,  # the batches are shuffled already
+                    callbacks=[*filter(None, [average]), _Finite(folder.name), _Keep(history, folder, average), report],
+                    verbose=0,
+                )
+        start = phase.end
     try:
-        model.load_weights(folder / WEIGHTS)
+        without_optimizer(model).load_weights(folder / WEIGHTS)  # the file may hold the optimizer of another phase
     except Exception as error:  # h5py raises OSError, KeyError, ValueError, RuntimeError and others
         raise InputError(f"{folder / WEIGHTS}: damaged; remove {folder} and continue with --resume.") from error
     return history
+
+
+def without_optimizer(model: keras.Model) -> keras.Model:
+    """A functional model of the same layers that is not compiled."""
+    return type(model)(model.input, model.output, name=model.name)
 
 
 class _Finite(keras.callbacks.Callback):
@@ -98,17 +113,27 @@ class _Finite(keras.callbacks.Callback):
 
 
 class _Keep(keras.callbacks.Callback):
-    """Write the weights before the checkpoint: after a kill between them, the epoch is repeated."""
+    """Write the weights before the checkpoint: after a kill between them, the epoch is repeated.
 
-    def __init__(self, history: list[dict[str, float]], folder: Path) -> None:
+    With an average of the weights it is what was validated, and what is kept.
+    """
+
+    def __init__(
+        self, history: list[dict[str, float]], folder: Path, average: keras.callbacks.SwapEMAWeights | None
+    ) -> None:
         super().__init__()
         self.history = history
         self.folder = folder
+        self.average = average
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.history.append({name: float(value) for name, value in (logs or {}).items()})
         if best_epoch(self.history) == epoch:
+            if self.average:
+                self.average.on_test_begin()  # the average takes the place of the weights
             write_atomically(self.folder / WEIGHTS, self.model.save_weights)
+            if self.average:
+                self.average.on_test_end()
         write_atomically(self.folder / CHECKPOINT, lambda path: _save(self.model, self.history, path))
 
 
@@ -141,13 +166,30 @@ def _save(model: keras.Model, history: list[dict[str, float]], path: Path) -> No
     np.savez(path, history=np.array(json.dumps(history)), **arrays)
 
 
-def _restore(model: keras.Model, path: Path) -> list[dict[str, float]]:
+def _history(path: Path) -> list[dict[str, float]]:
+    """The epochs that were trained before the checkpoint was written; none without one."""
     if not path.exists():
         return []
     try:
         with path.open("rb") as contents, np.load(contents, allow_pickle=False) as saved:
+            return json.loads(str(saved["history"]))
+    except Exception as error:  # NumPy and zipfile raise many kinds for a damaged file
+        raise _damaged(path) from error
+
+
+def _restore(model: keras.Model, path: Path) -> None:
+    try:
+        with path.open("rb") as contents, np.load(contents, allow_pickle=False) as saved:
             for i, variable in enumerate(_state(model)):
                 variable.assign(saved[f"v{i}"])
-            return json.loads(str(saved["history"]))
     except Exception as error:  # NumPy, zipfile and Keras raise many kinds for a damaged file
-        raise InputError(f"{path}: damaged; remove it to train from the first epoch again.") from error
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(f"{path}: damaged; remove it to train from the first epoch again.")
+
+
+def _optimizer(model: keras.Model) -> keras.optimizers.Optimizer:
+    """The optimizer of the weights; Keras wraps it for float16."""
+    return getattr(model.optimizer, "inner_optimizer", model.optimizer)

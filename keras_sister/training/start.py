@@ -21,9 +21,15 @@ def start_run(run: Run, dataset: Dataset, experiment: Experiment, *, resume: boo
     A run in which nothing has been trained yet, for example because a photo could not be read, is started again.
 
     Raises:
-        InputError: if no label is known; if the run exists and `resume` is not set; if it was started with other
-            settings, photos, labels or weights; if the folder holds something else.
+        InputError: if batch normalization without statistics is to be frozen; if no label is known; if the run exists
+            and `resume` is not set; if it was started with other settings, photos, labels or weights; if the folder
+            holds something else.
     """
+    if experiment.batch_norm == "frozen" and experiment.trainable == "all" and not experiment.pretrained:
+        raise InputError(
+            "batch_norm: frozen keeps pretrained statistics, and a tower with weights: none has none; use"
+            " --batch-norm train."
+        )
     if (dataset.labels < 0).all():
         raise InputError(f"No label of the {len(dataset)} photos is known; there is nothing to train on.")
     if not (run.folder / "config.yaml").exists() and any(run.folder.glob("[!.]*")):

@@ -14,11 +14,11 @@ from keras_sister.data.folds import inner_split
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError
 from keras_sister.evaluation.checksums import note_checksums
-from keras_sister.models import networks_of
+from keras_sister.models import mirror_averaged, networks_of
 from keras_sister.photo_files import UnreadablePhotosError
 from keras_sister.run import OnEvent, Run, report_bytes
 from keras_sister.storage.atomic import write_atomically
-from keras_sister.training.fit import CHECKPOINT, WEIGHTS
+from keras_sister.training.fit import CHECKPOINT, WEIGHTS, without_optimizer
 from keras_sister.training.robustness import predict_changed_photos
 from keras_sister.training.trainer import Trainer, preprocessor_of
 
@@ -187,7 +187,9 @@ def train_on_all_photos(run: Run, on_event: OnEvent) -> None:
             f"{run.folder.name}: weights are not finite after epoch {run.experiment.epochs}; lower --learning-rate or"
             " choose another --precision, with another --out."
         )
-    network = type(model)(model.input, model.output, name=model.name)  # without the optimizer, twice the weights' size
+    network = without_optimizer(model)  # which is twice the weights' size
+    if run.experiment.flip_average:
+        network = mirror_averaged(network)
 
     def write(path: Path) -> None:
         network.save(path)

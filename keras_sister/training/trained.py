@@ -10,6 +10,7 @@ import keras
 from keras_sister import images
 from keras_sister.errors import InputError, reason_of
 from keras_sister.evaluation.checksums import check_checksums
+from keras_sister.models import mirror_averaged
 from keras_sister.run import Run
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.training.trainer import build_model, preprocessor_of
@@ -33,12 +34,13 @@ def trained_model(run: Run, weights: Path, *, precision: str = "float32") -> ker
         model = build_model(replace(run.experiment, weights="none"), run.schema)
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # Keras only warns of a layer that is missing in the file
-            model.load_weights(weights)
+            averaged = mirror_averaged(model) if run.experiment.flip_average else model
+            (averaged if weights.suffix == ".keras" else model).load_weights(weights)  # a fold keeps the model inside
     except (OSError, ValueError, KeyError, BadZipFile, UserWarning) as error:
         raise InputError(f"{weights}: does not match config.yaml: {reason_of(error)}") from error
     finally:
         keras.config.set_dtype_policy(policy)
-    return model
+    return averaged
 
 
 def preprocessor_of_run(run: Run, segmenter: str | None = None) -> Preprocessor:

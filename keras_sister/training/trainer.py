@@ -19,7 +19,11 @@ from keras_sister.schema import Schema
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmentation.segmenters.open import open_segmenter
 from keras_sister.storage.json_files import write_json
+from keras_sister.training.class_weights import balanced_class_weights
 from keras_sister.training.fit import fit_model
+from keras_sister.training.optimizer import towers_of
+from keras_sister.training.phases import phases_of
+from keras_sister.training.variation import vary_views
 
 
 class Trainer:
@@ -38,32 +42,46 @@ class Trainer:
         self.preprocessor = preprocessor_of(self.experiment, with_segmenter=False)
         self.seed = seed
         keras.utils.set_random_seed(seed)
+        self.schema = run.schema
         self.model = build_model(self.experiment, run.schema)
-        self.model.compile(
-            optimizer=keras.optimizers.Adam(self.experiment.learning_rate),
-            loss=MaskedAttributeLoss(run.schema),
-            metrics=[AttributeAccuracy(run.schema)],
-        )
 
     def fit(self, train: np.ndarray, validation: np.ndarray | None, *, folder: Path, on_event: OnEvent) -> None:
         """Train on the rows `train`, keep the epoch that is best on `validation`, write ``history.json``.
 
         See `keras_sister.training.fit.fit_model`.
         """
+        steps = math.ceil(len(train) / self.experiment.batch_size)
+        loss = self._loss(train)
+
+        def compile_with(optimizer: keras.optimizers.Optimizer) -> None:
+            self.model.compile(optimizer, loss=loss, metrics=[AttributeAccuracy(self.schema)])
+
         history = fit_model(
             self.model,
+            phases_of(self.experiment, self.model, compile_with, steps=steps),
             lambda first_epoch: self._training_batches(train, first_epoch),
-            steps=math.ceil(len(train) / self.experiment.batch_size),
-            epochs=self.experiment.epochs,
+            steps=steps,
             validation=None if validation is None else self._evaluation_batches(validation),
             folder=folder,
             on_event=on_event,
         )
         write_json(folder / "history.json", {"best_epoch": best_epoch(history), "epochs": history})
 
+    def _loss(self, train: np.ndarray) -> MaskedAttributeLoss:
+        weights = None if self.weights is None else self.weights[train]
+        is_balanced = self.experiment.class_weights == "balanced"
+        return MaskedAttributeLoss(
+            self.schema,
+            loss=self.experiment.loss,
+            gamma=self.experiment.gamma,
+            label_smoothing=self.experiment.label_smoothing,
+            class_weights=balanced_class_weights(self.schema, self.labels[train], weights) if is_balanced else None,
+        )
+
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """Logits of photos: float32 array, shape (len(rows), n_logits)."""
-        return self.model.predict(self._evaluation_batches(rows).map(lambda views, labels: views), verbose=0)
+        model = models.mirror_averaged(self.model) if self.experiment.flip_average else self.model
+        return model.predict(self._evaluation_batches(rows).map(lambda views, labels: views), verbose=0)
 
     def _training_batches(self, rows: np.ndarray, first_epoch: int) -> tf.data.Dataset:
         return training_batches(
@@ -74,17 +92,26 @@ class Trainer:
             first_epoch=first_epoch,
             epochs=self.experiment.epochs,
             augmented=self.experiment.augment,
-        ).map(self._weighted_example)
+            finish=self._varied_views,
+        ).map(self._weighted_labels)
 
     def _evaluation_batches(self, rows: np.ndarray) -> tf.data.Dataset:
-        return evaluation_batches(self.pairs, rows, batch_size=self.experiment.batch_size).map(self._example)
+        return evaluation_batches(self.pairs, rows, batch_size=self.experiment.batch_size).map(
+            lambda pairs, rows: (self.preprocessor.views(pairs), tf.gather(self.labels, rows))
+        )
 
-    def _example(self, pairs: Images, rows: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        return self.preprocessor.views(pairs), tf.gather(self.labels, rows)
+    def _varied_views(self, pairs: Images, draws: tf.Tensor) -> Images:
+        return vary_views(
+            self.preprocessor.views(pairs),
+            pairs,
+            draws,
+            random_background=self.experiment.random_background,
+            drop_view=self.experiment.drop_view,
+        )
 
-    def _weighted_example(self, pairs: Images, rows: tf.Tensor) -> tuple[Any, ...]:
+    def _weighted_labels(self, views: Images, rows: tf.Tensor) -> tuple[Any, ...]:
         """An example for training: with the photos' weights, if there are any. Scores are not weighted."""
-        example = self._example(pairs, rows)
+        example = views, tf.gather(self.labels, rows)
         if self.weights is None:
             return example
         return *example, tf.gather(self.weights.astype("float32"), rows)
@@ -115,7 +142,7 @@ def preprocessor_of(experiment: Experiment, *, with_segmenter: bool = True) -> P
 
 
 def build_model(experiment: Experiment, schema: Schema) -> keras.Model:
-    """Build the model of an experiment, with frozen towers if only the head is trained.
+    """Build the model of an experiment, in which towers or their batch normalization are frozen where so set.
 
     Raises:
         InputError: if the initial weights cannot be loaded.
@@ -127,9 +154,13 @@ def build_model(experiment: Experiment, schema: Schema) -> keras.Model:
         person_backbone=experiment.person_backbone,
         weights=experiment.weights,
         size=experiment.size,
+        pooling=experiment.pooling,
     )
-    if experiment.trainable == "head":
-        for layer in model.layers:
-            # A tower is a nested model; frozen, its batch normalisation keeps its pretrained statistics.
-            layer.trainable = not isinstance(layer, keras.Model)
+    for tower in towers_of(model):
+        if experiment.trainable == "head":
+            tower.trainable = False
+        elif experiment.batch_norm == "frozen":
+            for layer in tower._flatten_layers():
+                if isinstance(layer, keras.layers.BatchNormalization):
+                    layer.trainable = False  # in Keras it then keeps its statistics in training too
     return model

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_sister.data.augment import LIGHT, SHIFT, augment, random_draws
+from keras_sister.data.augment import DRAWS, LIGHT, SHIFT, augment, random_draws
 
 SIZE = 50
 RNG = np.random.default_rng(0)
@@ -56,7 +56,7 @@ def test_light_changes_the_photo_alone(brightness, contrast):
 def test_draws_depend_on_seed_epoch_and_row_alone():
     rows = np.array([7, 3, 11])
     drawn = random_draws(1, 2, rows)
-    assert drawn.shape == (3, 5)
+    assert drawn.shape == (3, DRAWS)
     np.testing.assert_array_equal(random_draws(1, 2, rows[::-1]), drawn[::-1])
     for other in (random_draws(0, 2, rows), random_draws(1, 3, rows), random_draws(1, 2, rows + 1)):
         assert not np.isin(other, drawn).any()

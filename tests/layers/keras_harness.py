@@ -9,7 +9,9 @@ from keras_sister.layers import (
     AttributeLogits,
     AttributeProbabilities,
     GatedFusion,
+    MaskedAveragePooling2D,
     MaskedMaxPooling2D,
+    MirrorImage,
     PixelNormalization,
 )
 from keras_sister.schema import Attribute, Schema
@@ -27,6 +29,8 @@ CASES: list[tuple[type[keras.layers.Layer], dict[str, Any], Any, Any, Any]] = [
     (GatedFusion, {"gate": "element", "join": "concat"}, VECTORS, ("float32", "float32"), (4, 10)),
     (MaskedMaxPooling2D, {}, MAP_AND_MASK, ("float32", "float32"), (4, 5)),
     (MaskedMaxPooling2D, {}, MAP_AND_MASK, ("float32", "uint8"), (4, 5)),
+    (MaskedAveragePooling2D, {}, MAP_AND_MASK, ("float32", "float32"), (4, 5)),
+    (MirrorImage, {}, (4, 6, 5, 3), "uint8", (4, 6, 5, 3)),
     (PixelNormalization, PIXELS, (4, 6, 5, 3), "float32", (4, 6, 5, 3)),
     (PixelNormalization, PIXELS, (4, 6, 5, 3), "uint8", (4, 6, 5, 3)),
 ]

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_sister.layers import MaskedMaxPooling2D
+from keras_sister.layers import MaskedAveragePooling2D, MaskedMaxPooling2D
 
 from ..harness import check_layer, dtype_policy, to_numpy
 
@@ -27,6 +27,14 @@ def test_only_cells_of_the_person_count(dtype):
     cells[2] = False  # nobody there
     masks = np.repeat(np.repeat(cells, 8, axis=1), 8, axis=2)[..., None].astype(dtype) * 255
     check_layer(MaskedMaxPooling2D(), [FEATURES, masks], over_cells(FEATURES, cells))
+
+
+def test_the_average_is_over_the_same_cells():
+    cells = RNG.random((3, 4, 6)) < 0.4
+    cells[2] = False
+    masks = np.repeat(np.repeat(cells, 8, axis=1), 8, axis=2)[..., None].astype(np.uint8) * 255
+    expected = [f[c].mean(axis=0) if c.any() else f.mean(axis=(0, 1)) for f, c in zip(FEATURES, cells, strict=True)]
+    check_layer(MaskedAveragePooling2D(), [FEATURES, masks], np.stack(expected))
 
 
 def test_a_person_smaller_than_half_a_cell_is_nobody():

@@ -25,6 +25,7 @@ from keras_sister.segmentation.segmenters.network import NetworkSegmenter, save_
 from keras_sister.storage.json_files import read_json, write_json
 from keras_sister.storage.lock import locked
 from keras_sister.training.fit import fit_model
+from keras_sister.training.phases import Phase
 from keras_sister.training.segmenters.label_maps import LabelledPhotos, hash_examples, write_label_maps
 from keras_sister.training.segmenters.score import score_segmenter
 from keras_sister.training.segmenters.settings import SegmenterSettings
@@ -176,12 +177,13 @@ def _fit(
     folder: Path,
     on_event: OnEvent,
 ) -> None:
-    model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate),
-        # The mean over the annotated pixels, whatever their number in a batch.
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight"),
-        weighted_metrics=[keras.metrics.SparseCategoricalAccuracy(name="pixel_accuracy")],
-    )
+    def compiled() -> None:
+        model.compile(
+            optimizer=keras.optimizers.Adam(learning_rate),
+            # The mean over the annotated pixels, whatever their number in a batch.
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight"),
+            weighted_metrics=[keras.metrics.SparseCategoricalAccuracy(name="pixel_accuracy")],
+        )
 
     def batches(first_epoch: int) -> tf.data.Dataset:
         return training_batches(
@@ -196,9 +198,9 @@ def _fit(
 
     fit_model(
         model,
+        [Phase(settings.epochs, compiled)],
         batches,
         steps=math.ceil(len(rows) / settings.batch_size),
-        epochs=settings.epochs,
         validation=None,
         folder=folder,
         on_event=on_event,

@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from cli.experiment import experiment_options, experiment_to_run
+from keras_sister.config import RECIPES, Experiment
+from keras_sister.errors import InputError
+
+
+def experiment_of(*arguments: str, base: Experiment | None = None) -> Experiment:
+    made: list[Experiment] = []
+
+    @click.command()
+    @experiment_options
+    @click.pass_context
+    def command(context: click.Context, **settings: object) -> None:
+        made.append(experiment_to_run(context, Path("nowhere"), resume=False, base=base))
+
+    result = CliRunner().invoke(command, arguments, standalone_mode=False)
+    if result.exception:
+        raise result.exception
+    return made[0]
+
+
+def test_a_recipe_gives_way_to_what_is_asked_for(tmp_path):
+    assert experiment_of() == experiment_of("--recipe", "paper") == Experiment()
+    modern = experiment_of("--recipe", "modern")
+    assert modern == Experiment(**RECIPES["modern"])
+    config = tmp_path / "mine.yaml"
+    config.write_text("pooling: max\ntower_rate: 0.5\n")
+    mixed = experiment_of("--tower-rate", "0.2", "--recipe", "modern", "--config", str(config))
+    assert (mixed.pooling, mixed.tower_rate, mixed.warm_up_epochs) == ("max", 0.2, 2)
+    assert experiment_of("--recipe", "paper", base=Experiment(**RECIPES["modern"], seed=3)) == Experiment(seed=3)
+
+
+def test_recipes_leave_out_fine_tuning_where_towers_are_frozen():
+    head = experiment_of("--recipe", "modern", "--trainable", "head")
+    assert (head.pooling, head.learning_rate) == ("mean", 1e-3)
+    assert (head.warm_up_epochs, head.tower_rate) == (0, 1)
+    assert experiment_of("--recipe", "modern", base=Experiment(trainable="head")) == head
+
+
+def test_both_recipes_set_the_same_settings():
+    assert set(RECIPES["paper"]) == set(RECIPES["modern"])
+
+
+@pytest.mark.parametrize("base", [None, Experiment(trainable="head")])
+def test_batch_norm_of_frozen_towers_cannot_be_trained(base):
+    with pytest.raises(InputError, match=r"--batch-norm train.*--trainable head"):
+        experiment_of("--batch-norm", "train", *(() if base else ("--trainable", "head")), base=base)
