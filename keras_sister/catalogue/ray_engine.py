@@ -8,7 +8,9 @@ import itertools
 import json
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -104,7 +106,7 @@ def _connect() -> None:
     except ImportError as error:
         raise missing_extra("Engine ray needs Ray Data", "ray") from error
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    address = os.environ.get("RAY_ADDRESS")
+    address, handler = os.environ.get("RAY_ADDRESS"), signal.getsignal(signal.SIGTERM)
     if address:
         try:
             _check_reachable(address)
@@ -115,6 +117,8 @@ def _connect() -> None:
             ) from error
     else:  # not "auto", which could join the private cluster of another job
         ray.init("local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)  # Ray has put its own there, which does not say how to resume
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # failures are raised as well
     ray.data.DataContext.get_current().enable_progress_bars = False
 

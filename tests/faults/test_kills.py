@@ -1,4 +1,4 @@
-"""The commands, ended at 57 random moments and then run to the end: nothing is lost, and the same bytes come out.
+"""The commands, ended at 56 random moments and then run to the end: nothing is lost, and the same bytes come out.
 
 Three ways to end: SIGKILL for a command and its workers, SIGKILL for the command alone, whose workers must then end by
 themselves, and SIGTERM, which must do what Ctrl-C does. The moments come from a seed, but where they fall depends on
@@ -59,15 +59,21 @@ def left_of(session: int) -> list[int]:
     return found
 
 
-def end(child: subprocess.Popen[bytes], way: str) -> None:
-    """End a command in one of the three ways, and check that nothing of it goes on."""
+def end(child: subprocess.Popen[bytes], way: str, starting: tuple[int, ...] = ()) -> None:
+    """End a command in one of the three ways, and check that nothing of it goes on.
+
+    Args:
+        child: the command.
+        way: ``all``, ``alone`` or ``terminate``.
+        starting: exit codes of SIGTERM that are right too, of what has handlers of its own while it starts.
+    """
     if way == "all":
         os.killpg(child.pid, signal.SIGKILL)
     else:
         child.send_signal(signal.SIGTERM if way == "terminate" else signal.SIGKILL)
     code = child.wait(60)
     if way == "terminate":
-        assert code in (130, 0, -signal.SIGTERM), code  # the last while Python itself started
+        assert code in (130, 0, -signal.SIGTERM, *starting), code  # SIGTERM while Python itself started
     for _ in range(600):
         if not left_of(child.pid):
             return
@@ -112,6 +118,7 @@ def killed_again_and_again(
     patterns: tuple[str, ...],
     kills: int,
     tmp_path: Path,
+    starting: tuple[int, ...] = (),
 ) -> None:
     """End a command so many times, continue it each time, and compare with one that nothing ended.
 
@@ -121,6 +128,7 @@ def killed_again_and_again(
         patterns: files in the output folder whose bytes must be equal.
         kills: how often it is ended.
         tmp_path: where the folders are made.
+        starting: see `end`.
     """
     rng, log = np.random.default_rng(kills), tmp_path / "log"
     begun = time.monotonic()
@@ -134,7 +142,7 @@ def killed_again_and_again(
         try:
             assert child.wait(seconds) == 0, log.read_text()
         except subprocess.TimeoutExpired:
-            end(child, ["all", "alone", "terminate"][rng.integers(3)])
+            end(child, ["all", "alone", "terminate"][rng.integers(3)], starting)
             assert "Traceback" not in log.read_text(), log.read_text()
             check_whole(out)
             return False
@@ -145,7 +153,11 @@ def killed_again_and_again(
 
     done, out = 0, tmp_path / "killed"
     while done < kills:
-        done += not run(out, rng.uniform(0.05, 1) * duration)
+        fresh, begun = not out.exists(), time.monotonic()
+        killed = not run(out, rng.uniform(0.05, 1) * duration)
+        done += killed
+        if fresh and not killed:  # the machine is less busy than it was
+            duration = time.monotonic() - begun
     assert run(out, None)
 
 
@@ -157,7 +169,7 @@ def test_cv(dataset_folder, tmp_path):
 
     # The page has the duration; that its numbers are those of the run is tested elsewhere.
     patterns = ("summary.json", "folds.json", "fold-*/predictions.npz", "fold-*/history.json", "fold-*/*.h5")
-    killed_again_and_again(arguments, ["--resume"], patterns, 14, tmp_path)
+    killed_again_and_again(arguments, ["--resume"], patterns, 11, tmp_path)
 
 
 def test_train(dataset_folder, tmp_path):
@@ -172,7 +184,7 @@ def test_segment_apply(dataset_folder, tmp_path):
         masks = ["--segmenter", f"masks:{dataset_folder / 'masks'}"]
         return ["segment", "apply", str(dataset_folder / "images"), *masks, "--out", str(out)]
 
-    killed_again_and_again(arguments, ["--resume"], ("*/*.png",), 10, tmp_path)
+    killed_again_and_again(arguments, ["--resume"], ("*/*.png",), 11, tmp_path)
 
 
 @pytest.fixture
@@ -185,7 +197,7 @@ def catalogue(photos, tmp_path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("engine", "kills"), [("local", 8), ("ray", 4)])
+@pytest.mark.parametrize(("engine", "kills"), [("local", 9), ("ray", 4)])
 def test_tag(sister_export, catalogue, tmp_path, engine, kills):
     def arguments(out: Path) -> list[str]:
         started = (out / "t.csv.parts").exists() or (out / "t.csv").exists()
@@ -193,7 +205,9 @@ def test_tag(sister_export, catalogue, tmp_path, engine, kills):
         chosen = ["--engine", engine, *(["--resume"] if started else [])]
         return ["tag", str(sister_export.folder), str(catalogue), "--out", str(out / "t.csv"), *chosen]
 
-    killed_again_and_again(arguments, [], ("t.csv",), kills, tmp_path)
+    # While Ray starts, it has handlers of its own, and may abort.
+    starting = (signal.SIGTERM, -signal.SIGABRT) if engine == "ray" else ()
+    killed_again_and_again(arguments, [], ("t.csv",), kills, tmp_path, starting)
 
 
 def test_report(dataset_folder, tmp_path):
