@@ -1,3 +1,4 @@
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from keras_sister.errors import InputError
 from keras_sister.evaluation.out_of_fold import read_out_of_fold
 from keras_sister.evaluation.summary import read_summary, summarize
 from keras_sister.run import Run
+from keras_sister.storage.json_files import read_json
 from keras_sister.training.final import final_settings
 
 from .run_folder import SCHEMA, write_run
@@ -124,6 +126,22 @@ def test_settings_that_were_edited_are_named(run):
             read_out_of_fold(run.folder)
         with pytest.raises(InputError, match=r"config\.yaml: other settings"):
             final_settings(run)
+
+
+def test_settings_that_came_later_change_no_checksum_of_a_run_without_them(run):
+    """As versions with 21 settings noted it; a run that uses a later setting has another."""
+    first = "system backbone person_backbone weights size segmenter background edges keep_largest margin augment folds"
+    first += " min_person_share trainable split epochs batch_size learning_rate precision seed on_error"
+    said = {name: getattr(run.experiment, name) for name in first.split()} | {"segmenter": None}
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    assert read_json(run.fold(0).folder / "checksums.json")["config.yaml"] == digest
+    text = (run.folder / "config.yaml").read_text()
+    kept = [line for line in text.splitlines() if line.partition(":")[0] in said]
+    (run.folder / "config.yaml").write_text("\n".join(kept))  # as those versions wrote it
+    read_out_of_fold(run.folder)
+    (run.folder / "config.yaml").write_text("\n".join([*kept, "label_smoothing: 0.1"]))
+    with pytest.raises(InputError, match=r"config\.yaml: other settings"):
+        read_out_of_fold(run.folder)
 
 
 def test_logits_that_were_edited_are_named(run):

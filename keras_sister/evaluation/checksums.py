@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from keras_sister.config import Experiment
+from keras_sister.config import BEFORE_IT_EXISTED, Experiment
 from keras_sister.errors import InputError
 from keras_sister.run import Run, changed
 from keras_sister.storage.json_files import read_json, write_json
@@ -23,6 +23,13 @@ _MADE_FROM = {
     "schema.json": "other attributes than those that {task} was trained on; it was changed",
     "dataset.json": "other photos, labels, groups or weights than those that {task} was trained on; it was changed",
 }
+_FIRST_SETTINGS = (
+    *("system", "backbone", "person_backbone", "weights", "size", "segmenter", "background", "edges", "keep_largest"),
+    *("margin", "min_person_share", "trainable", "augment", "folds", "split", "epochs", "batch_size"),
+    *("learning_rate", "precision", "seed", "on_error"),
+)
+"""Those that every run has had since there are checksums."""
+
 _WRITTEN = ("history.json", "model.weights.h5", "cross_validation.json", "thresholds.json")
 
 
@@ -82,7 +89,8 @@ def _way_out(run: Run, folder: Path) -> str:
 def contents_of(run: Run) -> dict[str, str]:
     """A hash of what each of the run's own files says, wherever what it names lies."""
     settings = settings_by_content(run)
-    said = settings.contents() | ({} if settings.needs_masks else {"segmenter": None})
+    said = _that_count(settings)
+    said |= {} if settings.needs_masks else {"segmenter": None}
     dataset = run.read("dataset.json")
     try:
         photos = [[Path(photo["path"]).name, photo["labels"]] for photo in dataset["photos"]]
@@ -92,6 +100,17 @@ def contents_of(run: Run) -> dict[str, str]:
         "config.yaml": _digest_of(said),
         "schema.json": _digest_of(run.schema.to_json()),
         "dataset.json": _digest_of(dataset | {"photos": photos, "keys": run.photo_keys}),
+    }
+
+
+def _that_count(experiment: Experiment) -> dict[str, Any]:
+    """The settings without those that came later and change nothing: a run keeps its hash when there are more."""
+    first = {name: getattr(experiment, name) for name in _FIRST_SETTINGS}
+    without = Experiment(**{**BEFORE_IT_EXISTED, **first}).contents()
+    return {
+        name: value
+        for name, value in experiment.contents().items()
+        if name in _FIRST_SETTINGS or value != without[name]
     }
 
 
