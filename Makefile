@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
+FUZZ_SECONDS ?= 60
 TEST_OPTIONS := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-all latest lint fix docs site bench clean
+.PHONY: demo test test-all fuzz latest lint fix docs site bench clean
 
 demo: $(VENV)/.installed        ## the complete workflow on synthetic photos, in DEMO
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh "$(DEMO)"
@@ -15,6 +16,9 @@ test: $(VENV)/.installed-dev    ## the tests, but for those of over 20 seconds e
 
 test-all: $(VENV)/.installed-dev ## all tests
 	$(BIN)/python -m pytest $(TEST_OPTIONS)
+
+fuzz: $(VENV)/.installed-dev    ## damaged files for every reader, FUZZ_SECONDS each; what fails is kept in tests/fuzz/found
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 latest:                         ## all tests against pre-releases of what the models run on; for a weekly job
 	$(PYTHON) -m venv $(VENV)-latest

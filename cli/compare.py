@@ -138,9 +138,13 @@ def _scores(columns: list, labels: dict[str, str], p_values: dict[str, dict[str,
         stars = ["*" if p_values.get(column.name, {}).get(name, 1) < 0.05 else "" for column in columns]
         table.add_row(name, *(f"{100 * a[name]:.2f}{star}" for a, star in zip(accuracies, stars, strict=True)))
     table.add_section()
-    spreads = [f"{100 * m.mean():.2f} ± {100 * m.std(ddof=1):.2f}" for m in (c.fold_maccs() for c in columns)]
-    table.add_row("MACC ± std", *spreads, style="bold")
+    table.add_row("MACC ± std", *(_mean_and_spread(column.fold_maccs()) for column in columns), style="bold")
     return table
+
+
+def _mean_and_spread(maccs: Any) -> str:
+    """Mean and sample standard deviation of the folds; one fold has no deviation."""
+    return f"{100 * maccs.mean():.2f} ± " + (f"{100 * maccs.std(ddof=1):.2f}" if len(maccs) > 1 else "–")
 
 
 def _differences(comparisons: list, labels: dict[str, str], unit: str) -> Table:
@@ -149,11 +153,14 @@ def _differences(comparisons: list, labels: dict[str, str], unit: str) -> Table:
         table.add_column(heading)
     for comparison in comparisons:
         over_folds, over_photos = (
-            f"{100 * d.estimate:+.2f}  [{100 * d.low:+.2f}, {100 * d.high:+.2f}]"
+            "–" if d is None else f"{100 * d.estimate:+.2f}  [{100 * d.low:+.2f}, {100 * d.high:+.2f}]"
             for d in (comparison.folds, comparison.photos)
         )
-        p_value = f"{comparison.folds.p:.3f}"
+        p_value = "–" if comparison.folds is None else f"{comparison.folds.p:.3f}"
         table.add_row(
             escape(f"{labels[comparison.second]} − {labels[comparison.first]}"), over_folds, p_value, over_photos
         )
+    if comparisons[0].folds is None:
+        table.caption = "Only one fold has known labels: the spread over folds cannot be compared."
+        table.caption_justify = "left"
     return table

@@ -11,9 +11,11 @@ from keras_sister.config import Experiment
 
 from .dataset import dataset_argument, on_unknown_value_option, open_and_show_notes
 from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run, settings_given, track_option
+from .pedestrian_line import pedestrian_line
 from .progress import RunProgress, both
 from .quiet import import_tensorflow, say_loading
 from .report import write_page
+from .review import list_issues, write_sheet
 from .robustness_table import robustness_table
 from .sections import SectionedCommand
 
@@ -84,12 +86,16 @@ def cv(
             )
         _show(summary, out)
         click.echo(f"\nRun folder: {out}")
+        issues = list_issues(out)
         write_page((out,), out / "report.html")
+        write_sheet(out, issues)
 
 
 def _show(summary: dict[str, Any], out: Path) -> None:
     Console().print(_table(summary))
     click.echo(_interval(summary))
+    if summary["pedestrian"]:
+        click.echo(pedestrian_line(summary["pedestrian"]))
     unknown = [str(number) for number, fold in enumerate(summary["folds"]) if fold["macc"] is None]
     if unknown:
         click.echo(f"\nLeft out of mean and spread, because no label of theirs is known: folds {', '.join(unknown)}")

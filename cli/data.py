@@ -1,4 +1,4 @@
-"""``sister-keras data``: start from a table, check a dataset, or make a synthetic one."""
+"""``sister-keras data``: start from a table, check a dataset, correct its labels, or make a synthetic one."""
 
 import json
 from pathlib import Path
@@ -14,11 +14,16 @@ from keras_sister.errors import InputError, counted
 from .dataset import dataset_argument, on_unknown_value_option
 from .progress import count
 from .quiet import import_tensorflow
+from .review import apply, review
 
 
-@click.group(short_help="Start from a table, check a dataset, make synthetic photos.")
+@click.group(short_help="Start from a table, check or correct a dataset.")
 def data() -> None:
-    """Start from a table of your own, check a dataset, or make a synthetic one."""
+    """Start from a table of your own, check a dataset, correct its labels, or make a synthetic one."""
+
+
+data.add_command(review)
+data.add_command(apply)
 
 
 @data.command(short_help="Propose a dataset file for a table.")
@@ -54,10 +59,26 @@ def init(table: Path, out: Path) -> None:
 @dataset_argument
 @on_unknown_value_option
 @click.option("--near-duplicates", is_flag=True, help="Also find photos that look alike although their files differ.")
+@click.option(
+    "--segmenter",
+    metavar="SEGMENTER",
+    help="Also find photos in which this segmenter, such as selfie, finds nobody; see 'segment --help'.",
+)
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a page with the photos of each problem to this HTML file.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def check(
-    context: click.Context, dataset: Path, on_unknown_value: str | None, near_duplicates: bool, as_json: bool
+    context: click.Context,
+    dataset: Path,
+    on_unknown_value: str | None,
+    near_duplicates: bool,
+    segmenter: str | None,
+    report: Path | None,
+    as_json: bool,
 ) -> None:
     """Show the contents and the problems of DATASET.
 
@@ -66,20 +87,43 @@ def check(
 
     \b
     sister-keras data check dataset.yaml
+    sister-keras data check dataset.yaml --segmenter selfie \\
+        --report check.html
     sister-keras data check DCSA
     """
-    import_tensorflow()
-    from keras_sister.data.check import check_dataset
     from keras_sister.data.open import inspect_dataset
 
     inspection = inspect_dataset(dataset, on_unknown_value=on_unknown_value)
-    with count("photos", len(inspection.dataset)) as step:
-        report = check_dataset(dataset, inspection=inspection, near_duplicates=near_duplicates, on_photo=step)
+    import_tensorflow()
+    from keras_sister.data.check import check_dataset
+
+    preprocessor = _preprocessor(segmenter) if segmenter else None
+    with count("photos", len(inspection.dataset) * (2 if preprocessor else 1)) as step:
+        found = check_dataset(
+            dataset,
+            inspection=inspection,
+            near_duplicates=near_duplicates,
+            preprocessor=preprocessor,
+            on_photo=step,
+        )
     if as_json:
-        click.echo(json.dumps(report.to_dict(), indent=1))
+        click.echo(json.dumps(found.to_dict(), indent=1))
     else:
-        _show(report, Console())
-    context.exit(1 if report.problems else 0)
+        _show(found, Console())
+    if report:
+        from keras_sister.report.check_page import write_check_page
+
+        write_check_page(found, report)
+        click.echo(f"Page: {report}", err=as_json)
+    context.exit(1 if found.problems else 0)
+
+
+def _preprocessor(segmenter: str) -> Any:
+    """The preprocessor of `cv` with its default size, whose masks it will then find in the cache."""
+    from keras_sister.config import Experiment
+    from keras_sister.segmentation.preprocessor import Preprocessor
+
+    return Preprocessor(segmenter, size=Experiment.size)
 
 
 @data.command(short_help="Make synthetic photos of people on streets.")
@@ -142,16 +186,19 @@ def _show_proposal(proposal: Any, console: Console) -> None:
     lines.append(f"group: {proposal.group or 'none found'}")
     for heading, (name, classes) in proposal.columns.items():
         several = f", several in a cell by '{classes.separator}'" if classes.separator else ""
-        lines.append(f"{name}: {len(classes.counts)} classes in '{heading}'{several}, {classes.unknown} unknown")
+        shown = " ".join(heading.split())
+        lines.append(f"{name}: {len(classes.counts)} classes in '{shown}'{several}, {classes.unknown} unknown")
         lines += [f"  please check: {describe_typo(typo)}" for typo in classes.typos]
-    lines += [f"left out: {heading}, {reason}" for heading, reason in proposal.left_out.items()]
+    lines += [f"left out: {' '.join(heading.split())}, {reason}" for heading, reason in proposal.left_out.items()]
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _show(report: Any, console: Console) -> None:
     if report.photos:
-        console.print(f"[bold]{report.photos} photos[/] in {escape(report.folder)}, {report.masks} masks")
+        console.print(
+            f"[bold]{counted(report.photos, 'photo')}[/] in {escape(report.folder)}, {counted(report.masks, 'mask')}"
+        )
         for name, (low, middle, high) in (("width", report.widths), ("height", report.heights)):
             console.print(f"{name}: {low} to {high} pixels, median {middle}")
         if report.rotated:

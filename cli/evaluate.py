@@ -11,6 +11,8 @@ from rich.table import Table
 
 from keras_sister.errors import InputError
 
+from .pedestrian_line import pedestrian_line
+
 _COLUMNS = ("accuracy", "balanced_accuracy", "f1", "average_precision")
 
 
@@ -22,7 +24,8 @@ def evaluate(run: Path, confusion: str | None, as_json: bool) -> None:
     """Show the metrics of a finished RUN of `sister-keras cv`, on held-out photos.
 
     Balanced accuracy, F1 (macro, micro, by photo), average precision, Hamming loss and confusion matrices, beside the
-    accuracies that `cv` shows. Unknown labels are ignored.
+    accuracies that `cv` shows; where all attributes are binary, also mA and the scores by photo as papers on pedestrian
+    attributes give them. Unknown labels are ignored.
 
     \b
     sister-keras evaluate runs/sister_a
@@ -43,6 +46,8 @@ def evaluate(run: Path, confusion: str | None, as_json: bool) -> None:
         Console().print(_confusion(confusion, classes, scores["attributes"][confusion]["confusion"]))
     else:
         Console().print(_scores(scores))
+        if scores["pedestrian"]:
+            click.echo(pedestrian_line(scores["pedestrian"]))
 
 
 def _scores(scores: dict[str, Any]) -> Table:

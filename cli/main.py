@@ -27,6 +27,7 @@ from .report import report
 from .reproduce import reproduce
 from .segment import segment
 from .tag import tag
+from .thresholds import thresholds
 from .train import train
 
 
@@ -83,6 +84,7 @@ for command in (
     cv,
     evaluate,
     compare,
+    thresholds,
     report,
     reproduce,
     train,

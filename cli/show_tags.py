@@ -38,12 +38,14 @@ def show_tags(found: "Iterable[Tags]", schema: "Schema", *, as_json: bool, max_e
 
 def _table(tags: "Tags", schema: "Schema") -> Table:
     named = [attribute for attribute in schema if attribute.classes != ("no", "yes")]
-    yes = [a for a in schema if a.classes == ("no", "yes") and tags.attributes[a.name].value == "yes"]
+    found = tags.attributes
+    yes = [a for a in schema if a.classes == ("no", "yes") and (found[a.name].value == "yes" or not found[a.name].sure)]
     table = Table(show_header=False, box=None)
     table.add_column(style="bold")
     table.add_column()
     table.add_column(justify="right")
     for attribute in (*named, *yes):
-        found = tags.attributes[attribute.name]
-        table.add_row(attribute.name, escape(found.value), f"{found.probability:.0%}")
+        tag = found[attribute.name]
+        shown = tag.value if tag.sure else f"not sure ({tag.value})"
+        table.add_row(attribute.name, escape(shown), f"{tag.probability:.0%}")
     return table

@@ -19,12 +19,13 @@ from .show_tags import show_tags
 if TYPE_CHECKING:
     from keras_sister.catalogue.job import Engine, Job
     from keras_sister.catalogue.listed_photo import ListedPhoto
+    from keras_sister.catalogue.products import ListedProduct
     from keras_sister.catalogue.tag_catalogue import Summary
 
 TOO_MANY_ERRORS = 3
 """Exit code where more than --max-errors photos could not be read."""
 
-_OF_TABLES = ("resume", "update", "overwrite", "keep", "summary")
+_OF_TABLES = ("resume", "update", "overwrite", "keep", "group_by", "summary")
 
 
 @click.command(short_help="Tag photos with an export.")
@@ -37,11 +38,14 @@ _OF_TABLES = ("resume", "update", "overwrite", "keep", "summary")
     help="With --out and FILE.csv:COLUMN: columns of the CSV file to carry through.",
 )
 @click.option(
+    "--group-by",
+    metavar="COLUMN",
+    help="With --out and FILE.csv:COLUMN: a row for each product of this column, from the mean of its photos' logits.",
+)
+@click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
-    default=0.5,
-    show_default=True,
-    help="With --out: minimum probability of a tag.",
+    help="With --out: minimum probability of a tag.  [default: as the export decides, else 0.5]",
 )
 @click.option("--resume", is_flag=True, help="Continue an interrupted job in --out.")
 @click.option(
@@ -81,8 +85,9 @@ def tag(context: click.Context, model: Path, sources: tuple[str, ...], out: Path
 
     A SOURCE is a photo, a folder of photos (and of folders), a pattern, FILE.csv:COLUMN for the paths in a column, or -
     for paths on standard input. Shown are the class of each attribute, and of the no-or-yes ones those that are yes.
-    With --out all probabilities go into a table, a row for each photo. One that cannot be read is reported in its
-    place; without --out the exit code is then 1.
+    With --out all probabilities go into a table, a row for each photo (for each product with --group-by). A photo that
+    cannot be read is reported in its place; without --out the exit code is then 1. An export with thresholds decides
+    which tags a photo has, and shows calibrated probabilities and what it is not sure of.
 
     \b
     sister-keras tag saved_models/sister_a me.jpg you.png
@@ -95,21 +100,24 @@ def tag(context: click.Context, model: Path, sources: tuple[str, ...], out: Path
     if out is None:
         for name in (*_OF_TABLES, "engine"):
             if options[name] not in (None, False, "local"):
-                raise click.UsageError(f"--{name} goes with --out.")
+                raise click.UsageError(f"--{name.replace('_', '-')} goes with --out.")
     if options["update"] and options["overwrite"]:
         raise click.UsageError("--update and --overwrite exclude each other.")
     import_tensorflow()
     from keras_sister.catalogue.sources import list_photos
     from keras_sister.photo_files import LeftOut
 
-    keep = tuple(name.strip() for name in (options["keep"] or "").split(",") if name.strip())
+    kept = tuple(name.strip() for name in (options["keep"] or "").split(",") if name.strip())
+    group_by = options["group_by"]
+    keep = kept if group_by is None else (group_by, *kept)
     stdin = sys.stdin.buffer if sys.stdin else io.BytesIO()
     left_out = LeftOut()
     photos = list_photos(sources, stdin=stdin, keep=keep, null=options["null"], on_note=_note, left_out=left_out)
     if out is not None:
         # Folders and lists are read once more, which takes far less than tagging; standard input cannot be.
         total = None if "-" in sources else sum(1 for _ in list_photos(sources, stdin=io.BytesIO(), keep=keep))
-        code = _write_table(model, photos, total, out, keep, options)
+        items = photos if group_by is None else _products(photos, group_by, kept)
+        code = _write_table(model, items, total, out, kept, options)
     else:
         code = _print_tags(model, photos, options)
     if left_out and code != TOO_MANY_ERRORS:  # then the folders were not read to their end
@@ -119,6 +127,15 @@ def tag(context: click.Context, model: Path, sources: tuple[str, ...], out: Path
 
 def _note(note: str) -> None:
     click.echo(note, err=True)
+
+
+def _products(photos: "Iterator[ListedPhoto]", group_by: str, keep: tuple[str, ...]) -> "Iterator[ListedProduct]":
+    from keras_sister.catalogue.products import group_photos, without_product
+
+    products = group_photos(photos, group_by, keep)
+    if note := without_product(products, group_by):
+        _note(note)
+    return iter(products)
 
 
 def _print_tags(model: Path, photos: "Iterator[ListedPhoto]", options: dict[str, Any]) -> int:
@@ -138,7 +155,7 @@ def _print_tags(model: Path, photos: "Iterator[ListedPhoto]", options: dict[str,
 
 def _write_table(
     model: Path,
-    photos: "Iterator[ListedPhoto]",
+    photos: "Iterator[ListedPhoto] | Iterator[ListedProduct]",
     total: int | None,
     out: Path,
     keep: tuple[str, ...],
@@ -160,6 +177,7 @@ def _write_table(
                 photos,
                 out,
                 keep=keep,
+                group_by=options["group_by"],
                 resume=options["resume"],
                 replace=replace,
                 max_errors=options["max_errors"],
@@ -170,7 +188,7 @@ def _write_table(
         click.echo(f"Error: {error}", err=True)
         return TOO_MANY_ERRORS
     _write_summary(summary, done, out)
-    _show_summary(done, out)
+    _show_summary(done, out, options["group_by"])
     return 0
 
 
@@ -192,10 +210,15 @@ def _write_summary(file: Path | None, summary: "Summary", out: Path) -> None:
         write_json(file, {"out": printable_path(str(out)), **summary.to_dict()})
 
 
-def _show_summary(done: "Summary", out: Path) -> None:
-    click.echo(f"{out}: {counted(done.photos, 'photo')}, {done.errors} could not be read")
+def _show_summary(done: "Summary", out: Path, group_by: str | None) -> None:
+    if group_by is None:
+        click.echo(f"{out}: {counted(done.photos, 'photo')}, {done.errors} could not be read")
+    else:
+        click.echo(f"{out}: {counted(done.photos, 'row')} by {group_by}, {done.errors} with an unreadable photo")
     for reason, number in sorted(done.reasons.items(), key=lambda item: -item[1]):
         click.echo(f"  {number} × {reason}")
     kept = f", {counted(done.kept, 'row')} kept" if done.kept else ""
-    rate = f", {done.photos_per_second:.1f} photos/s" if done.photos_per_second else ""
+    rate = (
+        f", {done.photos_per_second:.1f} {'photos' if group_by is None else 'rows'}/s" if done.photos_per_second else ""
+    )
     click.echo(f"  {timedelta(seconds=round(done.seconds))}{rate}{kept}")

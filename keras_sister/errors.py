@@ -5,6 +5,8 @@ from collections.abc import Iterable
 _QUOTED = 80
 """The most characters of a wrong value that a message shows."""
 
+_REASON = 200
+
 
 class InputError(ValueError):
     """A mistake in files, settings or arguments. The message names it and the way out in one or two lines.
@@ -34,6 +36,22 @@ def shortened(text: object) -> str:
     """A text of unknown origin for a message, such as another library's error: on one line, at most 80 characters."""
     line = " ".join(str(text).split())
     return line if len(line) <= _QUOTED else f"{line[: _QUOTED - 1]}…"
+
+
+def reason_of(error: BaseException) -> str:
+    """What another library's error says, for a message: its first line, at most 200 characters, without a full stop.
+
+    An error of the operating system names no file here, as the message does so; one without a text is told by its type.
+
+    Example:
+        >>> reason_of(ValueError("bad magic number\\nin block 3"))
+        'bad magic number'
+    """
+    if isinstance(error, MemoryError):
+        return "it needs more memory than there is"
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    line = next((" ".join(line.split()) for line in said.splitlines() if line.strip()), type(error).__name__)
+    return (line if len(line) <= _REASON else f"{line[: _REASON - 1]}…").removesuffix(".")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

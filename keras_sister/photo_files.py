@@ -138,6 +138,14 @@ def content_hash(photo: Path) -> str:
     return hashlib.sha256(read_photo(photo)).hexdigest()
 
 
+def content_hash_or_none(photo: Path) -> str | None:
+    """The same, or None if the photo cannot be read."""
+    try:
+        return content_hash(photo)
+    except InputError:
+        return None
+
+
 def try_read(path: Path) -> tuple[bytes, str | None]:
     """Read a file and check by its first bytes that it is a JPEG, PNG or WebP.
 

@@ -5,8 +5,10 @@
     views.json     the view store that was used        summary.json   the scores
     left_out.json  photos that could not be read, with their rows among all photos given, if any were left out
     weights.json   SHA-256 of the initial weights' files
+    thresholds.json  with ``sister-keras thresholds``: temperatures, thresholds and their scores
     work.json      the completed tasks, with seconds and the versions of the packages
     fold-00/ …     one folder per fold: history.json, model.weights.h5, predictions.npz, checksums.json
+    issues.csv     all known labels, the most suspicious first; issues.jpg, the contact sheet of flagged ones
     robustness.json, fold-00/robustness.npz  with ``--robustness``: predictions for changed photos
     tensorboard/, mlflow.json  with ``--track``: event files; the run of MLflow
     logs/          standard error of the worker processes

@@ -24,7 +24,7 @@ RESERVED_NAMES = frozenset(
     (
         *("photo", "segmented", "mask", "image_bytes", "images", "to_segment", "logits"),  # inputs and signatures
         *("decoded", "person_share", "decisions", "confidence", "schema_hash"),  # outputs of exports
-        *("tags", "error", "fingerprint"),  # columns of tables
+        *("tags", "not_sure", "error", "fingerprint"),  # columns of tables
     )
 )
 """Names that an attribute cannot have, in any case: outputs and columns of ours have them."""

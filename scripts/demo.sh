@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The complete workflow on synthetic photos, in the folder $1: `make demo`. A second call resumes an interrupted demo.
+# Two complete workflows on synthetic photos, in the folder $1: `make demo`. A second call resumes an interrupted demo.
+# The first is that of the paper, on a dataset in DCSA's layout; the second begins with a spreadsheet of one's own.
 set -euo pipefail
 demo=$1
 mkdir -p "$demo"
@@ -10,6 +11,7 @@ step() { printf '\n== %s\n' "$1"; shift; printf '$ %s\n\n' "$*"; "$@"; }
 network=(--backbone resnet_mini --person-backbone resnet_mini --weights none --size 72)
 training=(--epochs 16 --batch-size 16 --learning-rate 1e-3 --augment)
 
+printf '\n==== A dataset in the layout of DCSA\n'
 step "Make synthetic street photos, with unknown labels at the rates of DCSA" \
   sister-keras data street "$demo/street" --photos 400 --seed 0
 step "Check the dataset" \
@@ -34,6 +36,26 @@ step "Make a new photo" \
 step "Tag it" \
   sister-keras tag "$demo/saved_models/sister_a" "$demo/new/images/000001.jpg"
 
+printf '\n==== A spreadsheet of your own\n'
+shop=$demo/shop
+table=(--epochs 8 --batch-size 16 --learning-rate 1e-3 --augment)
+step "Make the photos and the spreadsheet of a shop, with several photos of a product, blanks and typos" \
+  sister-keras data street "$shop" --photos 160 --as table
+[ -f "$shop/dataset.yaml" ] || step "Propose a dataset file: which columns are classes, and which cells are typos?" \
+  sister-keras data init "$shop/products.csv" --out "$shop/dataset.yaml"
+step "Check it, and write a page with the photos of each problem" \
+  sister-keras data check "$shop/dataset.yaml" --report "$demo/check.html"
+step "Cross-validate: all photos of a product stay together" \
+  sister-keras cv "$shop/dataset.yaml" --system baseline "${network[@]}" "${table[@]}" \
+  --folds 2 --out "$demo/runs/shop" --resume
+step "Train on all photos" \
+  sister-keras train "$shop/dataset.yaml" --like "$demo/runs/shop" --out "$demo/runs/shop-final" --resume
+step "Export the model" \
+  sister-keras export "$demo/runs/shop-final" --out "$demo/saved_models/shop"
+step "Tag every product of the spreadsheet" \
+  sister-keras tag "$demo/saved_models/shop" "$shop/products.csv:Image" --group-by product_id \
+  --out "$demo/shop-tags.csv" --update
+
 cat <<END
 
 == Files of the demo
@@ -42,6 +64,9 @@ $demo/fcn                       the segmenter
 $demo/runs/baseline, sister_a   settings, folds, weights, predictions, summary.json
 $demo/runs/final                the model trained on all photos, model.keras
 $demo/saved_models/sister_a     the SavedModel
+$demo/shop                      the spreadsheet and its photos; dataset.yaml says what its columns mean
+$demo/shop-tags.csv             the tags of every product
 
 Open $demo/report.html: how good both systems are, where they err, what they saw.
+Open $demo/check.html: what is wrong with the spreadsheet and its photos.
 END

@@ -1,5 +1,6 @@
 """Runs with a model in them, as ``sister-keras train`` leaves them, and what is exported of them; made once."""
 
+import json
 from pathlib import Path
 
 import keras
@@ -9,8 +10,10 @@ from PIL import Image
 
 from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
-from keras_sister.export.export_model import Export
+from keras_sister.export.export_model import Export, export_model
 from keras_sister.export.export_run import export_run
+from keras_sister.losses import MaskedAttributeLoss
+from keras_sister.metrics import AttributeAccuracy
 from keras_sister.run import Run
 from keras_sister.schema import Attribute, Schema
 from keras_sister.segmentation.networks.fcn8s import fcn8s
@@ -23,6 +26,14 @@ SCHEMA = Schema(
     (Attribute("collar"), Attribute("neckline", ("v_shape", "round", "other")), Attribute("gender", ("male", "female")))
 )
 SIZES = ((50, 70), (64, 64), (200, 150), (33, 99), (120, 80))
+
+
+RULES = {
+    "collar": {"temperature": 2.0, "threshold": 0.4, "minimum": {"no": 0.0, "yes": 0.0}},
+    "neckline": {"temperature": 0.7, "threshold": None, "minimum": {"v_shape": 0.55, "round": None, "other": 0.0}},
+    "gender": {"temperature": 1.5, "threshold": 0.5, "minimum": {"male": 0.62, "female": 0.6}},
+}
+"""Rules as a ``thresholds.json`` has them, under which some attributes of `photos` stay undecided."""
 
 
 def draw(width: int, height: int, seed: int) -> Image.Image:
@@ -72,6 +83,7 @@ def trained_run(folder: Path, photos: list[Path], **settings: object) -> Run:
     keras.config.set_dtype_policy(run.experiment.precision)
     trainer = Trainer(run, seed=1)
     keras.config.set_dtype_policy(policy)
+    trainer.model.compile("adam", loss=MaskedAttributeLoss(SCHEMA), metrics=[AttributeAccuracy(SCHEMA)])
     trainer.model.optimizer.build(trainer.model.trainable_variables)
     scatter(trainer.model, seed=1)
     trainer.model.save(folder / "model.keras")
@@ -105,3 +117,25 @@ def baseline_export(tmp_path_factory: pytest.TempPathFactory, baseline: Run) -> 
 @pytest.fixture(scope="session")
 def sister_export(tmp_path_factory: pytest.TempPathFactory, sister: Run) -> Export:
     return export_run(sister, tmp_path_factory.mktemp("saved_models") / "sister")
+
+
+@pytest.fixture(scope="session")
+def decided_model() -> keras.Model:
+    """A small model of the whole photo, whose logits are of every size."""
+    pixels = keras.Input((16, 16, 3), name="photo")
+    keras.utils.set_random_seed(3)
+    small = keras.layers.AveragePooling2D(4)(keras.layers.Rescaling(1 / 128, -1)(pixels))
+    logits = keras.layers.Dense(5, kernel_initializer=keras.initializers.RandomNormal(stddev=0.5, seed=3))
+    return keras.Model({"photo": pixels}, logits(keras.layers.Flatten()(small)))
+
+
+@pytest.fixture(scope="session")
+def decided_export(tmp_path_factory: pytest.TempPathFactory, decided_model: keras.Model, photos: list[Path]) -> Export:
+    """An export with thresholds."""
+    return export_model(
+        decided_model,
+        tmp_path_factory.mktemp("saved_models") / "decided",
+        schema=SCHEMA,
+        photos=photos,
+        documents={"thresholds.json": json.dumps({"goal": "precision", "precision": 0.9, "attributes": RULES})},
+    )

@@ -5,7 +5,7 @@ import tensorflow as tf
 from click.testing import CliRunner
 
 from cli.main import main
-from keras_sister.errors import is_out_of_memory
+from keras_sister.errors import is_out_of_memory, reason_of
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,19 @@ def test_exhausted_memory_is_known_by_its_errors_and_one_line(monkeypatch, exhau
     result = CliRunner().invoke(main, ["exhaust"])
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
     assert result.stderr.startswith("Error: out of memory. ")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ValueError(), "ValueError"),
+        (ValueError("\n \n"), "ValueError"),
+        (ValueError("\n  bad\tblock.\nin line 3"), "bad block"),
+        (FileNotFoundError(2, "No such file or directory", "x"), "No such file or directory"),
+        (OSError("truncated\r\nfile"), "truncated"),
+        (MemoryError(), "it needs more memory than there is"),
+        (ValueError("x" * 10_000), "x" * 199 + "…"),
+    ],
+)
+def test_what_other_libraries_say_becomes_one_short_line(error, reason):
+    assert reason_of(error) == reason

@@ -36,6 +36,7 @@ ORDER = [
     "docs/commands/segment.md",
     "docs/commands/evaluate.md",
     "docs/commands/compare.md",
+    "docs/commands/thresholds.md",
     "docs/commands/report.md",
     "docs/commands/tag.md",
     "docs/commands/explain.md",

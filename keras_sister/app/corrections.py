@@ -1,4 +1,4 @@
-"""Corrections of tags, kept as tasks of Label Studio."""
+"""Corrections of tags, kept as tasks of Label Studio; `sister-keras data apply` takes them into a dataset."""
 
 import hashlib
 from pathlib import Path
@@ -7,19 +7,21 @@ from typing import Any
 from keras_sister.errors import InputError
 from keras_sister.explanation.score import attribute_of, check_class
 from keras_sister.photo_files import read_photo
+from keras_sister.review.label_studio import choice, labelling_config, task_data
 from keras_sister.schema import Schema
 from keras_sister.storage.atomic import write_atomically
-from keras_sister.storage.json_files import read_json, write_json
+from keras_sister.storage.json_files import read_json, write_json, write_text
 
 
 def keep_correction(folder: Path, photo: Path, schema: Schema, attribute: str, class_name: str) -> Path:
     """Keep the right class of one attribute of a photo, as a task of Label Studio with an annotation.
 
     A photo has one task, ``<sha256>.json``, a list of one as Label Studio imports it, beside a copy of the photo. A
-    second correction of the photo is added to it; one of the same attribute replaces the first.
+    second correction of the photo is added to it; one of the same attribute replaces the first. The labelling
+    configuration for all tasks is ``labelling.xml``.
 
     Args:
-        folder: where tasks are kept; created if it is missing.
+        folder: where tasks are kept; created if it is missing. Label Studio must serve the folder above it.
         photo: the photo file.
         schema: attributes and classes.
         attribute: name of the attribute.
@@ -39,16 +41,18 @@ def keep_correction(folder: Path, photo: Path, schema: Schema, attribute: str, c
     check_class(attribute_of(schema, attribute), class_name)
     contents = read_photo(photo)
     sha256 = hashlib.sha256(contents).hexdigest()
-    file, copy = folder / f"{sha256}.json", folder / f"{sha256}{photo.suffix.lower()}"
+    file, copy = folder / f"{sha256}.json", folder.resolve() / f"{sha256}{photo.suffix.lower()}"
     results: list[dict[str, Any]] = []
     if file.exists():
         results = [result for result in _results(file) if result["from_name"] != attribute]
-    choice = {"from_name": attribute, "to_name": "photo", "type": "choices", "value": {"choices": [class_name]}}
+    results.append(choice(attribute, class_name))
     folder.mkdir(parents=True, exist_ok=True)
     if not copy.exists():
         write_atomically(copy, lambda path: path.write_bytes(contents))
-    data = {"photo": copy.name, "name": photo.name, "sha256": sha256}
-    write_json(file, [{"data": data, "annotations": [{"result": [*results, choice]}]}])
+    text = "; ".join(f"{result['from_name']}: corrected" for result in results)
+    data = task_data(copy, root=copy.parent.parent, name=photo.name, sha256=sha256, text=text)
+    write_json(file, [{"data": data, "annotations": [{"result": results}]}])
+    write_text(folder / "labelling.xml", labelling_config(schema))
     return file
 
 

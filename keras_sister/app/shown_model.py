@@ -9,13 +9,16 @@ import numpy as np
 from PIL import Image
 
 from keras_sister.errors import InputError
+from keras_sister.evaluation.decisions import decide
+from keras_sister.evaluation.thresholds import read_rules
 from keras_sister.explanation.explain import draw_photo
 from keras_sister.explanation.source import Chosen, models_for, preprocessor_for
 from keras_sister.models.saved import schema_of
 from keras_sister.photo_files import read_photo
 from keras_sister.photo_kinds import why_not_decoded
+from keras_sister.run import Run
 from keras_sister.schema import Schema
-from keras_sister.serving.predictions import Prediction, to_tags
+from keras_sister.serving.predictions import Prediction, to_predictions, to_tags
 from keras_sister.serving.tagger import Tagger
 
 
@@ -25,9 +28,9 @@ class ShownTag:
 
     Attributes:
         attribute: its name.
-        value: the class with the highest probability, or the one that the export decided for.
-        probability: its probability, in [0, 1].
-        sure: False where the export leaves the attribute undecided.
+        value: the class with the highest probability, or the one that the model's thresholds decided for.
+        probability: its probability, in [0, 1]; calibrated if the model has thresholds.
+        sure: False where they leave the attribute undecided.
     """
 
     attribute: str
@@ -112,10 +115,8 @@ class _Export:
             raise InputError(f"{photo.name}: {why_not_decoded(contents)}.")
         views = self.tagger.views([contents])
         person = views["segmented"][0].round().astype(np.uint8) if "segmented" in views else None
-        if "confidence" not in outputs:
-            tags = {name: outputs[name][0] for name in self.schema.names}
-            return Shown(_most_probable(self.schema, tags), person, "Probabilities are not calibrated.")
-        return Shown(_decided(self.schema, outputs), person, "Probabilities are calibrated.")
+        (prediction,) = to_predictions(outputs, [contents], [None])
+        return Shown(_tags(self.schema, prediction), person, _how_calibrated(prediction))
 
     def heat_map(self, photo: Path, attribute: str) -> Image.Image:
         raise InputError(self.no_heat_maps)
@@ -132,15 +133,18 @@ class _Trained:
         _, model = self._model_for(source)
         self.schema = schema_of(model)
         self._preprocessor = preprocessor_for(source, model, segmenter)
+        self._rules = read_rules(Run(source)) if source.is_dir() else None
 
     def show(self, photo: Path) -> Shown:
         views = self._preprocessor.load([photo])
         chosen, model = self._model_for(photo)
         logits = keras.ops.convert_to_numpy(model(views, training=False))
         probabilities = {name: values[0] for name, values in self.schema.probabilities(logits).items()}
+        decided = [None, None] if self._rules is None else [of[0] for of in decide(self.schema, self._rules, logits)]
+        prediction = Prediction(probabilities, None, None, None, *decided)
         person = views["segmented"][0] if "segmented" in views else None
-        notes = ["Probabilities are not calibrated.", *([f"{chosen.note}."] if chosen.note else [])]
-        return Shown(_most_probable(self.schema, probabilities), person, " ".join(notes))
+        notes = [_how_calibrated(prediction), *([f"{chosen.note}."] if chosen.note else [])]
+        return Shown(_tags(self.schema, prediction), person, " ".join(notes))
 
     def heat_map(self, photo: Path, attribute: str) -> Image.Image:
         views = self._preprocessor.load([photo])
@@ -155,17 +159,12 @@ class _Trained:
         return chosen, self._loaded[1]
 
 
-def _most_probable(schema: Schema, probabilities: dict[str, np.ndarray]) -> list[ShownTag]:
-    tags = to_tags(schema, "", Prediction(probabilities)).attributes
-    return [ShownTag(name, tag.value, tag.probability) for name, tag in tags.items()]
-
-
-def _decided(schema: Schema, outputs: dict[str, np.ndarray]) -> list[ShownTag]:
-    """The tags that an export decides for, with their calibrated probabilities; −1 is not sure."""
-    likeliest = _most_probable(schema, {name: outputs[name][0] for name in schema.names})
+def _tags(schema: Schema, prediction: Prediction) -> list[ShownTag]:
     return [
-        ShownTag(a.name, tag.value if decision < 0 else a.classes[decision], float(confidence), bool(decision >= 0))
-        for a, tag, decision, confidence in zip(
-            schema, likeliest, outputs["decisions"][0], outputs["confidence"][0], strict=True
-        )
+        ShownTag(name, tag.value, tag.probability, tag.sure)
+        for name, tag in to_tags(schema, "", prediction).attributes.items()
     ]
+
+
+def _how_calibrated(prediction: Prediction) -> str:
+    return f"Probabilities are {'not ' if prediction.confidence is None else ''}calibrated."

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_sister.backbone_names import applications
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, reason_of
 from keras_sister.layers import PixelNormalization
 
 _TORCH = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
@@ -54,7 +54,7 @@ def last_feature_map(network: str, pixels: Any, *, pretrained: bool) -> Any:
         raise
     except Exception as error:  # Keras raises a plain Exception for a failed download
         raise InputError(
-            f"The ImageNet weights of {network} cannot be downloaded: {error}.\n"
+            f"The ImageNet weights of {network} cannot be downloaded: {reason_of(error)}.\n"
             "Download the file elsewhere and use --weights FILE, or start from random weights with --weights none."
         ) from error
 
@@ -63,9 +63,10 @@ def _built(constructor: Callable[..., keras.Model], *, weights: str | None, **op
     try:
         return constructor(weights=weights, **options).output
     except ValueError as error:
-        reason = str(error).strip().splitlines()[0]
         size = options["input_tensor"].shape[1]
-        raise InputError(f"{constructor.__name__}: cannot be built for {size} × {size} pixels: {reason}") from error
+        raise InputError(
+            f"{constructor.__name__}: cannot be built for {size} × {size} pixels: {reason_of(error)}"
+        ) from error
 
 
 def _normalization_of(preprocess_input: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:

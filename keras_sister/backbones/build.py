@@ -13,7 +13,7 @@ from keras_sister.backbones.finite import check_finite
 from keras_sister.backbones.own import own_backbone
 from keras_sister.backbones.resnet_mini import resnet_mini
 from keras_sister.config import backbone_name
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, reason_of
 from keras_sister.layers.data_format import channels_last
 from keras_sister.storage.weight_files import OnBytes, WeightFile
 
@@ -117,6 +117,5 @@ def _load_weights(backbone: keras.Model, file: str | Path, network: str) -> None
             warnings.simplefilter("error")  # Keras only warns of a layer that is missing in the file
             backbone.load_weights(file)
     except (OSError, ValueError, KeyError, UserWarning) as error:
-        first_line = str(error).strip().partition("\n")[0]
-        raise InputError(f"{file}: not the weights of {network} without top: {first_line}") from error
+        raise InputError(f"{file}: not the weights of {network} without top: {reason_of(error)}") from error
     check_finite(backbone, file)

@@ -9,7 +9,7 @@ from keras.src.models.functional import Functional  # Keras has no public name f
 
 from keras_sister.backbone_names import content_hash, split_file
 from keras_sister.backbones.finite import check_finite
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, reason_of
 from keras_sister.layers.state import copy_state
 
 
@@ -39,7 +39,7 @@ def _load(backbone: str) -> keras.Model:
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a Keras model that can be loaded safely: {_first_line(error)}") from error
+        raise InputError(f"{path}: not a Keras model that can be loaded safely: {reason_of(error)}") from error
     check_finite(model, path)
     return model
 
@@ -69,7 +69,7 @@ def copy_of(network: keras.Model, size: int, name: str) -> keras.Model:
         copy = keras.models.clone_model(plain, recursive=True)
         copy_state(plain, copy)
     except (ValueError, TypeError, KeyError, NotImplementedError) as error:
-        raise InputError(f"{name}: cannot be copied: {_first_line(error)}") from error
+        raise InputError(f"{name}: cannot be copied: {reason_of(error)}") from error
     _check_same(network, copy, size, name)
     return copy
 
@@ -106,7 +106,3 @@ def _check_same(network: keras.Model, copy: keras.Model, size: int, name: str) -
 
 def _shapes(tensors: Any) -> str:
     return ", ".join(str(tensor.shape) for tensor in tensors)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, reason_of
 from keras_sister.storage.regular_files import check_regular
 
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -60,8 +60,7 @@ def read_pth(path: Path) -> dict[str, np.ndarray]:
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except Exception as error:  # whatever a pickle of random bytes leads to
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path}: not a PyTorch state dict, or damaged: {reason}.") from error
+        raise InputError(f"{path}: not a PyTorch state dict, or damaged: {reason_of(error)}.") from error
 
 
 @dataclass(frozen=True)

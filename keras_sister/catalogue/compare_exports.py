@@ -10,7 +10,7 @@ from keras_sister.catalogue.listed_photo import ListedPhoto
 from keras_sister.catalogue.tag_listed import tag_listed
 from keras_sister.errors import InputError
 from keras_sister.schema import Attribute
-from keras_sister.serving.predictions import Tags
+from keras_sister.serving.predictions import Tag, Tags
 from keras_sister.serving.tagger import Tagger
 
 
@@ -23,7 +23,8 @@ class AttributeChange:
         photos: number of photos that both exports tagged.
         largest_difference: largest absolute difference of the probability of the first export's class, in [0, 1], over
             the photos whose class is the same; None if there are none.
-        changes: number of photos by ``class → class``, the most frequent first.
+        changes: number of photos by ``class → class``, the most frequent first; what an export with thresholds leaves
+            undecided is the class ``not sure``.
     """
 
     changed: int
@@ -104,7 +105,11 @@ def compare_exports(
 
 
 def _differ(pair: tuple[Tags, Tags], name: str) -> bool:
-    return pair[0].attributes[name].value != pair[1].attributes[name].value
+    return _shown(pair[0].attributes[name]) != _shown(pair[1].attributes[name])
+
+
+def _shown(tag: Tag) -> str:
+    return tag.value if tag.sure else "not sure"
 
 
 def _change(attribute: Attribute, pairs: list[tuple[Tags, Tags]]) -> AttributeChange:
@@ -114,7 +119,7 @@ def _change(attribute: Attribute, pairs: list[tuple[Tags, Tags]]) -> AttributeCh
     for pair in pairs:
         ours, theirs = (tags.attributes[name] for tags in pair)
         if _differ(pair, name):
-            text = f"{ours.value} → {theirs.value}"
+            text = f"{_shown(ours)} → {_shown(theirs)}"
             changes[text] = changes.get(text, 0) + 1
         else:
             differences.append(abs(ours.probability - theirs.probability))

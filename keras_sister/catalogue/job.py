@@ -20,7 +20,8 @@ class Job:
 
     Attributes:
         export: folder of one version, or of all versions: the highest is used.
-        threshold: minimum probability of a tag, in [0, 1].
+        threshold: minimum probability of a tag, in [0, 1]; None for what the export decides, see
+            `keras_sister.catalogue.rows.table_row`.
         runtime: one of `keras_sister.serving.choices.RUNTIMES`.
         batch_size: photos per call of the network.
         trust: see `keras_sister.serving.tagger.Tagger`.
@@ -30,14 +31,14 @@ class Job:
     """
 
     export: Path
-    threshold: float = 0.5
+    threshold: float | None = None
     runtime: str = "tensorflow"
     batch_size: int = 8
     trust: bool = False
 
     def __post_init__(self) -> None:
         check_choice("runtime", self.runtime, RUNTIMES)
-        if not 0 <= self.threshold <= 1:
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise InputError(f"threshold must be from 0 to 1. Received: {self.threshold}")
 
 
@@ -59,5 +60,6 @@ class Engine(Protocol):
 
         Yields:
             Each part once, in any order, with one row per photo in the order of its photos; see
-            `keras_sister.catalogue.rows.table_row`.
+            `keras_sister.catalogue.rows.table_row`. With `Part.sizes` one row per product, see
+            `keras_sister.catalogue.products.product_row`.
         """

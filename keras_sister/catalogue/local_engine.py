@@ -1,11 +1,13 @@
 """Run a catalogue job on this machine."""
 
+import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from keras_sister.catalogue.job import Job, OnPhotos
+from keras_sister.catalogue.products import product_row
 from keras_sister.catalogue.resumable_table import Part
 from keras_sister.catalogue.rows import table_row
 from keras_sister.catalogue.table_formats import Row
@@ -32,13 +34,13 @@ class LocalEngine:
 
     def tag(self, parts: Iterable[Part], on_photos: OnPhotos) -> Iterator[tuple[Part, list[Row]]]:
         """See `keras_sister.catalogue.job.Engine`. Parts come in their order."""
-        rows: list[Row] = []
+        found: list[Prediction] = []
         for part, predictions in self._predictions(parts):
-            rows += map(self._row, predictions)
+            found += predictions
             on_photos(len(predictions))
-            if len(rows) == len(part.photos):
-                yield part, rows
-                rows = []
+            if len(found) == len(part.photos):
+                yield part, self._rows(part, found)
+                found = []
 
     def _predictions(self, parts: Iterable[Part]) -> Iterator[tuple[Part, list[Prediction]]]:
         """The predictions of each batch, in order."""
@@ -55,8 +57,13 @@ class LocalEngine:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _row(self, prediction: Prediction) -> Row:
-        return table_row(prediction, self._tagger.schema, self.job.threshold)
+    def _rows(self, part: Part, found: list[Prediction]) -> list[Row]:
+        schema, threshold = self._tagger.schema, self.job.threshold
+        if part.sizes is None:
+            return [table_row(prediction, schema, threshold) for prediction in found]
+        predictions = iter(found)
+        products = [list(itertools.islice(predictions, size)) for size in part.sizes]
+        return [product_row(product, schema, threshold) for product in products]
 
 
 def _first(waiting: deque[tuple[Part, Future[list[Prediction]]]]) -> tuple[Part, list[Prediction]]:

@@ -56,7 +56,7 @@ class RayEngine:
             try:
                 for tagged in self._dataset(some.values()).iter_rows():
                     part, rows = some[tagged["number"]], json.loads(tagged["rows"])
-                    on_photos(len(rows))
+                    on_photos(len(part.photos))
                     yield part, rows
             except ray.exceptions.RayError as error:
                 raise InputError(f"Ray: {_reason(error)}") from error
@@ -67,7 +67,11 @@ class RayEngine:
         here = Path.cwd()  # not os.path.abspath, which resolves ".." without following links
         # As JSON, because Arrow does not accept paths that are not UTF-8.
         items = [
-            {"number": part.number, "photos": json.dumps([str(here / photo) for photo in part.photos])}
+            {
+                "number": part.number,
+                "photos": json.dumps([str(here / photo) for photo in part.photos]),
+                "sizes": json.dumps(part.sizes),
+            }
             for part in parts
         ]
         resources, most = _shares(ray.nodes())
@@ -87,7 +91,7 @@ class _Actor:
         self._engine = LocalEngine(job)
 
     def __call__(self, item: dict[str, Any]) -> dict[str, Any]:
-        part = Part(item["number"], json.loads(item["photos"]))
+        part = Part(item["number"], json.loads(item["photos"]), json.loads(item["sizes"]))
         ((_, rows),) = self._engine.tag([part], lambda photos: None)
         return {"number": part.number, "rows": json.dumps(rows)}
 

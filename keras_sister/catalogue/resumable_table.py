@@ -37,10 +37,12 @@ class Part:
     Attributes:
         number: counted from 0.
         photos: paths, or other texts that identify the photos.
+        sizes: number of photos of each product, if a row is one product; None if a row is one photo.
     """
 
     number: int
     photos: list[str]
+    sizes: list[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -202,8 +204,8 @@ class ResumableTable:
             )
         if started.get("settings") != self.settings:
             raise InputError(
-                f"{self._parts}: was started with another export, threshold, runtime or --keep; add --overwrite without"
-                " --resume to start again."
+                f"{self._parts}: was started with another export, threshold, runtime, --keep or --group-by;"
+                " add --overwrite without --resume to start again."
             )
 
     def _refuse_table(self, replace: str | None) -> None:

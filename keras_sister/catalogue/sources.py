@@ -54,7 +54,7 @@ def list_photos(
     left_out = LeftOut() if left_out is None else left_out
     for source in sources:
         if keep and (Path(source).exists() or split_source(source) is None):
-            raise InputError(f"{source}: --keep needs columns; give FILE.csv:COLUMN.")
+            raise InputError(f"{source}: --keep and --group-by need columns; give FILE.csv:COLUMN.")
     return itertools.chain.from_iterable(
         [_lines(stdin, null) if source == "-" else _checked(source, keep, on_note, left_out) for source in sources]
     )

@@ -93,7 +93,7 @@ def _value(cell: str | None, kind: type) -> Any:
         return cell.split(";") if cell else []
     if not cell:
         return None
-    return float(cell) if kind is float else cell
+    return kind(cell) if kind in (int, float) else cell
 
 
 class _Parquet:
@@ -101,7 +101,8 @@ class _Parquet:
         import pyarrow
         from pyarrow import parquet
 
-        kinds = {str: pyarrow.string(), float: pyarrow.float32(), list: pyarrow.list_(pyarrow.string())}
+        text = pyarrow.string()
+        kinds = {str: text, int: pyarrow.int64(), float: pyarrow.float32(), list: pyarrow.list_(text)}
         schema = pyarrow.schema([(name, kinds[kind]) for name, kind in columns.items()])
         parquet.write_table(pyarrow.Table.from_pylist(list(rows), schema=schema), path)
 

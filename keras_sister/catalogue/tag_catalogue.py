@@ -13,8 +13,9 @@ from typing import Any
 from keras_sister.catalogue.job import Engine, Job, OnPhotos
 from keras_sister.catalogue.listed_photo import ListedPhoto
 from keras_sister.catalogue.previous_rows import PreviousRows
+from keras_sister.catalogue.products import ListedProduct, error_text, joint_hash, photo_paths
 from keras_sister.catalogue.resumable_table import Part, ResumableTable, TableCounts
-from keras_sister.catalogue.rows import FINGERPRINT, error_row, table_columns
+from keras_sister.catalogue.rows import FINGERPRINT, PHOTOS, error_row, table_columns
 from keras_sister.catalogue.table_formats import Row
 from keras_sister.errors import InputError, check_choice
 from keras_sister.photo_files import printable_path, try_read
@@ -25,6 +26,9 @@ PART_SIZE = 512
 
 REPLACEMENTS = ("update", "overwrite")
 """What may be done with a table that exists: tag what is new or changed, or tag everything again."""
+
+Item = ListedPhoto | ListedProduct
+"""What becomes one row of the table."""
 
 _READERS = 8  # threads that read photos to see whether they changed
 
@@ -74,10 +78,11 @@ class UnreadablePhotosError(InputError):
 
 def tag_catalogue(
     engine: Engine,
-    photos: Iterable[str | ListedPhoto],
+    photos: Iterable[str | ListedPhoto | ListedProduct],
     out: Path,
     *,
     keep: Sequence[str] = (),
+    group_by: str | None = None,
     resume: bool = False,
     replace: str | None = None,
     max_errors: int | None = None,
@@ -88,9 +93,10 @@ def tag_catalogue(
     Args:
         engine: where the job runs, and its settings.
         photos: paths, or what `keras_sister.catalogue.sources.list_photos` found; any number, of which only a few parts
-            are held in memory.
+            are held in memory; or products, see `keras_sister.catalogue.products.group_photos`.
         out: a file with the suffix ``.parquet``, ``.csv`` or ``.jsonl``.
         keep: names of the columns in each photo's `ListedPhoto.kept`.
+        group_by: name of the column of products, if `photos` are products.
         resume: continue an interrupted job.
         replace: one of `REPLACEMENTS`, for an `out` that exists; None refuses it. ``update`` keeps the rows of photos
             whose contents, export and settings are the same as when the row was made.
@@ -111,8 +117,8 @@ def tag_catalogue(
     """
     if replace is not None:
         check_choice("replace", replace, REPLACEMENTS)
-    settings = _settings(engine.job)
-    columns = table_columns(read_export_schema(engine.job.export), keep)
+    settings = _settings(engine.job) | ({"group_by": group_by} if group_by else {})
+    columns = table_columns(read_export_schema(engine.job.export), keep, group_by=group_by)
     table = ResumableTable(out, columns, {**settings, "keep": list(keep)})
     parts = _parts(photos)
     first = next(parts, None)
@@ -149,7 +155,7 @@ class _Filling:
         self.table, self.settings, self.keep = table, settings, keep
         self.max_errors, self.on_photos = max_errors, on_photos
         self.total, self.parts, self.kept, self.resumed = TableCounts(0, 0), 0, 0, 0
-        self._pending: dict[int, tuple[list[ListedPhoto], list[Row | None]]] = {}
+        self._pending: dict[int, tuple[list[Item], list[Row | None]]] = {}
         self._previous: PreviousRows | None = None
         self._started = time.monotonic()
 
@@ -162,22 +168,22 @@ class _Filling:
         if self._previous is not None:
             self._previous.close()
 
-    def missing(self, parts: Iterable[tuple[int, list[ListedPhoto]]]) -> Iterator[Part]:
+    def missing(self, parts: Iterable[tuple[int, list[Item]]]) -> Iterator[Part]:
         """The photos of each part that must be tagged; parts without any are written at once."""
-        for number, photos in parts:
+        for number, items in parts:
             self.parts += 1
-            count = self.table.count(_identified(number, photos))
+            count = self.table.count(_identified(number, items))
             if count is not None:
                 self.total += count
                 self.resumed += count.photos
-                self.on_photos(count.photos)
+                self.on_photos(sum(map(_size, items)))
                 continue
-            rows = self._known(photos)
-            self._pending[number] = (photos, rows)
-            self.on_photos(sum(row is not None for row in rows))
-            to_tag = [photo.path for photo, row in zip(photos, rows, strict=True) if row is None]
-            if to_tag:
-                yield Part(number, to_tag)
+            rows = self._known(items)
+            self._pending[number] = (items, rows)
+            self.on_photos(sum(_size(item) for item, row in zip(items, rows, strict=True) if row is not None))
+            unknown = [item for item, row in zip(items, rows, strict=True) if row is None]
+            if unknown:
+                yield _part(number, unknown)
             else:
                 self.complete(number, [])
 
@@ -188,24 +194,25 @@ class _Filling:
             number: the part.
             tagged: rows of the photos that `missing` gave for it.
         """
-        photos, known = self._pending.pop(number)
-        new = ({**row, FINGERPRINT: self._fingerprint(row[FINGERPRINT])} for row in tagged)
-        rows = [self._named(photo, next(new) if row is None else row) for photo, row in zip(photos, known, strict=True)]
+        items, known = self._pending.pop(number)
+        new = iter(tagged)
+        rows = [self._new(item, next(new)) if row is None else row for item, row in zip(items, known, strict=True)]
+        rows = [self._named(item, row) for item, row in zip(items, rows, strict=True)]
         self._check_errors(TableCounts.of(rows))
-        self.total += self.table.write(_identified(number, photos), rows)
+        self.total += self.table.write(_identified(number, items), rows)
 
     def summary(self) -> Summary:
         """What was done so far."""
         total, seconds = self.total, round(time.monotonic() - self._started, 3)
         return Summary(total.photos, total.errors, total.reasons, self.kept, self.resumed, seconds)
 
-    def _known(self, photos: Sequence[ListedPhoto]) -> list[Row | None]:
-        """Rows that need no tagging: input rows that name no photo, and photos that have not changed."""
-        rows = [error_row(tuple(self.table.columns), photo.error) if photo.error else None for photo in photos]
+    def _known(self, items: Sequence[Item]) -> list[Row | None]:
+        """Rows that need no tagging: input rows that name no photo, and those whose photos have not changed."""
+        rows = [self._without_photos(item) for item in items]
         if self._previous is None:
             return rows
         with ThreadPoolExecutor(_READERS) as pool:
-            hashes = list(pool.map(_sha256, photos))
+            hashes = list(pool.map(_sha256, items))
         for i, sha256 in enumerate(hashes):
             fingerprint = self._fingerprint(sha256)
             if fingerprint and (row := self._previous.get(fingerprint)):
@@ -213,9 +220,29 @@ class _Filling:
                 self.kept += 1
         return rows
 
-    def _named(self, photo: ListedPhoto, row: Row) -> Row:
-        """A row with what the input says of its photo, in the order of the columns."""
-        named = {**row, "photo": printable_path(photo.text), **dict(zip(self.keep, photo.kept, strict=True))}
+    def _without_photos(self, item: Item) -> Row | None:
+        """The row of an item that names no photo; else None."""
+        if photo_paths(item):
+            return None
+        columns = tuple(self.table.columns)
+        if isinstance(item, ListedPhoto):
+            return error_row(columns, str(item.error))
+        reasons = [str(photo.error) for photo in item.photos]
+        return {**error_row(columns, str(error_text(reasons, len(reasons)))), PHOTOS: 0}
+
+    def _new(self, item: Item, row: Row) -> Row:
+        """A row of the engine, with the errors of photos that it was not given."""
+        row = {**row, FINGERPRINT: self._fingerprint(row[FINGERPRINT])}
+        if isinstance(item, ListedPhoto):
+            return row
+        reasons = [*(photo.error for photo in item.photos if photo.error), *row["error"]]
+        whole = row[FINGERPRINT] if not reasons else None
+        return {**row, "error": error_text(reasons, len(item.photos)), FINGERPRINT: whole}
+
+    def _named(self, item: Item, row: Row) -> Row:
+        """A row with what the input says of its photo or product, in the order of the columns."""
+        first = next(iter(self.table.columns))
+        named = {**row, first: printable_path(item.text), **dict(zip(self.keep, item.kept, strict=True))}
         return {name: named[name] for name in self.table.columns}
 
     def _fingerprint(self, sha256: str | None) -> str | None:
@@ -229,9 +256,10 @@ class _Filling:
         if self.max_errors is None or total.errors <= self.max_errors:
             return
         self.total = total
+        what = "rows have an unreadable photo" if PHOTOS in self.table.columns else "photos could not be read"
         reasons = "; ".join(f"{number} × {reason}" for reason, number in total.reasons.items())
         raise UnreadablePhotosError(
-            f"{self.table.out}: {total.errors} photos could not be read, more than --max-errors {self.max_errors}:"
+            f"{self.table.out}: {total.errors} {what}, more than --max-errors {self.max_errors}:"
             f" {reasons}. Finished parts are kept; add --resume to continue.",
             self.summary(),
         )
@@ -241,7 +269,7 @@ def _settings(job: Job) -> dict[str, object]:
     return {"export": export_fingerprint(job.export), "threshold": job.threshold, "runtime": job.runtime}
 
 
-def _parts(photos: Iterable[str | ListedPhoto]) -> Iterator[tuple[int, list[ListedPhoto]]]:
+def _parts(photos: Iterable[str | Item]) -> Iterator[tuple[int, list[Item]]]:
     iterator = (ListedPhoto(photo, photo) if isinstance(photo, str) else photo for photo in photos)
     for number in itertools.count():
         some = list(itertools.islice(iterator, PART_SIZE))
@@ -250,12 +278,23 @@ def _parts(photos: Iterable[str | ListedPhoto]) -> Iterator[tuple[int, list[List
         yield number, some
 
 
-def _identified(number: int, photos: Sequence[ListedPhoto]) -> Part:
-    return Part(number, [photo.identity for photo in photos])
+def _part(number: int, items: Sequence[Item]) -> Part:
+    """The photos to tag, with their number for each product."""
+    paths = [list(map(str, photo_paths(item))) for item in items]
+    sizes = None if isinstance(items[0], ListedPhoto) else list(map(len, paths))
+    return Part(number, list(itertools.chain.from_iterable(paths)), sizes)
 
 
-def _sha256(photo: ListedPhoto) -> str | None:
-    if photo.error:
+def _identified(number: int, items: Sequence[Item]) -> Part:
+    return Part(number, [item.identity for item in items])
+
+
+def _size(item: Item) -> int:
+    return 1 if isinstance(item, ListedPhoto) else len(item.photos)
+
+
+def _sha256(item: Item) -> str | None:
+    if len(paths := photo_paths(item)) < _size(item):
         return None
-    contents, error = try_read(Path(photo.path))
-    return None if error else hashlib.sha256(contents).hexdigest()
+    read = [try_read(path) for path in paths]
+    return joint_hash([None if error else hashlib.sha256(contents).hexdigest() for contents, error in read])

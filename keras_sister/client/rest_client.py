@@ -18,12 +18,12 @@ from urllib3.util import Retry
 from keras_sister.client.proxy import rest_proxies, rest_proxy, through
 from keras_sister.client.retry import FIRST_PAUSE, RetryableError, first_line, retry
 from keras_sister.errors import InputError
-from keras_sister.serving.predictions import DECODED, SCHEMA_HASH
+from keras_sister.serving.predictions import DECISIONS, DECODED, SCHEMA_HASH
 
 _RETRYABLE = (429, 502, 503, 504)
 _LONGEST_PAUSE = 30  # seconds, also where the server asks for a longer one
 _PIECE = 1 << 16
-_DTYPES = {DECODED: bool, SCHEMA_HASH: str}
+_DTYPES = {DECODED: bool, SCHEMA_HASH: str, DECISIONS: None}  # None: integers, unless the server says otherwise
 
 
 class RestClient:

@@ -16,10 +16,13 @@ import tensorflow as tf
 from PIL import Image, ImageCms
 
 from keras_sister.data.dataset import Dataset
+from keras_sister.data.finding import Finding
 from keras_sister.data.inspection import Inspection
+from keras_sister.data.label_patterns import label_patterns
 from keras_sister.data.label_warnings import label_warnings
 from keras_sister.data.near_duplicates import find_near_duplicates
 from keras_sister.data.open import inspect_dataset
+from keras_sister.data.view_store import PairMaker, ViewStore
 from keras_sister.errors import counted
 from keras_sister.images import decode_as_stored
 from keras_sister.photo_files import LeftOut, is_photo_name, try_read
@@ -47,9 +50,8 @@ class DatasetReport:
             unknown labels, in [0, 1].
         masks: number of person masks in ``masks/``.
         duplicates: groups of photos with the same content.
-        problems: what makes training impossible or wrong, one line each, naming the file.
+        findings: all problems and warnings, with the photos that they are about.
         notes: what was decided when the dataset was read, one line each.
-        warnings: what may matter, one line each.
     """
 
     folder: str
@@ -63,13 +65,23 @@ class DatasetReport:
     attributes: dict[str, dict[str, Any]]
     masks: int
     duplicates: list[list[str]]
-    problems: list[str]
+    findings: list[Finding]
     notes: list[str]
-    warnings: list[str]
+
+    @property
+    def problems(self) -> list[str]:
+        """What makes training impossible or wrong, one line each, naming the file."""
+        return [finding.text for finding in self.findings if finding.is_problem]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What may matter, one line each."""
+        return [finding.text for finding in self.findings if not finding.is_problem]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dicts and lists, for JSON."""
-        return asdict(self)
+        """Plain dicts and lists, for JSON: also ``problems`` and ``warnings``, the texts of the findings."""
+        findings = [{**asdict(finding), "photos": list(map(str, finding.photos))} for finding in self.findings]
+        return {**asdict(self), "problems": self.problems, "warnings": self.warnings, "findings": findings}
 
 
 @dataclass(frozen=True)
@@ -88,6 +100,7 @@ def check_dataset(
     *,
     inspection: Inspection | None = None,
     near_duplicates: bool = False,
+    preprocessor: PairMaker | None = None,
     on_photo: Callable[[], None] = lambda: None,
 ) -> DatasetReport:
     """Check a dataset. Every photo is decoded.
@@ -97,13 +110,15 @@ def check_dataset(
             file.
         inspection: what `keras_sister.data.open.inspect_dataset` returned, if it was called before.
         near_duplicates: look for photos that look alike although their files differ (needs ImageHash).
-        on_photo: called after each photo.
+        preprocessor: look for photos in which its segmenter finds nobody. Views and masks go into the view store, where
+            a cross-validation with the same segmenter and size finds them.
+        on_photo: called after each photo; with a preprocessor a second time when it is segmented.
 
     Returns:
         A report. Its ``problems`` are empty if the dataset can be trained on.
 
     Raises:
-        InputError: if the dataset file or its table cannot be read.
+        InputError: if the dataset file or its table cannot be read; if a photo cannot be segmented.
 
     Example:
         >>> check_dataset("DCSA").problems
@@ -123,8 +138,7 @@ def check_dataset(
         masks, unreadable, odd = _inspect_masks((path if path.is_dir() else path.parent) / "masks", photos)
     readable = [photo for photo in photos if photo.size]
     rows = _duplicates(photos)
-    duplicates = [[photos[row].path.name for row in group] for group in rows]
-    found = [*label_warnings(dataset, rows), *(_alike(photos, dataset) if near_duplicates else [])]
+    patterns, notes = label_patterns(dataset)
     left_out = _left_out(path / "images") if path.is_dir() else LeftOut()
     return DatasetReport(
         folder=str(path),
@@ -137,15 +151,21 @@ def check_dataset(
         left_out=dict(left_out.most_common()),
         attributes=_count(dataset.schema, dataset.labels),
         masks=masks,
-        duplicates=duplicates,
-        problems=[
-            *inspection.problems,
+        duplicates=[[photos[row].path.name for row in group] for group in rows],
+        findings=[
+            *(Finding("dataset", text, is_problem=True) for text in inspection.problems),
             *_without_labels(path, dataset.labels),
-            *(photo.problem for photo in photos if photo.problem),
-            *unreadable,
+            *_too_few_units(path, dataset),
+            *(Finding("unreadable", photo.problem, (photo.path,), True) for photo in photos if photo.problem),
+            *(Finding("masks", text, is_problem=True) for text in unreadable),
+            *(_warnings(photos, dataset, rows, left_out) if photos else []),
+            *label_warnings(dataset, rows),
+            *(_alike(photos, dataset) if near_duplicates else []),
+            *patterns,
+            *(_nobody([photo.path for photo in readable], preprocessor, on_photo) if preprocessor and readable else []),
+            *(Finding("masks", text) for text in odd if photos),
         ],
-        notes=list(dataset.notes),
-        warnings=[*_warnings(photos, dataset, duplicates, left_out), *found, *odd] if photos else [],
+        notes=[*dataset.notes, *notes],
     )
 
 
@@ -239,7 +259,28 @@ def _duplicates(photos: list[_Photo]) -> list[list[int]]:
     return [rows for rows in groups.values() if len(rows) > 1]
 
 
-def _alike(photos: list[_Photo], dataset: Dataset) -> list[str]:
+def _nobody(photos: list[Path], preprocessor: PairMaker, on_photo: Callable[[], None]) -> list[Finding]:
+    """Photos in which the segmenter finds nobody: the person tower would get the whole photo."""
+    if preprocessor.size is None:
+        raise ValueError("Expected a preprocessor with a size. Received: size=None")
+    store = ViewStore(preprocessor.size, preprocessor.fingerprint)
+    shown = 0
+
+    def show(event: dict[str, Any]) -> None:
+        nonlocal shown
+        for _ in range(event.get("photos", shown) - shown):
+            on_photo()
+        shown = event.get("photos", shown)
+
+    rows = store.open(store.fill(photos, preprocessor, on_event=show)).without_person()
+    if not rows:
+        return []
+    names = ", ".join(photos[row].name for row in rows[:10]) + (f" and {len(rows) - 10} more" if len(rows) > 10 else "")
+    text = f"nobody is found in {len(rows)} of {counted(len(photos), 'photo')}: {names}."
+    return [Finding("nobody", text, tuple(photos[row] for row in rows))]
+
+
+def _alike(photos: list[_Photo], dataset: Dataset) -> list[Finding]:
     """Photos that look alike, have other bytes, and may be split between training and test."""
     readable = [row for row, photo in enumerate(photos) if photo.size]
     found = []
@@ -248,14 +289,27 @@ def _alike(photos: list[_Photo], dataset: Dataset) -> list[str]:
         apart = dataset.groups is None or len(set(dataset.groups[rows])) > 1
         if apart and len({photos[row].digest for row in rows}) > 1:
             names = ", ".join(photos[row].path.name for row in rows)
-            found.append(f"{names}: look alike; in one group they are never split.")
+            text = f"{names}: look alike; in one group they are never split."
+            found.append(Finding("alike", text, tuple(photos[row].path for row in rows)))
     return found
 
 
-def _without_labels(path: Path, labels: np.ndarray) -> list[str]:
+def _without_labels(path: Path, labels: np.ndarray) -> list[Finding]:
     if len(labels) and (labels < 0).all():
-        return [f"{path}: no label of any photo is known; there is nothing to train on."]
+        text = f"{path}: no label of any photo is known; there is nothing to train on."
+        return [Finding("dataset", text, is_problem=True)]
     return []
+
+
+def _too_few_units(path: Path, dataset: Dataset) -> list[Finding]:
+    """A single photo or group cannot be split into training and validation."""
+    if len(dataset) == 1:
+        text = f"{path}: there is one photo only; training needs photos to learn from and others to validate with."
+    elif len(dataset) and dataset.groups is not None and len(set(dataset.groups)) == 1:
+        text = f"{path}: all photos are in the group '{dataset.groups[0]}'; training and test need groups of their own."
+    else:
+        return []
+    return [Finding("dataset", text, is_problem=True)]
 
 
 def _count(schema: Schema, labels: np.ndarray) -> dict[str, dict[str, Any]]:
@@ -268,26 +322,33 @@ def _count(schema: Schema, labels: np.ndarray) -> dict[str, dict[str, Any]]:
     }
 
 
-def _warnings(photos: list[_Photo], dataset: Dataset, duplicates: list[list[str]], left_out: LeftOut) -> list[str]:
-    found = [
-        f"{', '.join(names)}: identical files; they may be split between training and test." for names in duplicates
-    ]
+def _warnings(photos: list[_Photo], dataset: Dataset, duplicates: list[list[int]], left_out: LeftOut) -> list[Finding]:
+    found = [_same_file([photos[row].path for row in rows], dataset, rows) for rows in duplicates]
     other = [photo for photo in photos if photo.profile]
     if other:
-        found.append(
+        text = (
             f"{other[0].path.name} ({len(other)} in all): has the ICC profile '{other[0].profile}', which is ignored;"
             " convert it to sRGB."
         )
+        found.append(Finding("profile", text, tuple(photo.path for photo in other)))
     if left_out:
-        found.append(f"images/: {left_out}.")
-    blank = int((dataset.labels < 0).all(axis=1).sum())
-    if 0 < blank < len(photos):
-        found.append(f"{counted(blank, 'photo')} without any known label.")
+        found.append(Finding("left_out", f"images/: {left_out}."))
+    blank = np.flatnonzero((dataset.labels < 0).all(axis=1))
+    if 0 < len(blank) < len(photos):
+        text = f"{counted(len(blank), 'photo')} without any known label."
+        found.append(Finding("no_label", text, tuple(photos[row].path for row in blank)))
     for attribute, column in zip(dataset.schema, dataset.labels.T, strict=True):
         absent = [name for i, name in enumerate(attribute.classes) if not (column == i).any()]
         if absent:
-            found.append(f"{attribute.name}: no photo is labelled {', '.join(absent)}.")
+            more = f" and {len(absent) - 20} more" if len(absent) > 20 else ""
+            found.append(Finding("rare", f"{attribute.name}: no photo is labelled {', '.join(absent[:20])}{more}."))
     return found
+
+
+def _same_file(paths: list[Path], dataset: Dataset, rows: list[int]) -> Finding:
+    together = dataset.groups is not None and len(set(dataset.groups[rows])) == 1
+    what = "in one group, they are never split" if together else "they may be split between training and test"
+    return Finding("same_file", f"{', '.join(path.name for path in paths)}: identical files; {what}.", tuple(paths))
 
 
 def _spread(values: list[int]) -> tuple[int, int, int]:

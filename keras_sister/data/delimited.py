@@ -28,6 +28,8 @@ def read_delimited(path: Path) -> tuple[list[tuple[str, ...]], str]:
         InputError: if the file is not text, has one column only, or quotes are wrong, naming the line.
     """
     text, encoding = decode(path, path.read_bytes())
+    if not text.strip():
+        raise InputError(f"{path}: empty.")
     first, _, rest = text.partition("\n")
     if delimiter := named_delimiter(first):
         text = rest

@@ -32,6 +32,8 @@ def folds_of_groups(columns: np.ndarray, groups: np.ndarray, *, folds: int, seed
         InputError: if there are fewer groups than folds.
     """
     names, group_of = np.unique(groups, return_inverse=True)
+    if len(names) == 1:
+        raise InputError(f"All photos are in the group '{names[0]}'; folds of whole groups need two or more groups.")
     if len(names) < folds:
         raise InputError(f"{folds} folds need at least {folds} groups; there are {len(names)}. Give fewer --folds.")
     counts = np.zeros((len(names), columns.shape[1]))

@@ -3,6 +3,9 @@
 import re
 import unicodedata
 
+_NUMBER = re.compile(r"([-+]?\d+)(?:[.,](\d{1,2}))?")
+_DIGITS_APART = re.compile(r"\d\W+\d")
+
 
 def comparable(text: str) -> str:
     """What two cells are compared by: without regard to case, runs of blanks, and Unicode composition.
@@ -17,10 +20,16 @@ def comparable(text: str) -> str:
 def similar(text: str) -> str:
     """What two spellings of one class have in common: letters and digits, if there are more than two.
 
+    Numbers are one class where their values are equal, and where digits are apart they stay apart.
+
     Example:
-        >>> similar("T-Shirt") == similar("t shirt")
-        True
+        >>> similar("T-Shirt") == similar("t shirt"), similar("1.0") == similar("1"), similar("10.0") == similar("100")
+        (True, True, False)
     """
+    if number := _NUMBER.fullmatch(comparable(text)):
+        return f"{number[1]}.{digits}" if (digits := (number[2] or "").rstrip("0")) else number[1]
+    if _DIGITS_APART.search(text):
+        return comparable(text)
     bare = "".join(c for c in comparable(text) if c.isalnum())
     return bare if len(bare) > 2 else comparable(text)
 

@@ -43,7 +43,7 @@ def inspect_dataset(path: str | Path, *, on_unknown_value: str | None = None) ->
         InputError: if there is no dataset to inspect: a missing file, an invalid dataset file, an unreadable table.
     """
     path = Path(path)
-    if path.suffix.lower() in (".yaml", ".yml") and not path.is_dir():
+    if is_dataset_file(path):
         file = read_dataset_file(path)
         return inspect_table_dataset(replace(file, on_unknown_value=on_unknown_value or file.on_unknown_value))
     if path.is_file():
@@ -56,3 +56,8 @@ def inspect_dataset(path: str | Path, *, on_unknown_value: str | None = None) ->
     photos, problems = find_photos(path)
     labels, more = read_labels(path, DCSA, photos)
     return Inspection(Dataset(DCSA, tuple(photos), labels), (*problems, *more))
+
+
+def is_dataset_file(path: Path) -> bool:
+    """Whether a path is named like a dataset file; otherwise it is a folder."""
+    return path.suffix.lower() in (".yaml", ".yml") and not path.is_dir()

@@ -99,13 +99,18 @@ def _hint(path: Path, fault: str) -> str:
     return f" (found {names[near[0]]})" if near else f" (looked in {path.parent})"
 
 
+def heading_of(column: LabelColumn, table: Table) -> str:
+    """The heading of a column of labels in the table: its title, or its name."""
+    return column.title if column.title and column.title in table.headings else column.name
+
+
 def _labels(file: DatasetFile, table: Table, problems: list[str]) -> tuple[np.ndarray, list[str]]:
     """Labels (rows, attributes), and a note on cells that count as unknown."""
     labels = np.full((len(table.rows), len(file.schema)), UNKNOWN, np.int32)
     forgiven: list[str] = []
     at = 0
     for column in file.columns:
-        heading = column.title if column.title and column.title in table.headings else column.name
+        heading = heading_of(column, table)
         cells = table.column(heading)
         values = {cell: _values(file, column, cell) for cell in set(cells)}
         width = len(column.attributes)

@@ -5,22 +5,18 @@ encoding and the delimiter of a text file are detected, and noted. pandas is not
 doubled headings, and skips blank lines, after which row numbers are wrong.
 """
 
-import datetime
 import json
-import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from keras_sister.data.cells import TornItemError, cell_text
 from keras_sister.data.delimited import decode, read_delimited
-from keras_sister.errors import InputError
+from keras_sister.data.excel import read_excel
+from keras_sister.errors import InputError, counted, quoted, reason_of
 from keras_sister.extras import missing_extra
 from keras_sister.storage.regular_files import check_regular
-
-LIST_SEPARATOR = ";"
-"""Joins the items of a list cell (JSON Lines, Parquet)."""
-
 
 _MAX_BYTES = 1_000_000_000
 
@@ -95,19 +91,22 @@ def read_table(path: str | Path) -> Table:
     try:
         rows, how = reader(path)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}.") from error
-    except _TornItemError as error:
+        raise InputError(f"{path}: {reason_of(error)}.") from error
+    except TornItemError as error:
         raise InputError(f"{path}: {error}.") from error
     return _table(path, rows, how)
-
-
-class _TornItemError(Exception):
-    """An item of a list that would become two."""
 
 
 def _table(path: Path, rows: list[tuple[str, ...]], how: str) -> Table:
     if not rows or not any(rows[0]):
         raise InputError(f"{path}: row 1 is empty; it must have the headings of the columns.")
+    headings, below = (sum(map(bool, row)) for row in (rows[0], rows[1] if len(rows) > 1 else ()))
+    if headings == 1 < below:
+        title = next(filter(None, rows[0]))
+        raise InputError(
+            f"{path}: row 1 has one heading only, {quoted(title)}; it must have the headings of all columns. Remove the"
+            " rows above them."
+        )
     # A delimiter at the end of every line, or formatted cells beside the table, make columns of nothing.
     kept = [i for i in range(len(rows[0])) if any(i < len(row) and row[i] for row in rows)]
     filled = [(number, row) for number, row in enumerate(rows[1:], start=2) if any(row)]
@@ -124,30 +123,8 @@ def _table(path: Path, rows: list[tuple[str, ...]], how: str) -> Table:
         headings=tuple(rows[0][i] for i in kept),
         rows=tuple(tuple(row[i] for i in kept) for _, row in filled),
         numbers=tuple(number for number, _ in filled),
-        note=f"{path.name}: {how}, {len(filled):,} rows, {len(kept)} columns",
+        note=f"{path.name}: {how}, {counted(len(filled), 'row')}, {counted(len(kept), 'column')}",
     )
-
-
-def _read_excel(path: Path) -> tuple[list[tuple[str, ...]], str]:
-    try:
-        import openpyxl
-    except ImportError as error:
-        raise missing_extra(f"{path}: Excel needs openpyxl", "excel") from error
-    try:
-        with warnings.catch_warnings(), path.open("rb") as file:
-            warnings.simplefilter("ignore")  # about drop-down lists and other features that are not cells
-            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-            sheet = book.worksheets[0]
-            sheet.reset_dimensions()  # some writers note wrong ones
-            rows = [tuple(_text(cell) for cell in row) for row in sheet.iter_rows(values_only=True)]
-    except OSError:
-        raise
-    except Exception as error:
-        # openpyxl raises KeyError, ValueError, XML errors and others for damaged files.
-        raise InputError(f"{path}: not a readable .xlsx file (damaged, or protected by a password).") from error
-    width = max((len(row) for row in rows), default=0)
-    which = f", sheet '{sheet.title}' of {len(book.worksheets)}" if len(book.worksheets) > 1 else ""
-    return [row + ("",) * (width - len(row)) for row in rows], f"Excel{which}"
 
 
 def _read_json_lines(path: Path) -> tuple[list[tuple[str, ...]], str]:
@@ -158,12 +135,12 @@ def _read_json_lines(path: Path) -> tuple[list[tuple[str, ...]], str]:
             # Numbers keep their spelling.
             record = json.loads(line, parse_float=str, parse_int=str, object_pairs_hook=_unique) if line.strip() else {}
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}, line {number}: not a JSON object: {error}.") from error
+            raise InputError(f"{path}, line {number}: not a JSON object: {reason_of(error)}.") from error
         if not isinstance(record, dict):
             raise InputError(f"{path}, line {number}: expected an object, {{…}}, on every line.")
         records.append({key.strip(): value for key, value in record.items()})
     headings = tuple(dict.fromkeys(key for record in records for key in record))
-    return [headings, *(tuple(_text(record.get(key)) for key in headings) for record in records)], "JSON Lines"
+    return [headings, *(tuple(cell_text(record.get(key)) for key in headings) for record in records)], "JSON Lines"
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -176,48 +153,28 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _read_parquet(path: Path) -> tuple[list[tuple[str, ...]], str]:
     try:
-        from pyarrow import ArrowException, parquet
+        from pyarrow import parquet
     except ImportError as error:
         raise missing_extra(f"{path}: Parquet needs pyarrow", "parquet") from error
     try:
         table = parquet.ParquetFile(path).read()
-    except (ArrowException, ValueError) as error:
-        raise InputError(f"{path}: not a readable Parquet file.") from error
-    kept = [i for i, name in enumerate(table.column_names) if not name.startswith("__index_level_")]  # pandas' index
-    columns = [[_text(value) for value in table.column(i).to_pylist()] for i in kept]
+        kept = [
+            i for i, name in enumerate(table.column_names) if not name.startswith("__index_level_")
+        ]  # pandas' index
+        columns = [[cell_text(value) for value in table.column(i).to_pylist()] for i in kept]
+    except TornItemError:
+        raise
+    except Exception as error:  # pyarrow raises OSError, UnicodeDecodeError, OverflowError and others for damaged files
+        raise InputError(f"{path}: not a readable Parquet file: {reason_of(error)}.") from error
     return [tuple(table.column_names[i].strip() for i in kept), *zip(*columns, strict=True)], "Parquet"
-
-
-def _text(value: Any) -> str:
-    """A cell as a spreadsheet shows it: ``7`` for 7.0, a date without midnight, a list joined by `LIST_SEPARATOR`."""
-    if value is None or (isinstance(value, float) and value != value):
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, datetime.datetime) and value.time() == datetime.time():
-        return value.date().isoformat()
-    if isinstance(value, list | tuple):
-        return LIST_SEPARATOR.join(_items(value))
-    if isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False)
-    return str(value).strip()
-
-
-def _items(values: Iterable[Any]) -> list[str]:
-    items = [_text(value) for value in values]
-    if torn := next((item for item in items if LIST_SEPARATOR in item), None):
-        raise _TornItemError(f"the item {torn!r} of a list contains '{LIST_SEPARATOR}', which joins items; rename it")
-    return items
 
 
 _READERS: dict[str, Callable[[Path], tuple[list[tuple[str, ...]], str]]] = {
     ".csv": read_delimited,
     ".tsv": read_delimited,
     ".txt": read_delimited,
-    ".xlsx": _read_excel,
-    ".xlsm": _read_excel,
+    ".xlsx": read_excel,
+    ".xlsm": read_excel,
     ".jsonl": _read_json_lines,
     ".ndjson": _read_json_lines,
     ".parquet": _read_parquet,

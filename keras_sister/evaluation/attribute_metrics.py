@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn import metrics
 
+from keras_sister.evaluation.pedestrian_metrics import pedestrian_metrics
 from keras_sister.evaluation.scores import accuracies, macc
 from keras_sister.schema import Attribute, Schema
 
@@ -25,9 +26,9 @@ def attribute_metrics(schema: Schema, labels: np.ndarray, logits: np.ndarray) ->
         Numbers in [0, 1]:
 
         - ``macc``: mean of the attributes' accuracies;
-        - ``balanced_accuracy``: mean of the attributes' balanced accuracies, the *mA* of pedestrian attributes (Li,
-          Zhang, Chen, Ling and Huang, "A Richly Annotated Dataset for Pedestrian Attribute Recognition", 2016,
-          arXiv:1603.07054);
+        - ``balanced_accuracy``: mean of the attributes' balanced accuracies, the *mA* of pedestrian attributes;
+        - ``pedestrian``: see `keras_sister.evaluation.pedestrian_metrics.pedestrian_metrics`; None unless all
+          attributes are binary;
         - ``f1``: ``macro``, mean over labels; ``micro``, over all decisions; ``instance``, mean over photos; a label
           or photo without true and predicted positives counts 0;
         - ``mean_average_precision``: mean of the labels' average precisions;
@@ -79,6 +80,7 @@ def attribute_metrics(schema: Schema, labels: np.ndarray, logits: np.ndarray) ->
         }
     return {
         "macc": macc(scores),
+        "pedestrian": pedestrian_metrics(schema, labels, predicted),
         "balanced_accuracy": _mean_of_known([a["balanced_accuracy"] for a in attributes.values()]),
         "f1": {
             "macro": float(np.mean(f1[known.any(axis=0)])),

@@ -23,7 +23,7 @@ _MADE_FROM = {
     "schema.json": "other attributes than those that {task} was trained on; it was changed",
     "dataset.json": "other photos, labels, groups or weights than those that {task} was trained on; it was changed",
 }
-_WRITTEN = ("history.json", "model.weights.h5", "cross_validation.json")
+_WRITTEN = ("history.json", "model.weights.h5", "cross_validation.json", "thresholds.json")
 
 
 def note_checksums(run: Run, folder: Path, last: str, written: Path) -> None:
@@ -37,6 +37,14 @@ def note_checksums(run: Run, folder: Path, last: str, written: Path) -> None:
     """
     files = {name: folder / name for name in _WRITTEN if (folder / name).exists()} | {last: written}
     write_json(folder / CHECKSUMS, contents_of(run) | {name: _digest_of_file(file) for name, file in files.items()})
+
+
+def note_again(folder: Path, name: str) -> None:
+    """Note one file as it is now, or that it is missing; nothing where no ``checksums.json`` was written yet."""
+    if (folder / CHECKSUMS).exists():
+        noted = {key: digest for key, digest in read_json(folder / CHECKSUMS).items() if key != name}
+        found = {name: _digest_of_file(folder / name)} if (folder / name).exists() else {}
+        write_json(folder / CHECKSUMS, noted | found)
 
 
 def check_checksums(run: Run, folder: Path, *names: str, contents: dict[str, str] | None = None) -> None:

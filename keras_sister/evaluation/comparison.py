@@ -77,16 +77,30 @@ class Comparison:
     Attributes:
         first: name of the reference.
         second: name of the other system.
-        folds: MACC of the second minus the first over the folds, by the corrected resampled t-test.
+        folds: MACC of the second minus the first over the folds, by the corrected resampled t-test; None where only one
+            fold has known labels, such as that of an official split: one number has no spread.
         photos: the same over all photos, by the paired bootstrap; over all groups, where photos have them.
         attributes: the differences by attribute.
     """
 
     first: str
     second: str
-    folds: Difference
+    folds: Difference | None
     photos: Difference
     attributes: list[AttributeDifference]
+
+    @property
+    def over_folds(self) -> Difference:
+        """`folds`, where it is needed.
+
+        Raises:
+            InputError: if only one fold has known labels.
+        """
+        if self.folds is None:
+            raise InputError(
+                f"{self.second}: only one fold has known labels; a comparison over folds needs two or more."
+            )
+        return self.folds
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts and lists, for JSON."""
@@ -156,9 +170,27 @@ def _must_agree(first: OutOfFold, second: OutOfFold) -> None:
         label = f"'{first.schema.names[column]}' of {first.photos[row][0]}"
         more = f" and {len(unequal) - 1} more" if len(unequal) > 1 else ""
         raise InputError(f"{second.name}: labels differ from those of {first.name}: {label}{more}.")
-    ours, theirs = (None if run.groups is None else run.groups.tolist() for run in (first, second))
-    if ours != theirs:
-        raise InputError(f"{second.name}: the groups of photos differ from those of {first.name}.")
+    _must_agree_on_groups(first, second)
+
+
+def _must_agree_on_groups(first: OutOfFold, second: OutOfFold) -> None:
+    """Refuse runs with different groups: intervals and tests are by group, and folds follow the groups."""
+    if first.groups is None and second.groups is None:
+        return
+    way_out = "run both with one dataset file."
+    if first.groups is None or second.groups is None:
+        with_groups, without = (first, second) if second.groups is None else (second, first)
+        raise InputError(
+            f"{second.name} cannot be compared with {first.name}: {with_groups.name} keeps groups of photos together,"
+            f" {without.name} has no groups; {way_out}"
+        )
+    unequal = np.flatnonzero(first.groups != second.groups)
+    if len(unequal):
+        row = unequal[0]
+        raise InputError(
+            f"{second.name} cannot be compared with {first.name}: {len(unequal)} photos are in other groups, such as"
+            f" {first.photos[row][0]} in '{second.groups[row]}', not '{first.groups[row]}'; {way_out}"
+        )
 
 
 def _must_pair(first: OutOfFold, second: OutOfFold) -> None:
@@ -170,10 +202,7 @@ def _must_pair(first: OutOfFold, second: OutOfFold) -> None:
 
 
 def _compare_two(first: Group, second: Group, *, seed: int) -> Comparison:
-    if len(second.fold_maccs()) < 2:
-        raise InputError(f"{second.name}: has one fold with known labels; a comparison over folds needs two or more.")
     known, correct, other = first.known, first.correct, second.correct
-    tested = len(known) / len(first.runs[0].folds)
     groups = second.runs[0].groups
     p_values = [
         sign_test(correct[k, i], other[k, i], groups=None if groups is None else groups[k])
@@ -184,7 +213,15 @@ def _compare_two(first: Group, second: Group, *, seed: int) -> Comparison:
     return Comparison(
         first.name,
         second.name,
-        corrected_t_test(second.fold_maccs() - first.fold_maccs(), test_share=tested / (len(known) - tested)),
+        _compare_folds(first, second),
         bootstrap_macc(known, other, correct, groups=groups, seed=seed),
         [AttributeDifference(name, a, b, float(adjusted[name])) for (name, a), b in scores],
     )
+
+
+def _compare_folds(first: Group, second: Group) -> Difference | None:
+    if len(first.runs[0].fold_maccs()) < 2:
+        return None
+    photos = len(first.known)
+    tested = photos / len(first.runs[0].folds)
+    return corrected_t_test(second.fold_maccs() - first.fold_maccs(), test_share=tested / (photos - tested))

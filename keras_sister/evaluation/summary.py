@@ -8,6 +8,7 @@ import numpy as np
 from keras_sister.errors import InputError
 from keras_sister.evaluation.out_of_fold import OutOfFold, majority_predictions, read_out_of_fold
 from keras_sister.evaluation.paired import bootstrap_macc
+from keras_sister.evaluation.pedestrian_metrics import pedestrian_metrics
 from keras_sister.evaluation.robustness import summarize_robustness
 from keras_sister.evaluation.scores import macc
 from keras_sister.run import Run
@@ -33,6 +34,8 @@ def summarize(run: Run, *, robustness: bool = False) -> dict[str, Any]:
         - ``majority``: the same for predicting the most frequent class among a fold's training photos;
         - ``attributes``: by name ``accuracy`` over all photos whose label is known, ``majority`` likewise, and
           ``known``, the number of those photos; both are null for an attribute without a known label;
+        - ``pedestrian``: mA and the instance-based metrics over all photos, if all attributes are binary
+          (`keras_sister.evaluation.pedestrian_metrics`), else null;
         - ``folds``: for each fold ``macc``, ``majority``, ``photos`` and ``best_epoch``, counted from 0; ``macc`` and
           ``majority`` are null for a fold without a known label.
 
@@ -51,6 +54,7 @@ def summarize(run: Run, *, robustness: bool = False) -> dict[str, Any]:
             name: {"accuracy": accuracies.get(name), "majority": majorities.get(name), "known": int(known)}
             for name, known in zip(ours.schema.names, ours.known.sum(axis=0), strict=True)
         },
+        "pedestrian": pedestrian_metrics(ours.schema, ours.labels, ours.predicted),
         "folds": [
             {
                 "macc": ours.macc_of(rows),

@@ -4,7 +4,7 @@ saved_models/NAME/1/   saved_model.pb, variables/   what TensorFlow and TensorFl
                        assets.extra/schema.json     attributes and classes of the outputs
                                     export.json     what went into it, and the verification
                                     model_card.md   the same to read, with the scores
-                                    config.yaml …   of a run: its settings and its scores
+                                    config.yaml …   of a run: its settings, its scores, and thresholds.json
                                     tf_serving_warmup_requests
                        onnx/ …                      the network in other formats, if requested
                   2/   the next export; no version is ever overwritten
@@ -22,7 +22,8 @@ import keras
 import tensorflow as tf
 
 from keras_sister import __version__, images
-from keras_sister.errors import InputError, check_choice
+from keras_sister.errors import InputError, check_choice, reason_of
+from keras_sister.evaluation.decisions import THRESHOLDS, Rules, parse_rules
 from keras_sister.export.formats import add_format, check_formats
 from keras_sister.export.model_card import model_card
 from keras_sister.export.server_files import write_server_files
@@ -37,6 +38,7 @@ from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmenter import Segmenter
 from keras_sister.serving.choices import PRECISIONS
 from keras_sister.serving.export_folder import new_version, next_version, publish
+from keras_sister.storage.json_files import parse_json
 
 TOLERANCES = {"float32": 1e-4, "bfloat16": 0.1}
 """Largest allowed difference of a probability from the Keras model's, by precision."""
@@ -79,7 +81,9 @@ def export_model(
         photos: a few JPEG, PNG or WebP files for the verification.
         preprocessor: makes the model's views; needed if the model takes more than ``photo``.
         schema: attributes and classes; by default those that the model carries.
-        documents: texts to keep in ``assets.extra``, by file name.
+        documents: texts to keep in ``assets.extra``, by file name. With a ``thresholds.json``, see
+            `keras_sister.evaluation.thresholds.fit_thresholds`, the export has the outputs ``decisions`` and
+            ``confidence``.
         precision: compute precision of the network: ``float32``, or ``bfloat16`` with float32 weights, which is faster
             on CPUs that support it; the agreement with float32 is then measured on `photos`.
         formats: keys of `keras_sister.serving.choices.FORMATS`: further formats of the network, each loaded and
@@ -88,7 +92,8 @@ def export_model(
     Raises:
         InputError: if the export differs from the model by more than `TOLERANCES`; then nothing is left of it. If
             Keras does not run on TensorFlow, `out` cannot be written, a photo cannot be decoded, an attribute has the
-            name of another output, a choice is unknown, or a format's packages are not installed.
+            name of another output, the thresholds are of other attributes, a choice is unknown, or a format's packages
+            are not installed.
         ValueError: if model and preprocessor do not match, or there are no photos.
 
     Example:
@@ -100,15 +105,18 @@ def export_model(
     schema = schema or schema_of(model)
     preprocessor = preprocessor or Preprocessor(None, size=model.inputs[0].shape[1], views=("photo",))
     check_match(model, preprocessor)
+    rules = _rules(schema, documents or {})
     with _disk_errors(out), new_version(out) as temporary:
         folded = preprocessor.folded()
         network = fold_batch_norm(model, bfloat16=precision == "bfloat16")
-        Signatures(network, schema, folded).archive().write_out(temporary, verbose=False)
+        Signatures(network, schema, folded, rules).archive().write_out(temporary, verbose=False)
         (temporary / "assets.extra").mkdir()
         about = _about(model, preprocessor, precision)
-        about["verification"] = _verify(temporary, model, schema, files, precision, preprocessor, folded.segmenter)
+        about["verification"] = _verify(
+            temporary, model, schema, files, precision, preprocessor, folded.segmenter, rules
+        )
         about["formats"] = {
-            name: {"largest_difference": add_format(temporary, name, model, schema, TOLERANCES["float32"])}
+            name: {"largest_difference": add_format(temporary, name, model, schema, TOLERANCES["float32"], rules)}
             for name in dict.fromkeys(formats)
         }
         texts = {"schema.json": schema.to_json(), "export.json": json.dumps(about, indent=1) + "\n"}
@@ -120,6 +128,11 @@ def export_model(
         write_warmup(temporary / "assets.extra" / WARMUP_FILE, out.resolve().name, requests)
         write_server_files(out, tf.__version__, first_version=next_version(out))
         return Export(publish(temporary, out), about["verification"]["largest_difference"])
+
+
+def _rules(schema: Schema, documents: Mapping[str, str]) -> Rules | None:
+    text = documents.get(THRESHOLDS)
+    return None if text is None else parse_rules(schema, parse_json(text, THRESHOLDS), THRESHOLDS)
 
 
 def _check(photos: Sequence[Path], precision: str, formats: tuple[str, ...]) -> None:
@@ -138,7 +151,7 @@ def _disk_errors(out: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, tf.errors.ResourceExhaustedError) as error:
-        raise InputError(f"{out}: cannot be written: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{out}: cannot be written: {reason_of(error)}") from error
 
 
 def _verify(
@@ -149,10 +162,20 @@ def _verify(
     precision: str,
     preprocessor: Preprocessor,
     folded: Segmenter | None,
+    rules: Rules | None,
 ) -> dict[str, Any]:
     """Compare the written export with the model; the record for ``export.json``."""
-    compared = verify_export(temporary, model, schema, photos, preprocessor=preprocessor, folded=folded)
     tolerance = TOLERANCES[precision]
+    compared = verify_export(
+        temporary,
+        model,
+        schema,
+        photos,
+        preprocessor=preprocessor,
+        folded=folded,
+        rules=rules,
+        tolerance=tolerance,
+    )
     if not compared.largest_difference <= tolerance:  # also true for NaN
         raise InputError(
             f"{temporary.parent}: the export differs from the model by {compared.largest_difference:.2g}; at most"

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from keras_sister.errors import InputError
 from keras_sister.evaluation.checksums import check_checksums
+from keras_sister.evaluation.decisions import THRESHOLDS
 from keras_sister.export.export_model import Export, export_model
 from keras_sister.run import Run
 from keras_sister.storage.text_files import read_text
 from keras_sister.training.trained import preprocessor_of_run, trained_model
 
-_DOCUMENTS = ("config.yaml", "history.json", "cross_validation.json")
+_DOCUMENTS = ("config.yaml", "history.json", "cross_validation.json", THRESHOLDS)
 _MAX_BYTES = 10_000_000
 _VERIFICATION_PHOTOS = {"float32": 4, "bfloat16": 64}
 
@@ -45,7 +46,7 @@ def export_run(
     trained = run.folder / "model.keras"
     if not trained.exists():
         raise InputError(f"{trained}: missing; only a finished run of 'sister-keras train' has a model.")
-    check_checksums(run, run.folder, "history.json", "cross_validation.json")
+    check_checksums(run, run.folder, "history.json", "cross_validation.json", THRESHOLDS)
     needed = _VERIFICATION_PHOTOS.get(precision, 1)
     photos = photos or list(itertools.islice((photo for photo in run.photos if photo.exists()), needed))
     if not photos:

@@ -14,6 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_sister.errors import InputError, check_choice
+from keras_sister.evaluation.decisions import Rules
+from keras_sister.export.decisions import compare_decisions
 from keras_sister.extras import require
 from keras_sister.schema import Schema
 from keras_sister.serving.choices import FORMATS
@@ -35,27 +37,36 @@ def check_formats(formats: tuple[str, ...]) -> None:
         require(_NEEDS[name], f"Format {name} needs {' and '.join(_NEEDS[name])}", name)
 
 
-def add_format(export: Path, name: str, model: keras.Model, schema: Schema, tolerance: float) -> float:
-    """Write the network in another format, run it on random views, and compare its probabilities with the model's.
+def add_format(
+    export: Path, name: str, model: keras.Model, schema: Schema, tolerance: float, rules: Rules | None
+) -> float:
+    """Write the network in another format, run it on random views, and compare its outputs with the model's.
 
     Args:
         export: the SavedModel, which receives the folder `name`.
         name: a key of `keras_sister.serving.choices.FORMATS`.
         model, schema: what the export was made from.
         tolerance: largest allowed difference of a probability.
+        rules: how the export decides; None without thresholds.
 
     Returns:
-        The largest difference.
+        The largest difference of a probability or a confidence.
 
     Raises:
-        InputError: if it is above `tolerance`.
+        InputError: if it is above `tolerance`, or a decision differs.
     """
     file = convert(export, name, export / name)
     rng = np.random.default_rng(0)
     views = {tensor.name: rng.integers(0, 256, (2, *tensor.shape[1:]), np.uint8) for tensor in model.inputs}
-    expected = schema.probabilities(keras.ops.convert_to_numpy(model(views, training=False)))
+    logits = keras.ops.convert_to_numpy(model(views, training=False))
     found = run_converted(file, name, views)
-    difference = max(float(np.abs(found[attribute] - values).max()) for attribute, values in expected.items())
+    differences = [
+        np.abs(found[attribute] - values).max() for attribute, values in schema.probabilities(logits).items()
+    ]
+    if rules is not None:
+        by_signature = {f"{name}/{output}": values for output, values in found.items()}
+        differences += compare_decisions(by_signature, {name: logits}, schema, rules, tolerance)
+    difference = float(np.max(differences))
     if not difference <= tolerance:
         raise InputError(f"{export.parent}: {name} differs from the model by {difference:.2g}. Nothing was written.")
     return difference

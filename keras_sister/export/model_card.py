@@ -6,6 +6,7 @@ from typing import Any
 from keras_sister.backbones import weight_file
 from keras_sister.config import Experiment
 from keras_sister.errors import InputError
+from keras_sister.evaluation.decisions import THRESHOLDS, DecisionRule, parse_rules
 from keras_sister.models import networks_of
 from keras_sister.schema import Schema
 from keras_sister.segmentation.segmenters.selfie import SELFIE
@@ -19,18 +20,20 @@ def model_card(schema: Schema, about: Mapping[str, Any], documents: Mapping[str,
     Args:
         schema: attributes and classes.
         about: the content of ``export.json``.
-        documents: texts kept with the export, by file name; ``cross_validation.json`` has the scores.
+        documents: texts kept with the export, by file name; ``cross_validation.json`` has the scores, and
+            ``thresholds.json`` the thresholds.
 
     Returns:
         Markdown text.
 
     Raises:
-        InputError: if ``cross_validation.json`` has another structure.
+        InputError: if one of these two has another structure.
     """
     sections = [
         _description(schema, about),
         _scores(documents.get("cross_validation.json")),
-        _verification(about),
+        _decisions(schema, documents.get(THRESHOLDS)),
+        _verification(about, decides=THRESHOLDS in documents),
         _limitations(about),
         _licences(about, documents.get("config.yaml")),
     ]
@@ -91,11 +94,50 @@ def _table(found: dict[str, Any]) -> str:
     )
 
 
-def _verification(about: Mapping[str, Any]) -> str:
+def _decisions(schema: Schema, text: str | None) -> str:
+    if text is None:
+        return "## Decisions\nNo thresholds: there are no outputs `decisions` and `confidence`."
+    content = parse_json(text, THRESHOLDS)
+    rules = parse_rules(schema, content, THRESHOLDS)
+    try:
+        rows = [_decision_row(name, rule, content["attributes"][name].get("unseen")) for name, rule in rules.items()]
+        precision = content["precision"]
+        goal = f"a precision of {_percent(precision)} %" if precision is not None else content["goal"]
+    except (LookupError, TypeError, AttributeError) as error:
+        raise InputError(f"{THRESHOLDS}: not the thresholds of a run; remove it to export without them.") from error
+    return "\n".join(
+        [
+            "## Decisions",
+            f"`decisions` (−1 = not sure) and `confidence` (calibrated) follow from thresholds, fitted for {goal} on"
+            " out-of-fold predictions. The outputs named like attributes are not calibrated. Error is the expected"
+            " calibration error before and after calibration. Error, share of photos decided and share of correct"
+            " decisions are from folds that the fit has not seen. A class is decided for from its lowest confidence.",
+            "",
+            "| attribute | temperature | positive from | lowest confidence | error, % | decided, % | correct, % |",
+            "|---|---:|---:|---|---:|---:|---:|",
+            *rows,
+        ]
+    )
+
+
+def _decision_row(name: str, rule: DecisionRule, unseen: dict[str, Any] | None) -> str:
+    lowest = ", ".join(f"{c}: {'never' if value is None else f'{value:.3f}'}" for c, value in rule.minimum.items())
+    threshold = "–" if rule.threshold is None else f"{rule.threshold:.3f}"
+    measured = ["–"] * 3
+    if unseen is not None:
+        before, after, *shares = (
+            _percent(unseen[key]) for key in ("error_before", "error_after", "coverage", "accuracy")
+        )
+        measured = [f"{before} → {after}", *shares]
+    return f"| {' | '.join([name, f'{rule.temperature:.3f}', threshold, lowest, *measured])} |"
+
+
+def _verification(about: Mapping[str, Any], *, decides: bool) -> str:
     record = about["verification"]
     text = (
         "## Verification\nLoaded in a process without Keras; every attribute by every signature"
         + (", the person share and the mask" if about["segmenter"] else "")
+        + (", decisions and confidence" if decides else "")
         + f" compared with the Keras model on {record['photos']} photos. Largest difference of a probability:"
         f" {record['largest_difference']:.1e} ({record['tolerance']:g} is allowed)."
     )

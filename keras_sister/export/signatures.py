@@ -9,16 +9,19 @@
 Because of the chain the graph is stored once, and every signature uses the same network.
 """
 
+import hashlib
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_sister.errors import InputError
+from keras_sister.evaluation.decisions import NOT_SURE, Rules
+from keras_sister.export.decisions import decision_outputs
 from keras_sister.layers import AttributeProbabilities
 from keras_sister.schema import Schema
 from keras_sister.segmentation.preprocessor import Preprocessor
-from keras_sister.serving.predictions import DECODED, PERSON_SHARE, SCHEMA_HASH
+from keras_sister.serving.predictions import CONFIDENCE, DECISIONS, DECODED, PERSON_SHARE, SCHEMA_HASH
 
 Tensors = dict[str, tf.Tensor]
 
@@ -31,10 +34,16 @@ class Signatures:
     segmenter, all signatures except ``views`` also return ``person_share``, float32 (batch,): the share of the photo's
     pixels that are person.
 
+    With thresholds these three also return ``decisions``, int32 (batch, attributes): the class index or −1 = not sure,
+    and ``confidence``, float32 (batch, attributes): the calibrated probability of the class decided for, or of the
+    likeliest one. The outputs named like attributes stay the model's own probabilities. Without thresholds there is
+    neither.
+
     Args:
         model: with inputs named ``photo``, ``segmented`` or ``mask`` and the schema's logits as output.
         schema: attributes and classes.
         preprocessor: makes the model's views; with a segmenter if the model takes more than ``photo``.
+        rules: how each attribute is decided, by name; None without thresholds.
 
     Raises:
         InputError: if an attribute has the name of another output.
@@ -44,15 +53,17 @@ class Signatures:
         >>> Signatures(model, DCSA, Preprocessor("selfie")).archive().write_out("saved_models/sister_a/1")
     """
 
-    def __init__(self, model: keras.Model, schema: Schema, preprocessor: Preprocessor) -> None:
+    def __init__(
+        self, model: keras.Model, schema: Schema, preprocessor: Preprocessor, rules: Rules | None = None
+    ) -> None:
         check_match(model, preprocessor)
         for attribute in schema:
-            if attribute.name in (DECODED, PERSON_SHARE, SCHEMA_HASH):
+            if attribute.name in (DECODED, PERSON_SHARE, SCHEMA_HASH, DECISIONS, CONFIDENCE):
                 raise InputError(f"schema: '{attribute.name}' is the name of an output of the export; rename it.")
         self._model = model
         self._probabilities = AttributeProbabilities(schema)
         self._preprocessor = preprocessor
-        self._schema_hash = schema.hash
+        self._schema, self._rules = schema, rules
         size = model.inputs[0].shape[1]
         self._resized = {"photo": tf.TensorSpec((size, size, 3), tf.uint8)}
         if preprocessor.segmenter:
@@ -86,13 +97,16 @@ class Signatures:
 
         Photos have any size. Their EXIF orientation is applied, and transparency is flattened on white.
 
-        ``decoded``, bool (batch,), is False for a damaged photo; all its numbers are 0, and the other photos of the
-        batch are not affected. ``schema_hash``, string (batch,), is that of the schema: a client that has another one
-        must not name the tags.
+        ``decoded``, bool (batch,), is False for a damaged photo; all its numbers are 0, its decisions −1, and the other
+        photos of the batch are not affected. ``schema_hash``, string (batch,), is that of the schema: a client that has
+        another one must not name the tags.
         """
         views, found = self._traced_read(image_bytes)
-        outputs = {name: _zero_unless(found[DECODED], values) for name, values in self._traced_views(views).items()}
-        return {**outputs, **found, SCHEMA_HASH: tf.fill(tf.shape(image_bytes), self._schema_hash)}
+        outputs = {
+            name: _unless(found[DECODED], values, NOT_SURE if name == DECISIONS else 0)
+            for name, values in self._traced_views(views).items()
+        }
+        return {**outputs, **found, SCHEMA_HASH: tf.fill(tf.shape(image_bytes), self._schema.hash)}
 
     def images(self, images: tf.Tensor) -> Tensors:
         """From ``images``, uint8 (batch, height, width, 3), RGB, upright, any size, to the attributes."""
@@ -101,8 +115,11 @@ class Signatures:
 
     def views(self, inputs: Tensors) -> Tensors:
         """From the model's inputs, such as ``photo``, uint8 (batch, size, size, 3), to the attributes."""
-        named = self._probabilities(self._model(inputs, training=False))
-        return {name: tf.cast(values, tf.float32) for name, values in named.items()}
+        logits = self._model(inputs, training=False)
+        named = {name: tf.cast(values, tf.float32) for name, values in self._probabilities(logits).items()}
+        if self._rules is None:
+            return named
+        return {**named, **decision_outputs(self._schema, self._rules, tf.cast(logits, tf.float32))}
 
     def prepare(self, image_bytes: tf.Tensor) -> Tensors:
         """From ``image_bytes`` to what ``views`` takes, as float32 0–255, and ``decoded``: for other runtimes."""
@@ -122,7 +139,7 @@ class Signatures:
         resized = tf.map_fn(self._decode_or_blank, image_bytes, fn_output_signature={**self._resized, DECODED: tf.bool})
         decoded = resized.pop(DECODED)
         views, share = self._traced_preprocess(resized)
-        share = {name: _zero_unless(decoded, values) for name, values in share.items()}
+        share = {name: _unless(decoded, values, 0) for name, values in share.items()}
         return views, {**share, DECODED: decoded}
 
     def _decode_or_blank(self, contents: tf.Tensor) -> Tensors:
@@ -162,8 +179,9 @@ def person_share(masks: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.cast(masks > 127, tf.float32), axis=(1, 2, 3))
 
 
-def _zero_unless(decoded: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-    return tf.where(tf.reshape(decoded, (-1,) + (1,) * (values.shape.rank - 1)), values, tf.zeros_like(values))
+def _unless(decoded: tf.Tensor, values: tf.Tensor, otherwise: int) -> tf.Tensor:
+    is_decoded = tf.reshape(decoded, (-1,) + (1,) * (values.shape.rank - 1))
+    return tf.where(is_decoded, values, tf.cast(otherwise, values.dtype))
 
 
 def _image(size: int | None, name: str | None = None) -> tf.TensorSpec:
@@ -171,7 +189,12 @@ def _image(size: int | None, name: str | None = None) -> tf.TensorSpec:
 
 
 def _traced(function: Any, signature: Any) -> Any:
-    """A ``tf.function`` with its trace, because an endpoint without a trace has no shapes to export."""
+    """A ``tf.function`` with its trace, because an endpoint without a trace has no shapes to export.
+
+    TensorFlow keeps the variables of a trace in a set, whose order differs from process to process, and would write
+    them in that order; sorted, two exports of a model are equal byte by byte.
+    """
     traced = tf.function(function, input_signature=(signature,), autograph=False)
-    traced.get_concrete_function()
+    graph = traced.get_concrete_function().graph
+    graph.variables = sorted(graph.variables, key=lambda v: (v.name, hashlib.sha256(v.numpy()).digest()))
     return traced

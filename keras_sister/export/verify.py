@@ -17,6 +17,8 @@ import tensorflow as tf
 
 from keras_sister import images
 from keras_sister.errors import InputError
+from keras_sister.evaluation.decisions import Rules
+from keras_sister.export.decisions import compare_decisions
 from keras_sister.export.keras_free_process import decode_photo
 from keras_sister.photo_files import read_photo
 from keras_sister.photo_kinds import why_not_decoded
@@ -36,8 +38,9 @@ class Verification:
     """An export compared with its model.
 
     Attributes:
-        largest_difference: largest absolute difference of any probability of any attribute by any signature; with a
-            segmenter, also of the person share and of the person probability of any pixel.
+        largest_difference: largest absolute difference of any probability of any attribute by any signature, and of any
+            confidence where the export has thresholds; with a segmenter, also of the person share and of the person
+            probability of any pixel.
         agreement: for each attribute the share of photos with the same class by every signature.
     """
 
@@ -53,6 +56,8 @@ def verify_export(
     *,
     preprocessor: Preprocessor,
     folded: Segmenter | None,
+    rules: Rules | None,
+    tolerance: float,
 ) -> Verification:
     """Load an export in a new process without Keras and compare it with the model that it was made from.
 
@@ -63,9 +68,11 @@ def verify_export(
             each pixel. The model receives the person that `folded` found: a pixel at one half may fall to either side
             by its last bit, which says nothing about the export.
         photos: JPEG, PNG or WebP files.
+        rules: how the export decides, None without thresholds; decisions and confidence are computed again in NumPy.
+        tolerance: difference of a probability up to which a decision may turn.
 
     Raises:
-        InputError: if a photo cannot be decoded.
+        InputError: if a photo cannot be decoded, or the export decides otherwise than by its rules.
         RuntimeError: if the export does not load or fails.
     """
     decoded = [_decode(photo) for photo in photos]
@@ -78,8 +85,8 @@ def verify_export(
         raise RuntimeError(f"{folder}: the export has another {SCHEMA_HASH} than its schema.")
     # On the CPU, as in the other process: a GPU rounds convolutions to TF32. NaN is detected by the caller.
     with tf.device("CPU:0"), np.errstate(invalid="ignore"):
-        expected = schema.probabilities(keras.ops.convert_to_numpy(model(views, training=False)))
-        of_upright = schema.probabilities(keras.ops.convert_to_numpy(model(views_of_upright, training=False)))
+        logits = keras.ops.convert_to_numpy(model(views, training=False))
+        logits_of_upright = keras.ops.convert_to_numpy(model(views_of_upright, training=False))
         size = model.inputs[0].shape[1]
         probable = _person_probabilities(preprocessor.segmenter, size, upright) if preprocessor.segmenter else []
     differences = [np.abs(found[f"segment/mask/{row}"] - mask).max() for row, mask in enumerate(probable)]
@@ -87,8 +94,11 @@ def verify_export(
         if found_masks is not None:
             share = (found_masks >= 128).mean(axis=(1, 2, 3))
             differences.append(np.abs(found[f"{signature}/{PERSON_SHARE}"] - share).max())
-    by_signature = {"serving_default": expected, "views": expected, "images": of_upright}
-    agreement, more = _compare(found, by_signature)
+    by_signature = {"serving_default": logits, "views": logits, "images": logits_of_upright}
+    if rules is not None:
+        differences += compare_decisions(found, by_signature, schema, rules, tolerance)
+    expected = {signature: schema.probabilities(of_photos) for signature, of_photos in by_signature.items()}
+    agreement, more = _compare(found, expected)
     return Verification(float(np.max([*differences, *more])), agreement)  # np.max, unlike max, propagates NaN
 
 

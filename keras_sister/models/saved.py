@@ -1,6 +1,5 @@
 """Load a saved model, and read the schema that it carries."""
 
-import zipfile
 from pathlib import Path
 
 import keras
@@ -8,7 +7,7 @@ import keras
 import keras_sister.losses
 import keras_sister.metrics  # noqa: F401 - both register what a compiled model needs
 from keras_sister.backbones.finite import check_finite
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, reason_of
 from keras_sister.layers import AttributeLogits
 from keras_sister.models.mirror import unmirrored
 from keras_sister.schema import Schema
@@ -37,9 +36,8 @@ def load_model(path: str | Path, *, compile: bool = True) -> keras.Model:
     check_regular(path)
     try:
         model = keras.saving.load_model(path, compile=compile)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path}: not a model file that can be loaded: {first_line}") from error
+    except Exception as error:  # Keras, h5py and zipfile raise many kinds for a damaged file
+        raise InputError(f"{path}: not a model file that can be loaded: {reason_of(error)}") from error
     check_finite(model, path)
     return model
 

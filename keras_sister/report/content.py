@@ -9,11 +9,12 @@ import numpy as np
 from keras_sister.evaluation.attribute_metrics import attribute_metrics
 from keras_sister.evaluation.intervals import accuracy_intervals
 from keras_sister.evaluation.out_of_fold import OutOfFold, read_out_of_fold
-from keras_sister.evaluation.reliability import probability_of, reliability
+from keras_sister.evaluation.reliability import probability_of
 from keras_sister.evaluation.summary import read_summary
 from keras_sister.report.charts import LineChart, line_chart
+from keras_sister.report.issues_section import IssuesSection, issues_section
 from keras_sister.report.robustness_section import robustness_rows
-from keras_sister.report.thresholds_section import thresholds_section
+from keras_sister.report.thresholds_section import reliability_sections, thresholds_section
 from keras_sister.run import Run
 from keras_sister.schema import Schema
 
@@ -46,7 +47,7 @@ class RunContent:
         metrics: see `keras_sister.evaluation.attribute_metrics.attribute_metrics`.
         attributes: a row for each attribute: ``name``, ``known``, ``unknown``, ``majority``, ``accuracy``, ``low`` and
             ``high`` (its interval), ``balanced_accuracy``, ``f1``, ``average_precision``; None where nothing is known.
-        reliability: ``all``, and by attribute name, see `keras_sister.evaluation.reliability.reliability`.
+        reliability: before and after calibration, see `reliability_sections`.
         curves: charts by heading.
         best_epochs: of each fold, counted from 1.
         mistakes: the wrong predictions with the highest probabilities.
@@ -54,7 +55,7 @@ class RunContent:
         left_out: photos that could not be read, with their reasons.
         classes: by attribute name the number of photos by class, of all photos of the run.
         work: content of ``work.json``: the tasks that were completed, with seconds and versions.
-        thresholds, robustness: see `thresholds_section` and `robustness_rows`.
+        thresholds, robustness, issues: see `thresholds_section`, `robustness_rows` and `issues_section`.
     """
 
     name: str
@@ -73,6 +74,7 @@ class RunContent:
     work: list[dict[str, Any]]
     thresholds: dict[str, Any] | None
     robustness: list[dict[str, Any]]
+    issues: IssuesSection | None
 
     @property
     def unit(self) -> str:
@@ -125,7 +127,7 @@ def run_content(run: Run, *, name: str | None = None, shown: int = 24) -> RunCon
         summary=summary,
         metrics=metrics,
         attributes=_attributes(ours, summary, metrics),
-        reliability=_reliability(ours),
+        reliability=reliability_sections(ours),
         curves=_curves(run),
         best_epochs=[fold["best_epoch"] + 1 for fold in summary["folds"]],
         mistakes=most_certain_mistakes(run, ours, shown),
@@ -135,6 +137,7 @@ def run_content(run: Run, *, name: str | None = None, shown: int = 24) -> RunCon
         work=run.read("work.json") if (run.folder / "work.json").exists() else [],
         thresholds=thresholds_section(run),
         robustness=robustness_rows(summary),
+        issues=issues_section(run, ours),
     )
 
 
@@ -185,15 +188,6 @@ def _attributes(ours: OutOfFold, summary: dict[str, Any], metrics: dict[str, Any
             }
         )
     return rows
-
-
-def _reliability(ours: OutOfFold) -> dict[str, dict[str, Any]]:
-    probabilities, known = probability_of(ours.schema, ours.logits, ours.predicted), ours.known
-    each = {
-        name: reliability(probabilities[known[:, i], i], ours.correct[known[:, i], i])
-        for i, name in enumerate(ours.schema.names)
-    }
-    return {"all": reliability(probabilities[known], ours.correct[known]), "attributes": each}
 
 
 def _curves(run: Run) -> dict[str, LineChart]:

@@ -14,6 +14,7 @@ from keras_sister import __version__
 from keras_sister.errors import InputError
 from keras_sister.evaluation.comparison import Comparison, compare_with_first, group_by_seed
 from keras_sister.report.content import Finding, RunContent, distinct_names, photos_named, run_content
+from keras_sister.report.issues_section import issue_facts
 from keras_sister.run import Run
 from keras_sister.storage.json_files import write_text
 
@@ -28,12 +29,14 @@ class RunSection:
     Attributes:
         content: its numbers.
         nobody: photos in which no person was found that are shown as pictures.
+        issues: flagged labels that are shown as pictures.
         pictures: see `keras_sister.report.pictures.thumbnails`.
         without_pictures: why there are none; empty if there are.
     """
 
     content: RunContent
     nobody: list[Finding]
+    issues: list[Finding]
     pictures: dict[int, dict[str, str]]
     without_pictures: str
 
@@ -62,7 +65,7 @@ def write_report(folders: Sequence[Path], out: Path) -> list[str]:
     comparisons = _comparisons(contents)
     sections = [_section(content, shown) for content in contents]
     html = (
-        _environment()
+        environment()
         .get_template("page.html.j2")
         .render(sections=sections, comparisons=comparisons, version=__version__)
     )
@@ -81,18 +84,21 @@ def _section(content: RunContent, shown: int) -> RunSection:
     from keras_sister.report.pictures import thumbnails  # starts TensorFlow
 
     nobody = photos_named(content.run, (content.nobody or [])[:shown])
+    flagged = content.issues.flagged[:shown] if content.issues else []
+    issues = [Finding(issue.row, issue.photo, issue_facts(issue)) for issue in flagged]
     try:
-        pictures, why = thumbnails(content.run, _rows(content.mistakes, nobody)), ""
+        pictures, why = thumbnails(content.run, _rows(content.mistakes, nobody, issues)), ""
     except InputError as error:
         pictures, why = {}, str(error).splitlines()[0]
-    return RunSection(content, nobody, pictures, why)
+    return RunSection(content, nobody, issues, pictures, why)
 
 
 def _rows(*findings: Iterable[Finding]) -> list[int]:
     return [finding.row for kind in findings for finding in kind]
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """The environment of the page's templates."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("keras_sister.report"),
         autoescape=True,

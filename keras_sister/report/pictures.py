@@ -1,24 +1,16 @@
-"""The pictures of the page: both views of a photo, as small JPEGs inside the HTML."""
+"""The pictures of the page: both views of a photo, small, as JPEGs inside the HTML."""
 
-import base64
-import io
 from collections.abc import Iterable
-from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from PIL import Image
 
 from keras_sister.data.view_store import ViewPairs, ViewStore
 from keras_sister.errors import InputError
+from keras_sister.report.thumbnail import data_uri, thumbnail
 from keras_sister.run import Run
 from keras_sister.segmentation.compositing import composite
 from keras_sister.training.trained import preprocessor_of_run
-
-LARGEST = 144
-"""Height and width of the pictures in pixels; smaller views stay as they are."""
-
-_QUALITY = 80
 
 
 def thumbnails(run: Run, rows: Iterable[int]) -> dict[int, dict[str, str]]:
@@ -34,13 +26,23 @@ def thumbnails(run: Run, rows: Iterable[int]) -> dict[int, dict[str, str]]:
     Raises:
         InputError: if a photo is neither in the view store nor readable, or has changed.
     """
+    found = view_pictures(run, rows)
+    return {row: {view: data_uri(picture) for view, picture in views.items()} for row, views in found.items()}
+
+
+def view_pictures(run: Run, rows: Iterable[int]) -> dict[int, dict[str, Image.Image]]:
+    """The same as pictures, of at most `keras_sister.report.thumbnail.LARGEST` pixels.
+
+    Raises:
+        InputError: as `thumbnails` does.
+    """
     wanted = sorted(set(rows))
     if not wanted:
         return {}
     return dict(zip(wanted, _all_views(run, wanted), strict=True))
 
 
-def _all_views(run: Run, rows: list[int]) -> list[dict[str, str]]:
+def _all_views(run: Run, rows: list[int]) -> list[dict[str, Image.Image]]:
     pairs, experiment = _view_pairs(run, rows), run.experiment
     every = range(len(rows))
     photos = pairs.photos(every)
@@ -48,7 +50,7 @@ def _all_views(run: Run, rows: list[int]) -> list[dict[str, str]]:
     if experiment.needs_masks:
         masks = tf.constant(pairs.masks(every))
         views["person"] = composite(tf.constant(photos), masks, experiment.background, experiment.edges).numpy()
-    return [{view: _data_uri(images[i]) for view, images in views.items()} for i in every]
+    return [{view: thumbnail(Image.fromarray(images[i])) for view, images in views.items()} for i in every]
 
 
 def _view_pairs(run: Run, rows: list[int]) -> ViewPairs:
@@ -63,10 +65,3 @@ def _view_pairs(run: Run, rows: list[int]) -> ViewPairs:
         if then != now:
             raise InputError(f"{file}: changed since {run.folder} was started.")
     return store.open(keys)
-
-
-def _data_uri(pixels: np.ndarray[Any, Any]) -> str:
-    picture, buffer = Image.fromarray(pixels), io.BytesIO()
-    picture.thumbnail((LARGEST, LARGEST))
-    picture.save(buffer, format="JPEG", quality=_QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,14 +1,42 @@
-"""The section of thresholds and calibration; the page has it if the run folder holds ``thresholds.json``."""
+"""The sections of calibration and thresholds."""
 
 from typing import Any
 
+from keras_sister.evaluation.out_of_fold import OutOfFold
+from keras_sister.evaluation.reliability import probability_of, reliability
+from keras_sister.evaluation.thresholds import Goal, calibrated_by_fold, nested_rules, read_thresholds
 from keras_sister.run import Run
 
 
+def reliability_sections(ours: OutOfFold) -> dict[str, dict[str, Any]]:
+    """Reliability of the predicted classes before and after calibration, each fold by the temperatures of the others.
+
+    Args:
+        ours: out-of-fold predictions.
+
+    Returns:
+        ``before``, and with at least two folds ``after``: each has ``all``, and ``attributes`` by name, see
+        `keras_sister.evaluation.reliability.reliability`.
+    """
+    found = {"before": probability_of(ours.schema, ours.logits, ours.predicted)}
+    if len(ours.folds) > 1:
+        # Temperatures are the same whatever thresholds are fitted for.
+        found["after"] = calibrated_by_fold(ours, nested_rules(ours, Goal("accuracy")))
+    sections = {}
+    for moment, probabilities in found.items():
+        each = {
+            name: reliability(probabilities[known, i], ours.correct[known, i])
+            for i, (name, known) in enumerate(zip(ours.schema.names, ours.known.T, strict=True))
+        }
+        every = reliability(probabilities[ours.known], ours.correct[ours.known])
+        sections[moment] = {"all": every, "attributes": each}
+    return sections
+
+
 def thresholds_section(run: Run) -> dict[str, Any] | None:
-    """The content of ``thresholds.json``; None without the file.
+    """The content of ``thresholds.json``, see `keras_sister.evaluation.thresholds.fit_thresholds`; None without it.
 
     Raises:
-        InputError: if the file is damaged, naming it.
+        InputError: if the file is damaged or does not follow from the run's predictions, naming it.
     """
-    return run.read("thresholds.json") if (run.folder / "thresholds.json").exists() else None
+    return read_thresholds(run)

@@ -71,7 +71,10 @@ def _differences(results: Results) -> str:
         lines.append(
             [
                 f"{comparison.second} − {comparison.first}",
-                *(f"{100 * d.estimate:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}]" for d in (comparison.folds,)),
+                *(
+                    f"{100 * d.estimate:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}]"
+                    for d in (comparison.over_folds,)
+                ),
                 f"{p:.3f}",
                 *(f"{100 * d.estimate:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}]" for d in (comparison.photos,)),
                 ", ".join(significant) or "none",

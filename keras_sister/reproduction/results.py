@@ -61,7 +61,7 @@ class Results:
 
     def adjusted(self) -> list[float]:
         """p-values of the comparisons' t-tests after Holm's correction over all comparisons of the table."""
-        return holm(np.array([c.folds.p for c in self.comparisons], np.float64)).tolist()
+        return holm(np.array([c.over_folds.p for c in self.comparisons], np.float64)).tolist()
 
 
 def to_csv(results: Results) -> str:

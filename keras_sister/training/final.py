@@ -3,11 +3,15 @@
 import statistics
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
-from keras_sister.evaluation.checksums import check_checksums
+from keras_sister.errors import InputError
+from keras_sister.evaluation.checksums import check_checksums, note_again
+from keras_sister.evaluation.decisions import THRESHOLDS
 from keras_sister.evaluation.summary import read_summary
+from keras_sister.evaluation.thresholds import read_thresholds
 from keras_sister.run import OnEvent, Run
 from keras_sister.training.start import start_run
 from keras_sister.training.worker import perform_in_child
@@ -32,15 +36,17 @@ def train_final(
         experiment: what to train and how; its folds are ignored.
         out: the run folder to create.
         like: the cross-validation of these settings; its scores are kept with the run and its exports, as
-            ``cross_validation.json``.
-        resume: continue the run in `out` if it exists.
+            ``cross_validation.json``, and its thresholds, if it has any, as ``thresholds.json``.
+        resume: continue the run in `out` if it exists. A model that is finished gets the thresholds that `like` has
+            now.
         on_event: receives progress events.
 
     Returns:
         The model file, ``model.keras`` in the run folder.
 
     Raises:
-        InputError: as `keras_sister.training.cross_validation.cross_validate` does.
+        InputError: as `keras_sister.training.cross_validation.cross_validate` does; or if `like` has thresholds for
+            other attributes than the dataset's.
 
     Example:
         >>> validated = Run(Path("runs/sister_a"))
@@ -49,15 +55,29 @@ def train_final(
     """
     run = Run(Path(out))
     model = run.folder / "model.keras"
+    thresholds = read_thresholds(like) if like is not None else None
+    if like is not None and thresholds is not None and like.schema != dataset.schema:
+        raise InputError(f"{like.folder / THRESHOLDS}: is for other attributes than those of the dataset.")
     with run.locked():
         start_run(run, dataset, experiment.absolute(), resume=resume)
         if like is not None and not model.exists():
             run.write("cross_validation.json", read_summary(like))
+        if like is not None:
+            _keep_thresholds(run, thresholds)
         perform_in_child(run, "views", on_event)
         if not model.exists():
             perform_in_child(run, "train", on_event)
         on_event({"task": "train", "event": "done"})
     return model
+
+
+def _keep_thresholds(run: Run, thresholds: dict[str, Any] | None) -> None:
+    """Make the thresholds of a cross-validation those of the run."""
+    if thresholds is not None:
+        run.write(THRESHOLDS, thresholds)
+    else:
+        (run.folder / THRESHOLDS).unlink(missing_ok=True)
+    note_again(run.folder, THRESHOLDS)
 
 
 def final_settings(run: Run) -> Experiment:

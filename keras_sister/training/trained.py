@@ -8,7 +8,7 @@ from zipfile import BadZipFile
 import keras
 
 from keras_sister import images
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, reason_of
 from keras_sister.evaluation.checksums import check_checksums
 from keras_sister.models import mirror_averaged
 from keras_sister.run import Run
@@ -37,7 +37,7 @@ def trained_model(run: Run, weights: Path, *, precision: str = "float32") -> ker
             averaged = mirror_averaged(model) if run.experiment.flip_average else model
             (averaged if weights.suffix == ".keras" else model).load_weights(weights)  # a fold keeps the model inside
     except (OSError, ValueError, KeyError, BadZipFile, UserWarning) as error:
-        raise InputError(f"{weights}: does not match config.yaml: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{weights}: does not match config.yaml: {reason_of(error)}") from error
     finally:
         keras.config.set_dtype_policy(policy)
     return averaged

@@ -27,6 +27,7 @@ from keras_sister.errors import InputError
 COLUMNS = [
     "photo",
     "tags",
+    "not_sure",
     "person_share",
     "error",
     "collar",
@@ -36,7 +37,7 @@ COLUMNS = [
     "gender=female",
     "fingerprint",
 ]
-PROBABILITIES = COLUMNS[4:-1]
+PROBABILITIES = COLUMNS[5:-1]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,8 @@ def read(file: Path) -> list[dict]:
                 if name in ("person_share", *PROBABILITIES)
             }
             texts = {name: row[name] or None for name in ("error", "fingerprint")}
-            rows.append({**row, **numbers, **texts, "tags": row["tags"].split(";") if row["tags"] else []})
+            lists = {name: row[name].split(";") if row[name] else [] for name in ("tags", "not_sure")}
+            rows.append({**row, **numbers, **texts, **lists})
         return rows
 
 

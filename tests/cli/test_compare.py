@@ -1,4 +1,13 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from click.testing import CliRunner
+
 from cli.compare import _labels
+from cli.main import main
+
+from ..run_folder import EXPERIMENT, write_run
 
 
 def test_names_that_fit_are_the_headings():
@@ -11,3 +20,25 @@ def test_many_runs_stay_apart_at_80_columns():
     assert list(labels) == names
     assert len(set(labels.values())) == 41
     assert max(map(len, labels.values())) <= 8
+
+
+def test_one_fold_says_what_cannot_be_compared(tmp_path: Path):
+    labels = np.random.default_rng(0).integers(0, 2, (30, 2))
+    runs = [
+        write_run(tmp_path / name, labels, experiment=replace(EXPERIMENT, folds=2, system=name)).folder
+        for name in ("baseline", "segmented")
+    ]
+    labels[1::2] = -1  # as if only one of the folds had labels
+    one_fold = [
+        write_run(tmp_path / f"{run.name}-1", labels, experiment=replace(EXPERIMENT, folds=2, system=run.name)).folder
+        for run in runs
+    ]
+    for command in (["compare"], ["report", "--out", str(tmp_path / "page.html")]):
+        result = CliRunner().invoke(main, [*command, *map(str, one_fold)])
+        assert result.exit_code == 0, result.output
+        assert "nan" not in result.output
+    compared = CliRunner().invoke(main, ["compare", *map(str, one_fold)]).output
+    assert "Only one fold has known labels: the spread over folds cannot be compared." in " ".join(compared.split())
+    assert "one fold: no spread" in (tmp_path / "page.html").read_text()
+    whole = CliRunner().invoke(main, ["compare", *map(str, runs)]).output
+    assert "cannot be compared" not in whole

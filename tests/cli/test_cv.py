@@ -46,6 +46,10 @@ def test_from_a_settings_file_to_a_table_and_a_comparison(dataset_folder, tmp_pa
         row = f"{name} │ {scores['known']} │ {100 * scores['majority']:.2f} │ {100 * scores['accuracy']:.2f}"
         assert row in shown
 
+    ranked = (folder / "issues.csv").read_text().splitlines()[1:]
+    assert len(ranked) == sum(scores["known"] for scores in summary["attributes"].values())
+    assert (folder / "issues.jpg").is_file()
+
     again = CliRunner().invoke(main, run)
     assert again.exit_code == 1
     assert "--resume" in again.stderr

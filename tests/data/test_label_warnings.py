@@ -8,7 +8,10 @@ import pytest
 from PIL import Image
 
 from keras_sister.data.check import check_dataset
+from keras_sister.data.folds import stratified_folds
 from keras_sister.data.near_duplicates import find_near_duplicates
+from keras_sister.data.open import open_dataset
+from keras_sister.errors import InputError
 
 
 @pytest.fixture
@@ -66,3 +69,14 @@ def test_near_duplicates_are_found_across_groups_only(shop):
     path = write(shop, [*rows[:40], ("small.jpg", "P5", "a"), ("crop.png", "P5", "a")])
     assert not any("look alike" in line for line in check_dataset(path, near_duplicates=True).warnings)
     assert find_near_duplicates([]) == []
+
+
+def test_one_group_or_one_photo_is_a_problem(shop):
+    one_group = write(shop, [(f"{i}.jpg", "P1", "ab"[i % 2]) for i in range(40)])
+    (problem,) = check_dataset(one_group).problems
+    assert "all photos are in the group 'P1'" in problem
+    dataset = open_dataset(one_group)
+    with pytest.raises(InputError, match="All photos are in the group 'P1'"):
+        stratified_folds(dataset.labels, dataset.schema, folds=2, seed=0, groups=dataset.groups)
+    (problem,) = check_dataset(write(shop, [("0.jpg", "P1", "a")], group=False)).problems
+    assert "there is one photo only" in problem

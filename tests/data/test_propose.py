@@ -75,6 +75,20 @@ def test_a_class_with_a_slash_is_one_value():
     ]
 
 
+def test_numbers_are_one_class_if_their_values_are_equal():
+    cells = ["1", "1.0", "10", "10.0", "100", "-1", "12.5", "125", "1,000", "1", "01", "98-104", "98104"]
+    found = describe_column("size", [*cells, *cells], range(2, 2 + 2 * len(cells)))
+    alone = ("-1", "01", "1,000", "100", "12.5", "125", "98-104", "98104")
+    assert found.counts == {"1": 6, "10": 4, **dict.fromkeys(alone, 2)}
+    assert found.spellings == {"1.0": "1", "10.0": "10"}
+
+
+def test_what_excel_shows_for_a_failed_formula_is_unknown():
+    cells = ["long", "short", "#REF!", "#DIV/0!", "#N/A", "#NAME?", "long"]
+    found = describe_column("sleeves", cells, range(2, 9))
+    assert (found.counts, found.unknown) == ({"long": 2, "short": 1}, 4)
+
+
 def test_typos_have_their_rows():
     cells = ["long"] * 20 + ["lnog"] + ["short"] * 20 + ["shrot", "shrot"] + ["none"] * 9 + ["2019"] * 20 + ["2018"]
     found = describe(cells)
@@ -200,9 +214,8 @@ def test_whatever_the_cells_the_proposal_opens(tmp_path_factory, data):
     headings = ["image", *data.draw(st.lists(TEXT, min_size=1, max_size=3))]
     values = data.draw(st.lists(TEXT, min_size=1, max_size=5))
     rows = [[f"{i}.jpg", *(data.draw(st.sampled_from(values)) for _ in headings[1:])] for i in range(8)]
-    table = read_table(table_of(folder, headings, rows))
     try:
-        proposal = propose_dataset(table)
+        proposal = propose_dataset(read_table(table_of(folder, headings, rows)))
     except InputError:
         return
     (folder / "d.yaml").write_text(to_dataset_file(proposal, folder / "d.yaml"), encoding="utf-8")

@@ -98,6 +98,36 @@ def test_excel_keeps_text_and_shows_numbers_as_a_sheet_does(tmp_path):
     assert "sheet 'Products' of 2" in table.note
 
 
+def test_merged_cells_are_filled_below_the_headings(tmp_path):
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in [("image", "sku", "kind", "mark"), *((f"{i}.jpg", f"P{i}", f"k{i}", i) for i in range(4))]:
+        sheet.append(row)
+    sheet.merge_cells("B2:C3")  # keeps P0
+    sheet.merge_cells("B4:B5")
+    sheet.merge_cells("C1:D1")
+    book.save(tmp_path / "t.xlsx")
+    assert read_table(tmp_path / "t.xlsx").headings == ("image", "sku", "kind", "")
+    sheet.unmerge_cells("C1:D1")
+    sheet["D1"] = "mark"
+    book.save(tmp_path / "t.xlsx")
+    table = read_table(tmp_path / "t.xlsx")
+    assert table.column("sku") == ["P0", "P0", "P2", "P2"]
+    assert table.column("kind") == ["P0", "P0", "k2", "k3"]
+    assert table.column("mark") == ["0", "1", "2", "3"]
+    assert "2 groups of merged cells filled" in table.note
+
+
+def test_a_formula_without_a_value_is_said(tmp_path):
+    book = openpyxl.Workbook()  # which stores formulas as they are, without computing them
+    for row in [("image", "kind"), ("a.jpg", "=CONCATENATE(1, 2)"), ("b.jpg", "=1/0"), ("c.jpg", "long")]:
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    table = read_table(tmp_path / "t.xlsx")
+    assert table.column("kind") == ["", "", "long"]
+    assert "2 formulas without a value count as blank (save the file in Excel)" in table.note
+
+
 def test_json_lines_and_parquet_give_the_same_cells(tmp_path):
     records = [{"image": "a.jpg", "sku": "007", "n": 7, "c": ["red", "blue"]}, {"image": "b.jpg", "n": None, "c": []}]
     written(tmp_path / "t.jsonl", "\n".join(json.dumps(record) for record in records))
@@ -119,9 +149,10 @@ def test_json_lines_and_parquet_give_the_same_cells(tmp_path):
 @pytest.mark.parametrize(
     ("name", "contents", "message"),
     [
-        ("t.csv", "", "row 1 is empty|one column"),
-        ("t.csv", "\n\n", "row 1 is empty|one column"),
+        ("t.csv", "", "t.csv: empty"),
+        ("t.csv", "\n\n", "t.csv: empty"),
         ("t.csv", "image,a\n", "no rows below the heading"),
+        ("t.csv", "Stock of spring,,\nimage,sku,kind\n", "row 1 has one heading only, 'Stock of spring'"),
         ("t.csv", "image\n1.jpg\n", "one column only"),
         ("t.csv", "image,a,b\n1.jpg,x,y\n2.jpg,x\n", r"row 3: 2 cells, but the heading has 3"),
         ("t.csv", "image,a,b\n1.jpg,x,y\n2.jpg,x,y,z\n", r"row 3: 4 cells, but the heading has 3"),

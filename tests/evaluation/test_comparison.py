@@ -70,6 +70,7 @@ OTHER_LABELS[3, 4] = -1 if OTHER_LABELS[3, 4] >= 0 else 0
         (replace(BETTER, photos=[*BETTER.photos[:5], ("5.jpg", "other"), *BETTER.photos[6:]]), "photo 5.jpg.*000005"),
         (replace(BETTER, folds=BETTER.folds[:4]), "4 folds.*8"),
         (replace(BETTER, folds=BETTER.folds[::-1]), "--seed"),
+        (replace(BETTER, groups=np.array(["a"] * 160)), "better keeps groups of photos together, worse has no groups"),
     ],
 )
 def test_runs_that_cannot_be_paired_are_refused(run, fault):
@@ -102,3 +103,29 @@ def test_runs_that_differ_in_their_seed_alone_are_one_system():
 def test_a_system_without_one_of_the_seeds_is_refused():
     with pytest.raises(InputError, match=r"sister-0 ×2 seeds has seeds \[0, 1\].*\[0, 1, 2\]"):
         compare_runs(*seeds_of("baseline", 0.85, BASELINE), *seeds_of("sister", 0.88, SISTER)[:2])
+
+
+def test_runs_with_other_groups_are_refused_naming_a_photo():
+    groups = np.array([f"P{i // 2}" for i in range(160)])
+    other = np.where(np.arange(160) < 3, "Q", groups)
+    one, two = replace(WORSE, groups=groups), replace(BETTER, groups=other)
+    with pytest.raises(InputError, match=r"3 photos are in other groups, such as 000000\.jpg in 'Q', not 'P0'"):
+        compare_runs(one, two)
+    with pytest.raises(InputError, match="worse keeps groups of photos together, better has no groups"):
+        compare_runs(one, BETTER)
+
+
+def test_one_fold_is_compared_over_photos_alone():
+    """As of an official split: one number of each system has no spread, but the photos have."""
+    one, two = (replace(run, folds=[np.arange(160)]) for run in (WORSE, BETTER))
+    majority, comparison = compare_runs(one, two)
+    assert majority.folds is comparison.folds is None
+    whole = compare_runs(WORSE, BETTER)[1]
+    assert comparison.photos == whole.photos
+    assert comparison.attributes == whole.attributes
+    with pytest.raises(InputError, match="better: only one fold has known labels"):
+        _ = comparison.over_folds
+    known_in_one_fold = np.full_like(WORSE.labels, -1)
+    known_in_one_fold[WORSE.folds[3]] = WORSE.labels[WORSE.folds[3]]
+    runs = [replace(run, labels=known_in_one_fold) for run in (WORSE, BETTER)]
+    assert compare_runs(*runs)[1].folds is None

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 _UINT8, _STRING = 4, 7
-_DTYPES = {1: np.float32, 4: np.uint8, 10: np.bool_}
+_DTYPES = {1: np.float32, 3: np.int32, 4: np.uint8, 10: np.bool_}
 _STRING_BYTES = 24
 
 

@@ -1,9 +1,11 @@
 """The page of a run: every number computed again from the run folder, and what a reader without a mouse gets."""
 
 import base64
+import csv
 import io
 import itertools
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from scipy.optimize import minimize_scalar
 from scipy.special import expit, softmax
 from sklearn import metrics
 from statsmodels.stats.proportion import proportion_confint
@@ -19,6 +22,9 @@ from cli.main import main
 from keras_sister.config import Experiment
 from keras_sister.data.dcsa import load_dcsa
 from keras_sister.errors import InputError
+from keras_sister.evaluation.label_issues import write_issues
+from keras_sister.evaluation.thresholds import Goal, write_thresholds
+from keras_sister.report.issue_sheet import write_issue_sheet
 from keras_sister.report.page import write_report
 from keras_sister.report.robustness_section import robustness_rows
 from keras_sister.run import Run
@@ -26,6 +32,7 @@ from keras_sister.schema import DCSA, Attribute, Schema
 from keras_sister.training.tasks import fill_view_store
 from keras_sister.training.work_record import record_work
 
+from ..evaluation.calibrated_run import write_calibrated_run
 from ..run_folder import note_all_checksums, write_run
 from .parsed_page import Element, parse, table
 
@@ -177,18 +184,68 @@ def test_confusion_and_classes(page, truth):
             assert cells == matrix.tolist()
 
 
-def test_reliability(page, truth):
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_reliability(run, page, truth, moment):
     columns = [i for i in range(len(DCSA)) if (truth["labels"][:, i] >= 0).any()]
-    figures = {f.all("figcaption")[0].text: f for f in page[1].all("figure")}
+    captions = ((figure.all("figcaption")[0], figure) for figure in page[1].all("figure"))
+    figures = {caption.text: f for caption, f in captions if f"rel-{moment}" in caption.attributes["id"]}
+    assert len(figures) == len(DCSA) + 1
     pooled: list[tuple[float, bool]] = []
     for i in columns:
         k = truth["labels"][:, i] >= 0
         right = (truth["labels"][:, i] == truth["predicted"][:, i])[k]
-        pairs = list(zip(truth["classes"][i][k].max(axis=1), right, strict=True))
+        classes = (
+            truth["classes"][i] if moment == "before" else calibrated(run, truth["labels"][:, i], truth["classes"][i])
+        )
+        pairs = list(zip(classes[k].max(axis=1), right, strict=True))
         pooled += pairs
         assert error_of(pairs) in figures[DCSA.names[i]].text
     assert error_of(pooled) in figures["all attributes"].text
     assert "no known label" in figures["scarf"].text
+
+
+def calibrated(run: Run, labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """The probabilities of each fold, with the temperature that fits the other folds' labels, and its prior, best."""
+    found = np.zeros(classes.shape)
+    for rows in run.read("folds.json"):
+        others = np.setdiff1d(np.flatnonzero(labels >= 0), rows)
+
+        def loss(log_temperature: float, others: np.ndarray = others) -> float:
+            probabilities = softmax(np.log(classes[others]) / np.exp(log_temperature), axis=1)
+            return -np.log(probabilities[np.arange(len(others)), labels[others]]).sum() + log_temperature**2 / 2
+
+        best = minimize_scalar(loss, bounds=(-3, 3), method="bounded", options={"xatol": 1e-8}).x
+        found[rows] = softmax(np.log(classes[rows]) / np.exp(best), axis=1)
+    return found
+
+
+@pytest.mark.parametrize("goal", [Goal("precision", 0.8), Goal("f1")], ids=lambda goal: goal.name)
+def test_thresholds_are_those_of_the_file(tmp_path, goal):
+    found = write_calibrated_run(tmp_path / "calibrated")
+    content = write_thresholds(found, goal)
+    write_report([found.folder], tmp_path / "page.html")
+    html = parse((tmp_path / "page.html").read_text())
+    rules, scores = table(html, "Rules"), table(html, "Scores on unseen folds")
+    for name, rule in content["attributes"].items():
+        assert rules[name][:3] == [
+            str(rule["known"]),
+            f"{rule['temperature']:.2f}",
+            percent(rule["threshold"]) if rule["threshold"] else "–",
+        ]
+        unseen, plain = rule["unseen"], rule["unseen"]["plain"]
+        shown = (
+            [unseen["coverage"], unseen["accuracy"]]
+            if goal.precision
+            else [plain["accuracy"], unseen["accuracy"], plain["f1"], unseen["f1"]]
+        )
+        shown = [unseen["error_before"], unseen["error_after"], *shown]
+        assert scores[name] == ["–" if value is None else percent(value) for value in shown]
+    if goal.precision:
+        assert "Undecided, because the precision cannot be reached: gender." in html.text
+        assert "male never female never" in rules["gender"][3]
+    (found.folder / "thresholds.json").write_text('{"goal": "f1"}')
+    with pytest.raises(InputError, match=r"thresholds\.json"):
+        write_report([found.folder], tmp_path / "page.html")
 
 
 def error_of(pairs: list[tuple[float, bool]]) -> str:
@@ -396,3 +453,43 @@ def test_a_run_that_has_not_ended_is_refused(tmp_path):
     assert result.exit_code == 1
     assert f"{tmp_path / 'schema.json'}: no such file" in result.stderr
     assert not (tmp_path / "report.html").exists()
+
+
+def test_suspicious_labels_with_both_views_on_the_page_and_on_a_contact_sheet(run, truth, tmp_path):
+    pytest.importorskip("cleanlab")
+    issues = write_issues(run)
+    with (run.folder / "issues.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    flagged = [row for row in rows if row["flagged"] == "yes"]
+    assert len(flagged) > 60
+    try:
+        write_report([run.folder], tmp_path / "report.html")
+    finally:
+        (run.folder / "issues.csv").unlink()
+    page = parse((tmp_path / "report.html").read_text())
+    (section,) = [s for s in page.all("section") if s.all("h3")[0].text == "Suspicious labels"]
+    assert f"{len(flagged):,} of {(truth['labels'] >= 0).sum():,} known labels" in section.text
+    assert "#issues" in [link.attributes["href"] for link in page.all("a")]
+    counts = Counter(row["attribute"] for row in flagged)
+    assert sorted(e.text for e in section.all("span")) == sorted(f"{name} {n}" for name, n in counts.items())
+    shown = section.all("li")
+    assert len(shown) == 24
+    for card, row in zip(shown, flagged, strict=False):
+        i, number = DCSA.names.index(row["attribute"]), int(Path(row["photo"]).stem) - 1
+        classes, probabilities = DCSA.attributes[i].classes, truth["classes"][i][number]
+        assert card.all("p")[0].text == row["photo"]
+        said = [
+            f"{name} ({100 * probabilities[classes.index(name)]:.1f} %)" for name in (row["label"], row["suggested"])
+        ]
+        assert [fact.text for fact in card.all("dd")] == [row["attribute"], *said]
+        assert row["suggested"] == classes[truth["predicted"][number, i]]
+        assert len(card.all("img")) == 2
+
+    assert write_issue_sheet(run, issues, tmp_path / "issues.jpg") == 60
+    with Image.open(tmp_path / "issues.jpg") as sheet, Image.open(run.photos[issues[0].row]) as photo:
+        first = np.asarray(sheet.crop((8, 8, 40, 40)), np.float64)
+        expected = np.asarray(photo.convert("RGB").resize((32, 32), Image.Resampling.BILINEAR), np.float64)
+    assert np.abs(first - expected).mean() < 14
+    unsuspicious = [replace(issue, flagged=False) for issue in issues]
+    assert write_issue_sheet(run, unsuspicious, tmp_path / "issues.jpg") == 0
+    assert not (tmp_path / "issues.jpg").exists()  # that of before would not be true

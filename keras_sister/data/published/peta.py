@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_sister.data.published.dataset import PublishedDataset
 from keras_sister.data.published.matlab import binary, load_mat, texts
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, reason_of
 from keras_sister.storage.reader_process import read_apart
 
 _ID_COLUMNS = 4
@@ -45,7 +45,7 @@ def read_annotation(file: Path) -> dict[str, np.ndarray]:
         labels = binary(data[:, _ID_COLUMNS + selected], (len(data), len(selected)), f"{file}, data")
         attributes = [names[i] for i in selected]
     except (KeyError, AttributeError, IndexError, ValueError, TypeError) as error:
-        raise InputError(f"{file}: not the annotation of PETA: {error}.") from error
+        raise InputError(f"{file}: not the annotation of PETA: {reason_of(error)}.") from error
     split = {int(row): part for part, numbers in rows.items() for row in numbers}
     if sum(map(len, rows.values())) != len(split) or not set(split) <= set(range(len(data))):
         raise InputError(f"{file}: the first split has a photo twice, or one that does not exist.")

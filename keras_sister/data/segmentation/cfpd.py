@@ -16,7 +16,7 @@ import numpy as np
 
 from keras_sister.data.segmentation.classes import CFPD
 from keras_sister.data.segmentation.dataset import SegmentationDataset, check_label_map
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, reason_of
 from keras_sister.storage.reader_process import read_apart
 
 FILE = "fashon_parsing_data.mat"
@@ -96,4 +96,4 @@ def _opened(file: Path) -> Iterator[h5py.File]:
         with h5py.File(file) as content:
             yield content
     except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{file}: not the file of CFPD: {error}") from error
+        raise InputError(f"{file}: not the file of CFPD: {reason_of(error)}") from error

@@ -17,7 +17,7 @@ from PIL import Image
 
 from keras_sister.data.segmentation.classes import VOC
 from keras_sister.data.segmentation.dataset import SegmentationDataset, check_label_map
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, reason_of
 from keras_sister.storage.reader_process import read_apart
 from keras_sister.storage.regular_files import check_regular
 from keras_sister.storage.text_files import read_text
@@ -87,7 +87,7 @@ def read_mask(file: Path) -> np.ndarray:
         raise
     except Exception as error:
         # Pillow raises OSError, SyntaxError, struct.error and others for broken files.
-        raise InputError(f"{file}: not a readable mask: {error}") from error
+        raise InputError(f"{file}: not a readable mask: {reason_of(error)}") from error
     return check_label_map(np.asarray(labels), len(VOC), str(file))
 
 
@@ -98,7 +98,7 @@ def read_sbd_mask(file: Path) -> dict[str, np.ndarray]:
         return {"Segmentation": np.asarray(labels, np.int64)}
     except Exception as error:
         # SciPy raises MatReadError, zlib.error and others for broken files.
-        raise InputError(f"{file}: not a readable mask: {error}") from error
+        raise InputError(f"{file}: not a readable mask: {reason_of(error)}") from error
 
 
 def _names(file: Path) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import scipy.io
 
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, reason_of
 
 
 def read_network(file: Path) -> dict[str, np.ndarray]:
@@ -37,7 +37,7 @@ def read_network(file: Path) -> dict[str, np.ndarray]:
         raise InputError(f"{file}: MATLAB 7.3 format; MatConvNet publishes version 7. Download it again.") from error
     except Exception as error:
         # SciPy raises ValueError, TypeError, zlib.error and others for a damaged file.
-        raise InputError(f"{file}: not a MatConvNet network (DagNN): {error}") from error
+        raise InputError(f"{file}: not a MatConvNet network (DagNN): {reason_of(error)}") from error
     return {"mean": mean, "border": border, **parameters}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_sister.backbones import build_backbone
 from keras_sister.data.segmentation.classes import VOC
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, reason_of
 from keras_sister.extras import missing_extra
 from keras_sister.layers import PixelNormalization
 from keras_sister.layers.data_format import channels_last
@@ -131,9 +131,8 @@ def _task(preset: str) -> Any:
         return keras_hub.models.DeepLabV3ImageSegmenter.from_preset(preset, activation=None)
     except Exception as error:
         # ValueError for an unknown preset, and any exception of the Kaggle and Hugging Face libraries.
-        reason = (str(error) or type(error).__name__).strip().splitlines()[0]
         raise InputError(
-            f"deeplab:{preset}: not a DeepLab preset that can be loaded here: {reason}\n"
+            f"deeplab:{preset}: not a DeepLab preset that can be loaded here: {reason_of(error)}\n"
             f"Download a preset such as {PRESET} elsewhere and give its folder."
         ) from error
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, reason_of
 from keras_sister.layers import PixelNormalization
 from keras_sister.layers.data_format import channels_last
 
@@ -222,7 +222,7 @@ def _load_vgg16(model: keras.Model, weights: str) -> None:
             "VGG16's weights cannot be downloaded. Give --weights none, or --weights FILE with the"
             " 'vgg16_…_notop.h5' of keras.applications."
             if weights == "imagenet"
-            else f"{weights}: not the weights of VGG16 without its classifier: {str(error).strip().splitlines()[0]}"
+            else f"{weights}: not the weights of VGG16 without its classifier: {reason_of(error)}"
         ) from error
     for layer in vgg16.layers:
         if layer.weights:

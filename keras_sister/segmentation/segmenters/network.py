@@ -1,7 +1,6 @@
 """A trained network as a segmenter, in a folder with ``model.keras`` and ``segmenter.json``."""
 
 import hashlib
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +11,7 @@ import tensorflow as tf
 import keras_sister.segmentation.networks.fcn8s  # noqa: F401 - registers the layers of saved models
 from keras_sister.backbones.finite import check_finite
 from keras_sister.data.segmentation.classes import VOC
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, reason_of
 from keras_sister.folding import fold_batch_norm, has_batch_norm
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.json_files import read_json, write_json
@@ -136,8 +135,8 @@ def load_segmenter(folder: Path) -> NetworkSegmenter:
         segmenter = NetworkSegmenter(model, size=content["size"], classes=content["classes"], person=content["person"])
     except InputError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{folder}: not a readable segmenter: {str(error).strip().splitlines()[0]}") from error
+    except Exception as error:  # Keras, h5py and zipfile raise many kinds for a damaged file
+        raise InputError(f"{folder}: not a readable segmenter: {reason_of(error)}") from error
     if segmenter.fingerprint != content["fingerprint"]:
         raise InputError(f"{folder}: model.keras does not match segmenter.json; train the segmenter again.")
     return segmenter

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 import numpy as np
 import tensorflow as tf
 
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, reason_of
 from keras_sister.extras import missing_extra
 from keras_sister.saved_model_weights import check_finite_weights
 from keras_sister.storage.cache import cache_folder
@@ -141,8 +141,7 @@ def _resolve(handle: str) -> Path:
     try:
         return Path(tensorflow_hub.resolve(handle))
     except Exception as error:  # its resolvers raise any kind
-        reason = (str(error) or type(error).__name__).strip().splitlines()[0]
-        raise InputError(f"hub:{handle}: cannot be resolved: {reason}") from error
+        raise InputError(f"hub:{handle}: cannot be resolved: {reason_of(error)}") from error
 
 
 def _load(folder: Path) -> Any:
@@ -153,8 +152,8 @@ def _load(folder: Path) -> Any:
         return tf.saved_model.load(str(folder))
     except InputError:
         raise
-    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
-        raise InputError(f"{folder}: not a readable SavedModel: {str(error).strip().splitlines()[0]}") from error
+    except Exception as error:  # TensorFlow and protobuf raise many kinds for a damaged file
+        raise InputError(f"{folder}: not a readable SavedModel: {reason_of(error)}") from error
 
 
 def _image_input(network: Any, folder: Path) -> tuple[str, tf.DType, int | None]:
@@ -195,8 +194,9 @@ def _try(scores: Callable[[tf.Tensor], tf.Tensor], size: int, folder: Path) -> n
     try:
         example = scores(tf.constant(images.astype(np.uint8))).numpy()
     except (tf.errors.OpError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{folder}: fails on images of {size} × {size} pixels; add #size=: {reason}") from error
+        raise InputError(
+            f"{folder}: fails on images of {size} × {size} pixels; add #size=: {reason_of(error)}"
+        ) from error
     if not np.isfinite(example.astype(np.float32)).all():
         raise InputError(f"{folder}: gives numbers that are not finite.")
     return example

@@ -1,0 +1,85 @@
+"""Write the flagged labels of a run for a tool in which people correct them."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from keras_sister.errors import InputError, check_choice
+from keras_sister.evaluation.label_issues import LabelIssue
+from keras_sister.review.choices import FORMATS
+from keras_sister.review.fiftyone import fiftyone_dataset, sample
+from keras_sister.review.label_studio import choice, labelling_config, task_data
+from keras_sister.run import Run
+from keras_sister.storage.json_files import write_json, write_text
+
+
+def export_issues(run: Run, issues: list[LabelIssue], out: Path, *, format: str) -> Path | None:
+    """Write the flagged labels, one task for each photo, the most suspicious first.
+
+    Args:
+        run: a finished cross-validation.
+        issues: of `keras_sister.evaluation.label_issues.read_issues`.
+        out: the JSON file to write. With ``label-studio`` the labelling configuration is written beside it, with the
+            suffix ``.xml``.
+        format: one of `FORMATS`.
+
+    Returns:
+        With ``label-studio`` the folder that it must serve for the photos to be seen, its
+        ``LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT``; it holds the folder of the photos. With ``fiftyone`` None.
+
+    Raises:
+        InputError: if no label is flagged, or a file exists already.
+        OSError: if a file cannot be written.
+    """
+    check_choice("format", format, FORMATS)
+    flagged = _by_photo(issues)
+    if not flagged:
+        raise InputError(f"{run.folder}: no label is flagged; there is nothing to review.")
+    config = out.with_suffix(".xml")
+    for file in (out, config) if format == "label-studio" else (out,):
+        if file.exists():
+            raise InputError(f"{file}: already exists; choose another --out, or remove it.")
+    if format == "fiftyone":
+        samples = _samples(run, flagged)
+        write_json(out, fiftyone_dataset(f"{run.folder.resolve().name} suspicious labels", run.schema, samples))
+        return None
+    root = Path(os.path.commonpath([photo.parent for photo in run.photos])).parent
+    write_text(config, labelling_config(run.schema))
+    write_json(out, _tasks(run, flagged, root))
+    return root
+
+
+def _by_photo(issues: list[LabelIssue]) -> dict[int, list[LabelIssue]]:
+    """The flagged labels by row of their photo."""
+    found: dict[int, list[LabelIssue]] = {}
+    for issue in issues:
+        if issue.flagged:
+            found.setdefault(issue.row, []).append(issue)
+    return found
+
+
+def _tasks(run: Run, flagged: dict[int, list[LabelIssue]], root: Path) -> list[dict[str, Any]]:
+    photos, keys, tasks = run.photos, run.photo_keys, []
+    for row, issues in flagged.items():
+        texts = [f"{i.attribute}: labelled {i.label}, suggested {i.suggested}" for i in issues]
+        data = task_data(photos[row], root=root, name=issues[0].photo, sha256=keys[row], text="; ".join(texts))
+        prediction = {
+            "model_version": run.folder.resolve().name,
+            "score": round(1 - issues[0].score, 6),
+            "result": [choice(issue.attribute, issue.suggested) for issue in issues],
+        }
+        tasks.append({"data": data, "predictions": [prediction]})
+    return tasks
+
+
+def _samples(run: Run, flagged: dict[int, list[LabelIssue]]) -> list[Any]:
+    photos, keys = run.photos, run.photo_keys
+    return [
+        sample(
+            photos[row],
+            keys[row],
+            {i.attribute: (i.label, i.score) for i in issues},
+            {i.attribute: (i.suggested, i.suggested_score) for i in issues},
+        )
+        for row, issues in flagged.items()
+    ]
