@@ -76,7 +76,7 @@ def main(out: Path, photos: int, rows: str, **plan: int) -> None:
 
 
 def _row(out: Path, name: str, reference: str) -> str:
-    groups = [Group((read_out_of_fold(Run(out / row)),)) for row in dict.fromkeys((reference, name))]
+    groups = [Group((read_out_of_fold(out / row),)) for row in dict.fromkeys((reference, name))]
     macc = f"{100 * Run(out / name).read('summary.json')['macc']['pooled']:.2f}"
     if len(groups) == 1:
         return f"| {name} | {macc} | – | – | – |"

@@ -117,8 +117,8 @@ SHARES = {
 """The lowest and highest value of each setting that is any number."""
 
 RECIPES: dict[str, dict[str, Any]] = {
-    "paper": {"pooling": "max", "learning_rate": 1e-5, "warm_up_epochs": 0, "tower_rate": 1.0},
-    "modern": {"pooling": "mean", "learning_rate": 1e-3, "warm_up_epochs": 2, "tower_rate": 0.1},
+    "paper": {"learning_rate": 1e-5, "warm_up_epochs": 0, "tower_rate": 1.0},
+    "modern": {"learning_rate": 1e-3, "warm_up_epochs": 2, "tower_rate": 0.1},
 }
 """Settings that go together, see docs/concepts/training-choices.md for what was measured."""
 

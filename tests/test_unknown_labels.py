@@ -158,7 +158,12 @@ def test_summary_and_report_of_a_run(tmp_path):
     pages = [run_content(run) for run in runs]
     for i, name in enumerate(SCHEMA.names):
         numbers = [
-            [summary[name], page.attributes[i], page.reliability["attributes"][name], page.classes[name]]
+            [
+                summary[name],
+                page.attributes[i],
+                *(page.reliability[moment]["attributes"][name] for moment in ("before", "after")),
+                page.classes[name],
+            ]
             for summary, page in zip(summaries, pages, strict=True)
         ]
         if i == column:

@@ -78,7 +78,17 @@ def test_a_row_is_the_mean_of_the_logits_of_its_photos(sister_export, engine, sh
     assert "2 photos without sku; each has a row of its own." in result.output
     assert "tags.csv: 6 rows by sku, 3 with an unreadable photo" in result.output
     rows = read(shop / "tags.csv")
-    assert list(rows[0]) == ["sku", "photos", "colour", "tags", "person_share", "error", *PROBABILITIES, "fingerprint"]
+    assert list(rows[0]) == [
+        "sku",
+        "photos",
+        "colour",
+        "tags",
+        "not_sure",
+        "person_share",
+        "error",
+        *PROBABILITIES,
+        "fingerprint",
+    ]
     assert [(row["sku"], int(row["photos"]), row["colour"], row["error"]) for row in rows] == [
         ("P1", 2, "red", None),
         ("P2", 1, "blue", "1 of 2 photos: No such file or directory"),

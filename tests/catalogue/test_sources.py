@@ -88,7 +88,7 @@ def test_a_row_of_another_width_is_an_error_in_its_place(tmp_path):
         ("sku;photo\n1;a\n", "p.csv:picture", (), "no column 'picture'; found sku, photo"),
         ("sku,photo\n", "p.csv:photo", (), "no rows"),
         ("", "p.csv:photo", (), "found none"),
-        ("sku,photo\n1,a\n", ".", ("sku",), "--keep needs columns"),
+        ("sku,photo\n1,a\n", ".", ("sku",), "--keep and --group-by need columns"),
         ("sku,photo\n1,a\n", "p.csv", (), "add the column"),
     ],
 )

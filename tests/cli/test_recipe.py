@@ -29,16 +29,15 @@ def test_a_recipe_gives_way_to_what_is_asked_for(tmp_path):
     modern = experiment_of("--recipe", "modern")
     assert modern == Experiment(**RECIPES["modern"])
     config = tmp_path / "mine.yaml"
-    config.write_text("pooling: max\ntower_rate: 0.5\n")
+    config.write_text("learning_rate: 0.01\ntower_rate: 0.5\n")
     mixed = experiment_of("--tower-rate", "0.2", "--recipe", "modern", "--config", str(config))
-    assert (mixed.pooling, mixed.tower_rate, mixed.warm_up_epochs) == ("max", 0.2, 2)
+    assert (mixed.learning_rate, mixed.tower_rate, mixed.warm_up_epochs) == (0.01, 0.2, 2)
     assert experiment_of("--recipe", "paper", base=Experiment(**RECIPES["modern"], seed=3)) == Experiment(seed=3)
 
 
 def test_recipes_leave_out_fine_tuning_where_towers_are_frozen():
     head = experiment_of("--recipe", "modern", "--trainable", "head")
-    assert (head.pooling, head.learning_rate) == ("mean", 1e-3)
-    assert (head.warm_up_epochs, head.tower_rate) == (0, 1)
+    assert (head.learning_rate, head.warm_up_epochs, head.tower_rate) == (1e-3, 0, 1)
     assert experiment_of("--recipe", "modern", base=Experiment(trainable="head")) == head
 
 

@@ -214,9 +214,8 @@ def test_whatever_the_cells_the_proposal_opens(tmp_path_factory, data):
     headings = ["image", *data.draw(st.lists(TEXT, min_size=1, max_size=3))]
     values = data.draw(st.lists(TEXT, min_size=1, max_size=5))
     rows = [[f"{i}.jpg", *(data.draw(st.sampled_from(values)) for _ in headings[1:])] for i in range(8)]
-    table = read_table(table_of(folder, headings, rows))
     try:
-        proposal = propose_dataset(table)
+        proposal = propose_dataset(read_table(table_of(folder, headings, rows)))
     except InputError:
         return
     (folder / "d.yaml").write_text(to_dataset_file(proposal, folder / "d.yaml"), encoding="utf-8")

@@ -30,7 +30,9 @@ def preprocessor(masks: Path, background: str = "white") -> Preprocessor:
 
 
 def pixels(folder: Path) -> dict[str, np.ndarray]:
-    return {f"{file.parent.name}/{file.name}": np.asarray(Image.open(file)) for file in sorted(folder.glob("*/*.png"))}
+    return {
+        f"{file.parent.name}/{file.name}": np.asarray(Image.open(file)) for file in sorted(folder.glob("*/[!.]*.png"))
+    }
 
 
 def test_a_killed_job_leaves_no_half_file_and_resumes_to_the_same_pixels(dataset_folder, tmp_path):
@@ -38,7 +40,7 @@ def test_a_killed_job_leaves_no_half_file_and_resumes_to_the_same_pixels(dataset
     command = [sys.executable, "-m", "cli", "segment", "apply", dataset_folder / "images"]
     command += ["--segmenter", f"masks:{dataset_folder / 'masks'}", "--out", out]
     with subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
-        while not list(out.glob("cutouts/*.png")) and child.poll() is None:
+        while not list(out.glob("cutouts/[!.]*.png")) and child.poll() is None:
             time.sleep(0.01)
         child.send_signal(signal.SIGKILL)
     written = pixels(out)  # every file is whole

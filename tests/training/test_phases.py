@@ -167,8 +167,8 @@ def test_the_average_of_the_weights_is_validated_and_kept(small, tmp_path):
 def test_training_that_was_interrupted_anywhere_ends_with_the_same_bits(small, tmp_path):
     experiment = replace(
         small,
-        epochs=4,
-        warm_up_epochs=2,
+        epochs=3,
+        warm_up_epochs=1,
         average_weights=0.5,
         schedule="cosine",
         tower_rate=0.5,
@@ -176,7 +176,7 @@ def test_training_that_was_interrupted_anywhere_ends_with_the_same_bits(small, t
     )
     model, whole = train(experiment, tmp_path / "whole")
     weights = model.get_weights()
-    for epoch in (0, 1, 2):
+    for epoch in (0, 1):  # at the end of the first phase, and in the second
 
         def kill(model: keras.Model, event: dict, epoch: int = epoch) -> None:
             if event["event"] == "epoch" and event["epoch"] == epoch:
