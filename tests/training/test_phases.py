@@ -164,6 +164,7 @@ def test_the_average_of_the_weights_is_validated_and_kept(small, tmp_path):
     assert float(MaskedAttributeLoss(SCHEMA)(LABELS, logits)) == pytest.approx(history[best]["val_loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_training_that_was_interrupted_anywhere_ends_with_the_same_bits(small, tmp_path):
     experiment = replace(
         small,
