@@ -12,6 +12,7 @@ from keras_sister.config import Experiment
 from .dataset import dataset_argument, on_unknown_value_option, open_and_show_notes
 from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run, settings_given, track_option
 from .pedestrian_line import pedestrian_line
+from .percent import percent
 from .progress import RunProgress, both
 from .quiet import import_tensorflow, say_loading
 from .report import write_page
@@ -110,9 +111,9 @@ def _table(summary: dict[str, Any]) -> Table:
         table.add_column(heading, justify="left" if heading == "attribute" else "right")
     for name, scores in summary["attributes"].items():
         known = f"{scores['known']}"
-        table.add_row(name, known, *(_percent(scores[answer]) for answer in ("majority", "accuracy")))
+        table.add_row(name, known, *(percent(scores[answer]) for answer in ("majority", "accuracy")))
     table.add_section()
-    spreads = [f"{_percent(summary[a]['mean'])} ± {_percent(summary[a]['std'])}" for a in ("majority", "macc")]
+    spreads = [f"{percent(summary[a]['mean'])} ± {percent(summary[a]['std'])}" for a in ("majority", "macc")]
     table.add_row("MACC, mean ± std over folds", "", *spreads, style="bold")
     return table
 
@@ -120,9 +121,5 @@ def _table(summary: dict[str, Any]) -> Table:
 def _interval(summary: dict[str, Any]) -> str:
     low, high = summary["macc"]["interval"]
     units = f"{summary['photos']} photos" if summary["groups"] is None else f"{summary['groups']} groups"
-    macc = _percent(summary["macc"]["pooled"])
-    return f"MACC over all photos {macc} %, 95 % interval {_percent(low)} to {_percent(high)} ({units})"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.2f}"
+    macc = percent(summary["macc"]["pooled"])
+    return f"MACC over all photos {macc} %, 95 % interval {percent(low)} to {percent(high)} ({units})"

@@ -12,6 +12,7 @@ from rich.table import Table
 from keras_sister.errors import InputError
 
 from .pedestrian_line import pedestrian_line
+from .percent import percent
 
 _COLUMNS = ("accuracy", "balanced_accuracy", "f1", "average_precision")
 
@@ -42,7 +43,7 @@ def evaluate(run: Path, confusion: str | None, as_json: bool) -> None:
     elif confusion:
         if confusion not in schema.names:
             raise InputError(f"--confusion: no attribute '{confusion}'; there are {', '.join(schema.names)}.")
-        classes = schema.attributes[schema.names.index(confusion)].classes
+        classes = schema.attribute(confusion).classes
         Console().print(_confusion(confusion, classes, scores["attributes"][confusion]["confusion"]))
     else:
         Console().print(_scores(scores))
@@ -53,19 +54,19 @@ def evaluate(run: Path, confusion: str | None, as_json: bool) -> None:
 def _scores(scores: dict[str, Any]) -> Table:
     table = Table(
         title="Held-out photos, %",
-        caption=f"Hamming loss {_percent(scores['hamming_loss'])}",
+        caption=f"Hamming loss {percent(scores['hamming_loss'])}",
         title_justify="left",
         caption_justify="left",
     )
     for heading in ("attribute", "known", "accuracy", "balanced", "F1", "average precision"):
         table.add_column(heading, justify="left" if heading == "attribute" else "right")
     for name, of in scores["attributes"].items():
-        table.add_row(name, str(of["known"]), *(_percent(of[column]) for column in _COLUMNS))
+        table.add_row(name, str(of["known"]), *(percent(of[column]) for column in _COLUMNS))
     table.add_section()
     means = (scores["macc"], scores["balanced_accuracy"], scores["f1"]["macro"], scores["mean_average_precision"])
-    table.add_row("mean (MACC, mA, macro F1, mAP)", "", *map(_percent, means), style="bold")
-    table.add_row("micro F1", "", "", "", _percent(scores["f1"]["micro"]))
-    table.add_row("F1 by photo", "", "", "", _percent(scores["f1"]["instance"]))
+    table.add_row("mean (MACC, mA, macro F1, mAP)", "", *map(percent, means), style="bold")
+    table.add_row("micro F1", "", "", "", percent(scores["f1"]["micro"]))
+    table.add_row("F1 by photo", "", "", "", percent(scores["f1"]["instance"]))
     return table
 
 
@@ -77,7 +78,3 @@ def _confusion(attribute: str, classes: tuple[str, ...], counts: list[list[int]]
     for name, row in zip(classes, counts or [], strict=False):
         table.add_row(escape(name), *map(str, row))
     return table
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.2f}"

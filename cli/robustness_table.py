@@ -6,6 +6,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from .percent import percent
+
 _NAMES = {
     "background_swap": "other background",
     "eroded": "mask too small",
@@ -50,14 +52,10 @@ def _caption(swaps: list[dict[str, Any] | None]) -> str:
 
 def _cells(found: dict[str, Any]) -> list[str]:
     macc, change, tags = found["macc"], found["change"], found["tags_changed"]
-    spread = "–" if macc["mean"] is None else f"{100 * macc['mean']:.2f} ± {_percent(macc['std'])}"
+    spread = "–" if macc["mean"] is None else f"{100 * macc['mean']:.2f} ± {percent(macc['std'])}"
     moved = "–"
     if change["estimate"] is not None:
         low, high = (100 * value for value in change["interval"])
         moved = f"{100 * change['estimate']:+.2f} [{low:+.1f}, {high:+.1f}]"
     low, high = tags["interval"]
     return [spread, moved, f"{tags['per_photo']:.2f} [{low:.2f}, {high:.2f}]"]
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.2f}"

@@ -9,12 +9,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from keras_sister.config import GOALS
+
+from .percent import percent
+
 
 @click.command(short_help="Fit thresholds and calibration of one run.")
 @click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 @click.option(
     "--goal",
-    type=click.Choice(("accuracy", "f1")),
+    type=click.Choice([goal for goal in GOALS if goal != "precision"]),
     help="Fit the threshold of each no-or-yes attribute for its accuracy or its F1.  [default: accuracy]",
 )
 @click.option(
@@ -60,7 +64,7 @@ def _by_score(content: dict[str, Any]) -> Table:
         unseen = found["unseen"]
         threshold = "–" if found["threshold"] is None else f"{found['threshold']:.3f}"
         table.add_row(
-            escape(name), *_calibration(found), threshold, _percent(unseen["plain"][score]), _percent(unseen[score])
+            escape(name), *_calibration(found), threshold, percent(unseen["plain"][score], 1), percent(unseen[score], 1)
         )
     return table
 
@@ -70,7 +74,9 @@ def _by_precision(content: dict[str, Any]) -> Table:
     table = _table(("decided", "correct"))
     for name, found in content["attributes"].items():
         unseen = found["unseen"]
-        table.add_row(escape(name), *_calibration(found), _percent(unseen["coverage"]), _percent(unseen["accuracy"]))
+        table.add_row(
+            escape(name), *_calibration(found), percent(unseen["coverage"], 1), percent(unseen["accuracy"], 1)
+        )
     return table
 
 
@@ -89,7 +95,7 @@ def _table(headings: tuple[str, ...]) -> Table:
 
 def _calibration(found: dict[str, Any]) -> tuple[str, str, str]:
     unseen = found["unseen"]
-    return f"{found['temperature']:.2f}", _percent(unseen["error_before"]), _percent(unseen["error_after"])
+    return f"{found['temperature']:.2f}", percent(unseen["error_before"], 1), percent(unseen["error_after"], 1)
 
 
 def _notes(content: dict[str, Any]) -> list[str]:
@@ -102,7 +108,9 @@ def _notes(content: dict[str, Any]) -> list[str]:
         f"{name}={c}" for name, found in decided.items() for c, lowest in found["minimum"].items() if lowest is None
     ]
     accuracies = {name: found["unseen"]["accuracy"] for name, found in decided.items()}
-    short = [f"{name} {_percent(a)} %" for name, a in accuracies.items() if a is not None and a < content["precision"]]
+    short = [
+        f"{name} {percent(a, 1)} %" for name, a in accuracies.items() if a is not None and a < content["precision"]
+    ]
     return [
         f"{heading}: {', '.join(names)}"
         for heading, names in (
@@ -112,7 +120,3 @@ def _notes(content: dict[str, Any]) -> list[str]:
         )
         if names
     ]
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}"

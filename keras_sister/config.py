@@ -85,6 +85,9 @@ SCHEDULES = ("constant", "cosine")
 ON_ERROR = ("stop", "skip")
 """What to do about photos that cannot be read: end before training, or leave them out."""
 
+GOALS = ("accuracy", "f1", "precision")
+"""What thresholds are fitted for."""
+
 TRACKERS = ("mlflow", "tensorboard")
 """Where the training of a run can be tracked, beside the run folder."""
 
@@ -224,33 +227,26 @@ class Experiment:
     on_error: str = "stop"
 
     def __post_init__(self) -> None:
-        check_choice("system", self.system, SYSTEMS)
+        for name, allowed in _CHOICES.items():
+            if name != "batch_norm" or self.batch_norm is not None:
+                check_choice(name, getattr(self, name), allowed)
         for tower in ("backbone", "person_backbone"):
             object.__setattr__(self, tower, backbone_name(tower, getattr(self, tower), files=True))
-        check_choice("background", self.background, BACKGROUNDS)
-        check_choice("edges", self.edges, EDGES)
         if self.trainable == "head":
             object.__setattr__(self, "batch_norm", "frozen")
         elif self.batch_norm is None:
             object.__setattr__(self, "batch_norm", "frozen" if self.pretrained else "train")
-        for name, allowed in _CHOICES.items():
-            check_choice(name, getattr(self, name), allowed)
         for name, (low, high) in SHARES.items():
             if name != "gamma" or self.gamma is not None:
                 _number(name, getattr(self, name), low, high)
-        _typed("keep_largest", self.keep_largest, bool)
+        for name in ("keep_largest", "augment", "flip_average", "split"):
+            _typed(name, getattr(self, name), bool)
         if isinstance(self.min_person_share, bool) or not isinstance(self.min_person_share, int | float):
             raise InputError(f"min_person_share must be a number. Received: {quoted(self.min_person_share)}")
         if not 0 <= self.min_person_share <= 1:
             raise InputError(f"min_person_share must be from 0 to 1. Received: {quoted(self.min_person_share)}")
-        check_choice("trainable", self.trainable, TRAINABLE)
-        check_choice("precision", self.precision, PRECISIONS)
-        check_choice("on_error", self.on_error, ON_ERROR)
         for name, (low, high) in RANGES.items():
             _integer(name, getattr(self, name), low, high)
-        _typed("augment", self.augment, bool)
-        _typed("split", self.split, bool)
-        _typed("flip_average", self.flip_average, bool)
         _typed("segmenter", self.segmenter, str)
         if not isinstance(self.learning_rate, float) or not 0 < self.learning_rate < 1:
             raise InputError(f"learning_rate must be a number between 0 and 1. Received: {quoted(self.learning_rate)}")
@@ -399,13 +395,19 @@ def load_experiment(path: str | Path) -> Experiment:
 
 
 _CHOICES = {
+    "system": SYSTEMS,
+    "background": BACKGROUNDS,
+    "edges": EDGES,
     "pooling": POOLINGS,
+    "trainable": TRAINABLE,
     "batch_norm": BATCH_NORMS,
     "loss": LOSSES,
     "class_weights": CLASS_WEIGHTS,
     "schedule": SCHEDULES,
+    "precision": PRECISIONS,
+    "on_error": ON_ERROR,
 }
-"""The allowed values of further settings."""
+"""The allowed values of each setting that is one of several words."""
 
 
 def _check_together(experiment: Experiment) -> None:

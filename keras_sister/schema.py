@@ -124,6 +124,16 @@ class Schema:
     def names(self) -> list[str]:
         return [attribute.name for attribute in self.attributes]
 
+    def attribute(self, name: str) -> Attribute:
+        """The attribute of this name.
+
+        Raises:
+            InputError: if there is none, naming those that there are.
+        """
+        if name not in self.names:
+            raise InputError(f"attribute must be one of {', '.join(self.names)}. Received: {name!r}")
+        return self.attributes[self.names.index(name)]
+
     @property
     def n_logits(self) -> int:
         return sum(attribute.n_logits for attribute in self.attributes)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_sister.errors import InputError
-from keras_sister.explanation.score import attribute_of, check_class
+from keras_sister.explanation.score import check_class
 from keras_sister.photo_files import read_photo
 from keras_sister.review.label_studio import choice, labelling_config, task_data
 from keras_sister.schema import Schema
@@ -38,7 +38,7 @@ def keep_correction(folder: Path, photo: Path, schema: Schema, attribute: str, c
         >>> keep_correction(Path("corrections"), Path("me.jpg"), DCSA, "neckline", "round")
         PosixPath('corrections/0f9c….json')
     """
-    check_class(attribute_of(schema, attribute), class_name)
+    check_class(schema.attribute(attribute), class_name)
     contents = read_photo(photo)
     sha256 = hashlib.sha256(contents).hexdigest()
     file, copy = folder / f"{sha256}.json", folder.resolve() / f"{sha256}{photo.suffix.lower()}"

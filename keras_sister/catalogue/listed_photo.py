@@ -24,6 +24,11 @@ class ListedPhoto:
     error: str | None = None
 
     @property
+    def photos(self) -> "tuple[ListedPhoto, ...]":
+        """The photos of its row: itself alone, where a product has several."""
+        return (self,)
+
+    @property
     def identity(self) -> str:
         """Everything that the row of this photo depends on, except the contents of its file."""
         return "\0".join((self.text, self.path, *self.kept))

@@ -109,14 +109,14 @@ def merge_predictions(predictions: Sequence[Prediction], schema: Schema) -> Pred
         return Prediction(error=predictions[0].error)
     if len(read) == 1:
         return Prediction(read[0].probabilities, read[0].person_share, sha256=sha256)
-    probabilities = {}
+    logits = []
     for attribute in schema:
         each = np.stack([p.probabilities[attribute.name] for p in read]).astype(np.float64)
         smallest = _SMALLEST[attribute.is_binary]
         each = np.clip(each, smallest, 1 - smallest if attribute.is_binary else 1)
-        logits = (np.log(each) - np.log1p(-each) if attribute.is_binary else np.log(each)).mean(axis=0)
-        scale = np.exp(logits - logits.max())
-        probabilities[attribute.name] = 1 / (1 + np.exp(-logits)) if attribute.is_binary else scale / scale.sum()
+        each = np.log(each) - np.log1p(-each) if attribute.is_binary else np.log(each)
+        logits.append(np.atleast_1d(each.mean(axis=0)))
+    probabilities = {name: of[0] for name, of in schema.probabilities(np.concatenate(logits)[None]).items()}
     shares = [p.person_share for p in read if p.person_share is not None]
     return Prediction(probabilities, float(np.mean(shares)) if shares else None, sha256=sha256)
 
@@ -135,5 +135,4 @@ def error_text(reasons: Sequence[str], photos: int) -> str | None:
 
 def photo_paths(item: ListedPhoto | ListedProduct) -> list[Path]:
     """The files of a row that may be there."""
-    photos = item.photos if isinstance(item, ListedProduct) else (item,)
-    return [Path(photo.path) for photo in photos if not photo.error]
+    return [Path(photo.path) for photo in item.photos if not photo.error]

@@ -176,11 +176,11 @@ class _Filling:
             if count is not None:
                 self.total += count
                 self.resumed += count.photos
-                self.on_photos(sum(map(_size, items)))
+                self.on_photos(sum(len(item.photos) for item in items))
                 continue
             rows = self._known(items)
             self._pending[number] = (items, rows)
-            self.on_photos(sum(_size(item) for item, row in zip(items, rows, strict=True) if row is not None))
+            self.on_photos(sum(len(item.photos) for item, row in zip(items, rows, strict=True) if row is not None))
             unknown = [item for item, row in zip(items, rows, strict=True) if row is None]
             if unknown:
                 yield _part(number, unknown)
@@ -289,12 +289,8 @@ def _identified(number: int, items: Sequence[Item]) -> Part:
     return Part(number, [item.identity for item in items])
 
 
-def _size(item: Item) -> int:
-    return 1 if isinstance(item, ListedPhoto) else len(item.photos)
-
-
 def _sha256(item: Item) -> str | None:
-    if len(paths := photo_paths(item)) < _size(item):
+    if len(paths := photo_paths(item)) < len(item.photos):
         return None
     read = [try_read(path) for path in paths]
     return joint_hash([None if error else hashlib.sha256(contents).hexdigest() for contents, error in read])

@@ -8,29 +8,11 @@ from dataclasses import dataclass, field
 
 from keras_sister.data.names import comparable, similar
 
-_FORMULA_ERRORS = ("#ref!", "#div/0!", "#value!", "#name?", "#num!", "#null!")  # what Excel shows, beside #N/A
-
 UNKNOWN_TOKENS = frozenset(
     (
-        *_FORMULA_ERRORS,
-        *(
-            "",
-            "?",
-            "??",
-            "-",
-            "--",
-            ".",
-            "n/a",
-            "na",
-            "#n/a",
-            "nan",
-            "null",
-            "nil",
-            "unknown",
-            "unclear",
-            "not known",
-            "tbd",
-        ),
+        *("", "?", "??", "-", "--", ".", "n/a", "na", "#n/a", "nan", "null", "nil"),
+        *("unknown", "unclear", "not known", "tbd"),
+        *("#ref!", "#div/0!", "#value!", "#name?", "#num!", "#null!"),  # what Excel shows for a wrong formula
     )
 )
 """Cells that usually mean "unknown", as `comparable`."""

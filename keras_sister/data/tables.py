@@ -158,9 +158,8 @@ def _read_parquet(path: Path) -> tuple[list[tuple[str, ...]], str]:
         raise missing_extra(f"{path}: Parquet needs pyarrow", "parquet") from error
     try:
         table = parquet.ParquetFile(path).read()
-        kept = [
-            i for i, name in enumerate(table.column_names) if not name.startswith("__index_level_")
-        ]  # pandas' index
+        is_index = [name.startswith("__index_level_") for name in table.column_names]  # of pandas
+        kept = [i for i, index in enumerate(is_index) if not index]
         columns = [[cell_text(value) for value in table.column(i).to_pylist()] for i in kept]
     except TornItemError:
         raise

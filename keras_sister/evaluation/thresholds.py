@@ -12,6 +12,7 @@ import numpy as np
 from scipy import stats
 from sklearn import metrics
 
+from keras_sister.config import GOALS
 from keras_sister.errors import InputError, check_choice
 from keras_sister.evaluation.calibration import calibrated, fit_temperature
 from keras_sister.evaluation.checksums import check_checksums
@@ -20,9 +21,6 @@ from keras_sister.evaluation.out_of_fold import OutOfFold, read_out_of_fold
 from keras_sister.evaluation.reliability import probability_of, reliability
 from keras_sister.run import Run
 from keras_sister.schema import Attribute, Schema
-
-GOALS = ("accuracy", "f1", "precision")
-"""What thresholds are fitted for."""
 
 _SUPPORT = 20
 """Photos of the rarer class at which half of a threshold's distance from 0.5 is kept."""
@@ -36,7 +34,7 @@ class Goal:
     """What thresholds are fitted for.
 
     Args:
-        name: one of `GOALS`.
+        name: one of `keras_sister.config.GOALS`.
         precision: the share of decisions that shall be correct, above 0 and below 1; with the goal ``precision`` only.
 
     Raises:
@@ -165,12 +163,13 @@ def calibrated_by_fold(ours: OutOfFold, rules: Sequence[dict[str, DecisionRule]]
     return found
 
 
-def fit_thresholds(run: Run, goal: Goal) -> dict[str, Any]:
+def fit_thresholds(run: Run, goal: Goal, predictions: OutOfFold | None = None) -> dict[str, Any]:
     """Fit thresholds on a finished cross-validation, and score them on folds that they have not seen.
 
     Args:
         run: the run.
         goal: what for.
+        predictions: its out-of-fold predictions, if they have been read.
 
     Returns:
         The content of ``thresholds.json``:
@@ -195,7 +194,7 @@ def fit_thresholds(run: Run, goal: Goal) -> dict[str, Any]:
         >>> fit_thresholds(Run(Path("runs/sister_a")), Goal("precision", 0.95))["attributes"]["scarf"]["minimum"]
         {'no': 0.71, 'yes': 0.93}
     """
-    ours = read_out_of_fold(run.folder)
+    ours = predictions or read_out_of_fold(run.folder)
     of_folds = nested_rules(ours, goal)
     rules = fit_rules(ours.schema, ours.labels, ours.logits, goal)
     unseen = score_unseen(ours, of_folds)
@@ -261,8 +260,12 @@ def write_thresholds(run: Run, goal: Goal) -> dict[str, Any]:
     return content
 
 
-def read_thresholds(run: Run) -> dict[str, Any] | None:
+def read_thresholds(run: Run, predictions: OutOfFold | None = None) -> dict[str, Any] | None:
     """Read the ``thresholds.json`` of a cross-validation; None without the file.
+
+    Args:
+        run: the run.
+        predictions: its out-of-fold predictions, if they have been read.
 
     Raises:
         InputError: if it is damaged or does not follow from the run's predictions, naming it.
@@ -277,7 +280,7 @@ def read_thresholds(run: Run) -> dict[str, Any] | None:
         goal = _goal_of(stored, str(file))
     except InputError as error:
         raise InputError(f"{error} {way_out}") from error
-    found = fit_thresholds(run, goal)
+    found = fit_thresholds(run, goal, predictions)
     if not _same(stored, found):
         raise InputError(f"{file}: does not follow from the run's predictions. {way_out}")
     return found

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_sister.errors import InputError
-from keras_sister.explanation.score import attribute_of, classes_of, directions, logits_of
+from keras_sister.explanation.score import classes_of, directions, logits_of
 from keras_sister.layers import AttributeLogits, GatedFusion
 from keras_sister.models.mirror import unmirrored
 from keras_sister.models.saved import schema_of
@@ -57,7 +57,7 @@ def contributions(
     """
     model = unmirrored(model)  # the score is of the photo as it is
     schema = schema_of(model)
-    named = attribute_of(schema, attribute)
+    named = schema.attribute(attribute)
     logits = logits_of(model, views)
     classes = classes_of(schema, named, class_name, logits)
     direction = directions(schema, named, classes).astype(np.float64)

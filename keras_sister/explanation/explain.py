@@ -14,7 +14,7 @@ from keras_sister.errors import InputError
 from keras_sister.explanation.contributions import Contributions, contributions
 from keras_sister.explanation.heat_maps import heat_map
 from keras_sister.explanation.picture import Panel, draw_explanation
-from keras_sister.explanation.score import attribute_of, check_class
+from keras_sister.explanation.score import check_class
 from keras_sister.explanation.source import models_for, preprocessor_for
 from keras_sister.models.saved import schema_of
 from keras_sister.photo_files import printable_path
@@ -89,7 +89,7 @@ def explain_photos(
     for chosen in models_for(source, photos):
         model = chosen.load()
         for name in attributes:
-            attribute = attribute_of(schema_of(model), name)
+            attribute = schema_of(model).attribute(name)
             if class_name is not None:
                 check_class(attribute, class_name)
         preprocessor = preprocessor_for(source, model, segmenter)

@@ -9,7 +9,7 @@ from keras_sister.errors import check_choice
 from keras_sister.explanation.choices import METHODS
 from keras_sister.explanation.gradients import gradients
 from keras_sister.explanation.occlusion import occlusion_drops
-from keras_sister.explanation.score import attribute_of, classes_of, directions, logits_of
+from keras_sister.explanation.score import classes_of, directions, logits_of
 from keras_sister.explanation.split_model import SplitModel, split
 from keras_sister.models.mirror import unmirrored
 from keras_sister.models.saved import schema_of
@@ -58,7 +58,7 @@ def heat_map(
     check_choice("method", method, METHODS)
     model = unmirrored(model)  # the maps are of the photo as it is
     schema = schema_of(model)
-    named = attribute_of(schema, attribute)
+    named = schema.attribute(attribute)
     logits = logits_of(model, views)
     direction = directions(schema, named, classes_of(schema, named, class_name, logits))
     halves = split(model)

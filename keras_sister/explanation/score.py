@@ -9,17 +9,6 @@ from keras_sister.errors import InputError
 from keras_sister.schema import Attribute, Schema
 
 
-def attribute_of(schema: Schema, name: str) -> Attribute:
-    """The attribute of this name.
-
-    Raises:
-        InputError: if there is none, naming those that there are.
-    """
-    if name not in schema.names:
-        raise InputError(f"attribute must be one of {', '.join(schema.names)}. Received: {name!r}")
-    return schema.attributes[schema.names.index(name)]
-
-
 def check_class(attribute: Attribute, class_name: str) -> None:
     """Check that an attribute has this class.
 

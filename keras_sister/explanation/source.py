@@ -6,9 +6,9 @@ from pathlib import Path
 
 import keras
 
-from keras_sister.data.view_store import content_hash
 from keras_sister.errors import InputError
 from keras_sister.models.saved import load_model, schema_of
+from keras_sister.photo_files import content_hash_or_none
 from keras_sister.run import Run
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.training.fit import WEIGHTS
@@ -57,7 +57,7 @@ def models_for(source: Path, photos: Sequence[Path]) -> Iterator[Chosen]:
         raise InputError(f"{source}: no model.keras and no folds.json; expected a finished run of 'train' or 'cv'.")
     by_content = dict(zip(run.read("views.json")["keys"], range(len(run.photos)), strict=True))
     fold_of = {int(row): number for number, rows in enumerate(run.folds) for row in rows}
-    rows = {photo: by_content.get(_content(photo)) for photo in photos}
+    rows = {photo: by_content.get(content_hash_or_none(photo)) for photo in photos}
     for number in range(len(run.folds)):
         tested = [photo for photo in photos if fold_of.get(rows[photo]) == number]  # type: ignore[arg-type]
         if tested:
@@ -77,13 +77,6 @@ def _fold(run: Run, number: int, photos: list[Path], why: str = "") -> Chosen:
         raise InputError(f"{weights}: missing; the fold has not ended, or keeps no weights.")
     note = f"{why}; explained by {fold.name}" if why else ""
     return Chosen(str(weights), lambda: trained_model(run, weights), photos, note)
-
-
-def _content(photo: Path) -> str | None:
-    try:
-        return content_hash(photo)
-    except (OSError, InputError):
-        return None  # whoever reads it says why it cannot be read
 
 
 def _of_keras_file(file: Path) -> keras.Model:

@@ -25,10 +25,10 @@ def decision_outputs(schema: Schema, rules: Rules, logits: tf.Tensor) -> dict[st
         attributes), in [0, 1]: the calibrated probability of the class decided for, or of the candidate.
     """
     decisions, confidence = [], []
-    for attribute, columns in schema.logit_slices.items():
-        of, rule = schema.attributes[schema.names.index(attribute)], rules[attribute]
+    for attribute, columns in zip(schema, schema.logit_slices.values(), strict=True):
+        rule = rules[attribute.name]
         scores = logits[:, columns] / rule.temperature
-        if of.is_binary:
+        if attribute.is_binary:
             positive, negative = tf.sigmoid(scores[:, 0]), tf.sigmoid(-scores[:, 0])
             is_positive = positive >= rule.threshold
             candidate, found = tf.cast(is_positive, tf.int32), tf.where(is_positive, positive, negative)
@@ -36,7 +36,7 @@ def decision_outputs(schema: Schema, rules: Rules, logits: tf.Tensor) -> dict[st
             probabilities = tf.nn.softmax(scores)
             candidate = tf.argmax(probabilities, axis=1, output_type=tf.int32)
             found = tf.reduce_max(probabilities, axis=1)
-        lowest = tf.gather(tf.constant(minima(of, rule), tf.float32), candidate)
+        lowest = tf.gather(tf.constant(minima(attribute, rule), tf.float32), candidate)
         decisions.append(tf.where(found >= lowest, candidate, NOT_SURE))
         confidence.append(found)
     return {DECISIONS: tf.stack(decisions, axis=1), CONFIDENCE: tf.stack(confidence, axis=1)}

@@ -11,10 +11,11 @@ from keras_sister.evaluation.intervals import accuracy_intervals
 from keras_sister.evaluation.out_of_fold import OutOfFold, read_out_of_fold
 from keras_sister.evaluation.reliability import probability_of
 from keras_sister.evaluation.summary import read_summary
+from keras_sister.evaluation.thresholds import read_thresholds
 from keras_sister.report.charts import LineChart, line_chart
 from keras_sister.report.issues_section import IssuesSection, issues_section
 from keras_sister.report.robustness_section import robustness_rows
-from keras_sister.report.thresholds_section import reliability_sections, thresholds_section
+from keras_sister.report.thresholds_section import reliability_sections
 from keras_sister.run import Run
 from keras_sister.schema import Schema
 
@@ -55,7 +56,8 @@ class RunContent:
         left_out: photos that could not be read, with their reasons.
         classes: by attribute name the number of photos by class, of all photos of the run.
         work: content of ``work.json``: the tasks that were completed, with seconds and versions.
-        thresholds, robustness, issues: see `thresholds_section`, `robustness_rows` and `issues_section`.
+        thresholds: see `keras_sister.evaluation.thresholds.fit_thresholds`; None where none were fitted.
+        robustness, issues: see `robustness_rows` and `issues_section`.
     """
 
     name: str
@@ -96,7 +98,7 @@ class RunContent:
         """The pairs of classes of an attribute that are confused most: ``label``, ``prediction``, ``photos``."""
         counts = np.array(self.metrics["attributes"][name]["confusion"])
         np.fill_diagonal(counts, 0)
-        classes = self.predictions.schema.attributes[self.predictions.schema.names.index(name)].classes
+        classes = self.predictions.schema.attribute(name).classes
         order = np.argsort(-counts, axis=None, kind="stable")[:_MOST_PAIRS]
         pairs = [np.unravel_index(place, counts.shape) for place in order.tolist()]
         return [
@@ -135,7 +137,7 @@ def run_content(run: Run, *, name: str | None = None, shown: int = 24) -> RunCon
         left_out=run.read("left_out.json") if run.left_out else [],
         classes=_class_counts(run.schema, run.labels),
         work=run.read("work.json") if (run.folder / "work.json").exists() else [],
-        thresholds=thresholds_section(run),
+        thresholds=read_thresholds(run, ours),
         robustness=robustness_rows(summary),
         issues=issues_section(run, ours),
     )

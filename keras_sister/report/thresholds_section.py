@@ -1,11 +1,10 @@
-"""The sections of calibration and thresholds."""
+"""The section of reliability, before and after calibration."""
 
 from typing import Any
 
 from keras_sister.evaluation.out_of_fold import OutOfFold
 from keras_sister.evaluation.reliability import probability_of, reliability
-from keras_sister.evaluation.thresholds import Goal, calibrated_by_fold, nested_rules, read_thresholds
-from keras_sister.run import Run
+from keras_sister.evaluation.thresholds import Goal, calibrated_by_fold, nested_rules
 
 
 def reliability_sections(ours: OutOfFold) -> dict[str, dict[str, Any]]:
@@ -31,12 +30,3 @@ def reliability_sections(ours: OutOfFold) -> dict[str, dict[str, Any]]:
         every = reliability(probabilities[ours.known], ours.correct[ours.known])
         sections[moment] = {"all": every, "attributes": each}
     return sections
-
-
-def thresholds_section(run: Run) -> dict[str, Any] | None:
-    """The content of ``thresholds.json``, see `keras_sister.evaluation.thresholds.fit_thresholds`; None without it.
-
-    Raises:
-        InputError: if the file is damaged or does not follow from the run's predictions, naming it.
-    """
-    return read_thresholds(run)

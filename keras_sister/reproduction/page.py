@@ -4,6 +4,7 @@ import datetime
 
 import keras_sister
 from keras_sister.backbone_names import shown_name
+from keras_sister.evaluation.paired import Difference
 from keras_sister.reproduction.plan import Cell
 from keras_sister.reproduction.results import Results
 
@@ -64,6 +65,10 @@ def _attributes(results: Results) -> str:
     return _table(["", *(cell.column for cell in cells), "majority class"], lines)
 
 
+def _difference(found: Difference) -> str:
+    return f"{100 * found.estimate:+.2f} [{100 * found.low:+.2f}, {100 * found.high:+.2f}]"
+
+
 def _differences(results: Results) -> str:
     lines = []
     for comparison, p in zip(results.comparisons, results.adjusted(), strict=True):
@@ -71,12 +76,9 @@ def _differences(results: Results) -> str:
         lines.append(
             [
                 f"{comparison.second} − {comparison.first}",
-                *(
-                    f"{100 * d.estimate:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}]"
-                    for d in (comparison.over_folds,)
-                ),
+                _difference(comparison.over_folds),
                 f"{p:.3f}",
-                *(f"{100 * d.estimate:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}]" for d in (comparison.photos,)),
+                _difference(comparison.photos),
                 ", ".join(significant) or "none",
             ]
         )

@@ -121,7 +121,7 @@ def _check(correction: Correction, schema: Schema) -> None:
     if correction.attribute not in schema.names:
         known = shortened(", ".join(schema.names))
         raise InputError(f"{correction.place}: no attribute {quoted(correction.attribute)}; there are {known}.")
-    classes = schema.attributes[schema.names.index(correction.attribute)].classes
+    classes = schema.attribute(correction.attribute).classes
     if correction.class_name not in classes:
         raise InputError(
             f"{correction.place}: no class {quoted(correction.class_name)} of {correction.attribute}; there are"

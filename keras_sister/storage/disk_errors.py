@@ -3,7 +3,7 @@
 import errno
 import os
 
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, reason_of
 from keras_sister.storage.cache import cache_folder
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -19,7 +19,7 @@ def disk_error(error: OSError) -> InputError:
         >>> disk_error(PermissionError(13, "Permission denied", "/root/.cache/keras-sister/views"))
         InputError('/root/.cache/keras-sister/views: Permission denied. Set KERAS_SISTER_CACHE to a folder that …')
     """
-    reason = (error.strerror or str(error) or type(error).__name__).strip().splitlines()[0].rstrip(".")
+    reason = reason_of(error)
     named = isinstance(error.filename, str | bytes | os.PathLike)
     place = os.fsdecode(error.filename) if named else ""
     return InputError(f"{place}: {reason}.{_way_out(error, place)}" if place else f"{reason}.{_way_out(error, place)}")

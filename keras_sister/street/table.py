@@ -61,7 +61,7 @@ def _value(row: np.ndarray, name: str) -> int:
 
 def _class(row: np.ndarray, name: str) -> str:
     value = _value(row, name)
-    return "" if value == UNKNOWN else DCSA.attributes[DCSA.names.index(name)].classes[value]
+    return "" if value == UNKNOWN else DCSA.attribute(name).classes[value]
 
 
 def _colours(row: np.ndarray) -> str:
