@@ -38,6 +38,11 @@ def tasks_here(monkeypatch: pytest.MonkeyPatch) -> None:
     For tests of what a run makes. Those of `tests/cli/test_cv.py`, `tests/training/test_cross_validation.py` and
     `tests/storage/test_disk_errors.py` are about the processes.
     """
+    perform_here(monkeypatch)
+
+
+def perform_here(patch: pytest.MonkeyPatch) -> None:
+    """What `tasks_here` does, for fixtures of a whole module."""
 
     def perform(run: Run, task: str, on_event: OnEvent) -> None:
         from keras_sister.training import tasks
@@ -49,7 +54,7 @@ def tasks_here(monkeypatch: pytest.MonkeyPatch) -> None:
             keras.config.set_dtype_policy(policy)
 
     for module in ("cross_validation", "final"):
-        monkeypatch.setattr(f"keras_sister.training.{module}.perform_in_child", perform)
+        patch.setattr(f"keras_sister.training.{module}.perform_in_child", perform)
 
 
 @pytest.fixture(scope="session")

@@ -79,6 +79,9 @@ def cross_validate(
 
 def _train_folds(run: Run, folds: list[np.ndarray], on_event: OnEvent) -> None:
     run.write("folds.json", [fold.tolist() for fold in folds])
+    missing = [number for number in range(len(folds)) if not run.fold(number).predictions.exists()]
+    if missing and run.experiment.is_one_pass:
+        perform_in_child(run, "heads", on_event)
     for number in range(len(folds)):
         fold = run.fold(number)
         if not fold.predictions.exists():
