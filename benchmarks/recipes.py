@@ -22,6 +22,8 @@ from keras_sister.training.cross_validation import cross_validate
 
 START = {"system": "baseline", "backbone": "efficientnet-lite0", "batch_size": 16, "learning_rate": 3e-4}
 WARM = {**START, "warm_up_epochs": 2, "learning_rate": 1e-3, "tower_rate": 0.1}
+LITE = {"backbone": "efficientnet-lite0", "person_backbone": "efficientnet-lite0"}
+HEAD = {**LITE, "system": "sister_a", "trainable": "head", "batch_size": 32}
 
 ROWS: dict[str, tuple[dict[str, Any], str]] = {
     "start": (START, "start"),
@@ -37,15 +39,16 @@ ROWS: dict[str, tuple[dict[str, Any], str]] = {
     "focal": ({**WARM, "loss": "focal"}, "warm_up"),
     "asymmetric": ({**WARM, "loss": "asymmetric"}, "warm_up"),
     "layer_rates": ({**WARM, "first_layer_rate": 0.1}, "warm_up"),
-    "sister": ({**WARM, "system": "sister_a", "person_backbone": "efficientnet-lite0"}, "warm_up"),
-    "drop_view": (
-        {**WARM, "system": "sister_a", "person_backbone": "efficientnet-lite0", "drop_view": 0.2},
-        "sister",
-    ),
-    "random_background": (
-        {**WARM, "system": "sister_a", "person_backbone": "efficientnet-lite0", "random_background": 0.5},
-        "sister",
-    ),
+    "sister": ({**WARM, **LITE, "system": "sister_a"}, "warm_up"),
+    "drop_view": ({**WARM, **LITE, "system": "sister_a", "drop_view": 0.2}, "sister"),
+    "random_background": ({**WARM, **LITE, "system": "sister_a", "random_background": 0.5}, "sister"),
+    "head": (HEAD, "head"),
+    "head_mean_pooling": ({**HEAD, "pooling": "mean"}, "head"),
+    "head_augment": ({**HEAD, "augment": True}, "head"),
+    "head_label_smoothing": ({**HEAD, "label_smoothing": 0.1}, "head"),
+    "head_balanced": ({**HEAD, "class_weights": "balanced"}, "head"),
+    "head_focal": ({**HEAD, "loss": "focal"}, "head"),
+    "head_asymmetric": ({**HEAD, "loss": "asymmetric"}, "head"),
 }
 """By name the settings of a row, and the row that it is compared with."""
 
