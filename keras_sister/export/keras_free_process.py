@@ -59,7 +59,7 @@ def decode_photo(contents: bytes) -> tuple[Any, Any]:
 
 def main(folder: str, views: str, outputs: str, *photos: str) -> None:
     """Run the photos through every signature, one by one."""
-    for package in ("keras", "tf_keras", "keras_sister"):
+    for package in ("keras", "tf_keras", "keras_sister", "jax"):  # TensorFlow imports JAX for nothing, for a second
         sys.modules[package] = None  # type: ignore[assignment]  # importing it now fails
     import numpy as np
     import tensorflow as tf
