@@ -6,13 +6,16 @@ DEMO ?= demo
 FUZZ_SECONDS ?= 60
 TEST_OPTIONS := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-all fuzz latest lint fix docs site bench clean
+.PHONY: demo test test-quick test-all fuzz latest lint audit fix docs site bench clean
 
 demo: $(VENV)/.installed        ## the complete workflow on synthetic photos, in DEMO
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh "$(DEMO)"
 
-test: $(VENV)/.installed-dev    ## the tests, but for those of over 20 seconds each
-	$(BIN)/python -m pytest $(TEST_OPTIONS) -m "not slow"
+test: $(VENV)/.installed-dev    ## all tests but the long one, which kills commands at 56 moments
+	$(BIN)/python -m pytest $(TEST_OPTIONS) -m "not long"
+
+test-quick: $(VENV)/.installed-dev ## the tests of at most 20 seconds each
+	$(BIN)/python -m pytest $(TEST_OPTIONS) -m "not slow and not long"
 
 test-all: $(VENV)/.installed-dev ## all tests
 	$(BIN)/python -m pytest $(TEST_OPTIONS)

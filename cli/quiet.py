@@ -4,6 +4,8 @@ import os
 
 import click
 
+from keras_sister.tensorflow_start import start_tensorflow
+
 
 def say_loading() -> None:
     """Say on standard error why nothing happens for some seconds."""
@@ -20,7 +22,7 @@ def import_tensorflow() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
-        import tensorflow  # noqa: F401
+        start_tensorflow()
     finally:
         os.dup2(kept, 2)
         os.close(kept)

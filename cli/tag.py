@@ -84,10 +84,10 @@ def tag(context: click.Context, model: Path, sources: tuple[str, ...], out: Path
     """Tag photos with MODEL, a folder made by 'sister-keras export'.
 
     A SOURCE is a photo, a folder of photos (and of folders), a pattern, FILE.csv:COLUMN for the paths in a column, or -
-    for paths on standard input. Shown are the class of each attribute, and of the no-or-yes ones those that are yes.
-    With --out all probabilities go into a table, a row for each photo (for each product with --group-by). A photo that
-    cannot be read is reported in its place; without --out the exit code is then 1. An export with thresholds decides
-    which tags a photo has, and shows calibrated probabilities and what it is not sure of.
+    for paths on standard input. The output has the class of each attribute; a no-or-yes attribute is shown only if it
+    is yes. With --out all probabilities go into a table, a row for each photo (for each product with --group-by). A
+    photo that cannot be read is reported in its place; without --out the exit code is then 1. An export with thresholds
+    decides which tags a photo has; the output then has calibrated probabilities, and "not sure" where it is not.
 
     \b
     sister-keras tag saved_models/sister_a me.jpg you.png

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 
 import tensorflow as tf
 
-from keras_sister.orientation import jpeg_orientation, png_header, turn, webp_orientation
+from keras_sister.orientation import jpeg_exif, orientation_in, png_header, turn, webp_exif
 from keras_sister.photo_files import MAX_PIXELS
 
 VERSION = 2
@@ -58,7 +58,7 @@ def decode_as_stored(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     known = tf.debugging.assert_equal(tf.reduce_any(kinds), True, "not a JPEG, PNG or WebP")
     with tf.control_dependencies([known] if known is not None else []):
         kind = tf.argmax(tf.cast(kinds, tf.int32), output_type=tf.int32)
-    image, orientation = tf.switch_case(
+    image, exif = tf.switch_case(
         kind,
         {
             _JPEG: lambda: _decode_jpeg(contents),
@@ -67,32 +67,32 @@ def decode_as_stored(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         },
     )
     image.set_shape((None, None, 3))
-    return image, orientation
+    return image, orientation_in(exif)
 
 
 def _decode_jpeg(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     with _at_most_max_pixels(tf.io.extract_jpeg_shape(contents)[:2]):
         image = tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
-    return image, jpeg_orientation(contents)
+    return image, jpeg_exif(contents)
 
 
 def _decode_png(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     # Every PNG begins with the chunk IHDR, which begins with width and height.
     with _at_most_max_pixels(_header(contents, 16, 8, tf.int32, little_endian=False)):
-        orientation, transparent = png_header(contents)
+        exif, transparent = png_header(contents)
         image = tf.cond(
             transparent,
             lambda: _on_white(tf.io.decode_png(contents, channels=4)),
             lambda: tf.io.decode_png(contents, channels=3),
         )
-    return image, orientation
+    return image, exif
 
 
 def _decode_webp(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     with _at_most_max_pixels(_webp_size(contents)):
         image = tf.raw_ops.DecodeWebP(contents=contents, channels=0)[0]
     image = tf.cond(tf.shape(image)[2] == 4, lambda: _on_white(image), lambda: image)
-    return image, webp_orientation(contents)
+    return image, webp_exif(contents)
 
 
 def _webp_size(contents: tf.Tensor) -> tf.Tensor:

@@ -47,8 +47,8 @@ def turn(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     return upright
 
 
-def jpeg_orientation(contents: tf.Tensor) -> tf.Tensor:
-    """The orientation of a JPEG: int32 scalar, 1 to 8."""
+def jpeg_exif(contents: tf.Tensor) -> tf.Tensor:
+    """The EXIF block of a JPEG: string scalar, empty if there is none."""
     end = tf.strings.length(contents)
 
     def segment(start: tf.Tensor, exif: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -70,14 +70,14 @@ def jpeg_orientation(contents: tf.Tensor) -> tf.Tensor:
         parallel_iterations=1,
         maximum_iterations=_MARKERS,
     )
-    return _orientation(exif)
+    return exif
 
 
 def png_header(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """What the chunks of a PNG say.
 
     Returns:
-        The orientation, int32 scalar, 1 to 8, and whether the PNG may be transparent, bool scalar.
+        The EXIF block, string scalar, empty if there is none, and whether the PNG may be transparent, bool scalar.
     """
     end = tf.strings.length(contents)
 
@@ -117,11 +117,11 @@ def png_header(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         parallel_iterations=1,
         maximum_iterations=20 * _MARKERS,
     )
-    return _orientation(exif), transparent
+    return exif, transparent
 
 
-def webp_orientation(contents: tf.Tensor) -> tf.Tensor:
-    """The orientation of a WebP: int32 scalar, 1 to 8."""
+def webp_exif(contents: tf.Tensor) -> tf.Tensor:
+    """The EXIF block of a WebP: string scalar, empty if there is none."""
     end = tf.strings.length(contents)
     announced = (_piece(contents, tf.constant(12), 4) == b"VP8X") & (
         _integers(contents, tf.constant(20), 1)[0] // 8 % 2 == 1
@@ -141,10 +141,10 @@ def webp_orientation(contents: tf.Tensor) -> tf.Tensor:
         parallel_iterations=1,
         maximum_iterations=_MARKERS,
     )
-    return _orientation(exif)
+    return exif
 
 
-def _orientation(exif: tf.Tensor) -> tf.Tensor:
+def orientation_in(exif: tf.Tensor) -> tf.Tensor:
     """The orientation in an EXIF block, which is a TIFF structure: int32 scalar, 1 if there is none."""
 
     def parsed() -> tf.Tensor:

@@ -112,7 +112,9 @@ class Schema:
 
     def __repr__(self) -> str:
         names = [a.name if a.classes == ("no", "yes") else f"{a.name}[{'|'.join(a.classes)}]" for a in self]
-        return f"Schema({len(self)} attributes, {self.n_logits} logits: {', '.join(names)})"
+        counts = {"attribute": len(self), "logit": self.n_logits}
+        counted = ", ".join(f"{count} {noun}{'s' * (count != 1)}" for noun, count in counts.items())
+        return f"Schema({counted}: {', '.join(names)})"
 
     def __len__(self) -> int:
         return len(self.attributes)

@@ -33,9 +33,14 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 @pytest.fixture
 def tasks_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """See `perform_tasks_here`."""
+    perform_tasks_here(monkeypatch)
+
+
+def perform_tasks_here(patch: pytest.MonkeyPatch) -> None:
     """Runs perform their tasks in this process: starting TensorFlow for each takes longer than most tests train.
 
-    For tests of what a run makes. Those of `tests/cli/test_cv.py`, `tests/training/test_cross_validation.py` and
+    For tests of what a run makes. Some of `tests/cli/test_cv.py`, `tests/training/test_cross_validation.py` and
     `tests/storage/test_disk_errors.py` are about the processes.
     """
     perform_here(monkeypatch)

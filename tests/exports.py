@@ -10,6 +10,7 @@ from PIL import Image
 
 from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
+from keras_sister.export import keras_free_process
 from keras_sister.export.export_model import Export, export_model
 from keras_sister.export.export_run import export_run
 from keras_sister.losses import MaskedAttributeLoss
@@ -47,6 +48,26 @@ def scatter(model: keras.Model, seed: int) -> None:
     rng = np.random.default_rng(seed)
     for weight in model.weights:
         weight.assign(weight.numpy() + rng.uniform(-0.05, 0.05, weight.shape))
+
+
+@pytest.fixture
+def verified_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports are verified in this process, which saves a start of TensorFlow.
+
+    For tests of something else. The exports of this module are verified as ever, and so are those of `test_formats`.
+    """
+
+    def run(folder: Path, views: dict[str, np.ndarray], photos: list[Path]) -> dict[str, np.ndarray]:
+        inputs, outputs = tmp_path / "views.npz", tmp_path / "outputs.npz"
+        np.savez(inputs, **views)
+        keras_free_process.run(*map(str, (folder, inputs, outputs, *photos)))
+        inputs.unlink()
+        with np.load(outputs) as found:
+            arrays = dict(found)
+        outputs.unlink()
+        return arrays
+
+    monkeypatch.setattr("keras_sister.export.verify._run_without_keras", run)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import numpy as np
@@ -99,26 +100,37 @@ def test_the_schema_example_prints_what_its_comment_says(capsys):
     assert capsys.readouterr().out.strip() == re.search(r"print.*# (.*)", example.text)[1]
 
 
-@pytest.mark.parametrize("compiled", [True, False])
-@pytest.mark.parametrize("loader", ["import keras_sister as k", "import keras as k, keras_sister.models; k = k.models"])
-def test_a_saved_model_loads_in_a_fresh_process(tmp_path, compiled, loader):
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory) -> tuple[Path, int]:
+    """A folder with a model, saved before and after it was compiled, and its number of parameters."""
     import keras_sister
     from keras_sister.losses import MaskedAttributeLoss
     from keras_sister.metrics import AttributeAccuracy
 
+    folder = tmp_path_factory.mktemp("saved")
     mini = {"backbone": "resnet_mini", "person_backbone": "resnet_mini", "weights": "none", "size": 40}
     model = keras_sister.build("gate_add", DCSA, **mini)
-    if compiled:
-        model.compile("adam", loss=MaskedAttributeLoss(DCSA), metrics=[AttributeAccuracy(DCSA)])
-    model.save(tmp_path / "sister.keras")
+    model.save(folder / "plain.keras")
+    model.compile("adam", loss=MaskedAttributeLoss(DCSA), metrics=[AttributeAccuracy(DCSA)])
+    model.save(folder / "compiled.keras")
+    return folder, model.count_params()
+
+
+@pytest.mark.parametrize("loader", ["import keras_sister as k", "import keras as k, keras_sister.models; k = k.models"])
+def test_a_saved_model_loads_in_a_fresh_process(saved, loader):
+    folder, parameters = saved
     program = f"""{loader}
-model = k.load_model("sister.keras")
-import keras_sister
-assert keras_sister.schema_of(model) == keras_sister.DCSA
-assert k.load_model("sister.keras", compile=False).count_params() == {model.count_params()}
+import sys
+for name in sys.argv[1:]:
+    model = k.load_model(name)
+    import keras_sister
+    assert keras_sister.schema_of(model) == keras_sister.DCSA
+    assert model.compiled == (name == "compiled.keras")
+    assert k.load_model(name, compile=False).count_params() == {parameters}
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, env=environment)
+    command = [sys.executable, "-c", program]
+    subprocess.run([*command, "plain.keras", "compiled.keras"], check=True, cwd=folder, env=environment)
 
 
 def test_every_link_leads_somewhere():

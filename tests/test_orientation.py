@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from keras_sister.export.keras_free_process import decode_photo
 from keras_sister.images import decode, decode_as_stored, resize
-from keras_sister.orientation import jpeg_orientation, turn
+from keras_sister.orientation import jpeg_exif, orientation_in, turn
 from keras_sister.photo_kinds import exif_orientation
 from keras_sister.segmentation.preprocessor import Preprocessor
 
@@ -26,7 +26,9 @@ orientation_in_graph = tf.function(
     lambda contents: decode_as_stored(contents)[1], input_signature=[tf.TensorSpec((), tf.string)], autograph=False
 )
 jpeg_orientation_in_graph = tf.function(
-    jpeg_orientation, input_signature=[tf.TensorSpec((), tf.string)], autograph=False
+    lambda contents: orientation_in(jpeg_exif(contents)),
+    input_signature=[tf.TensorSpec((), tf.string)],
+    autograph=False,
 )
 
 

@@ -10,6 +10,12 @@ from keras_sister.schema import DCSA, Attribute, Schema
 SMALL = Schema((Attribute("scarf"), Attribute("sleeves", ("none", "short", "long")), Attribute("collar")))
 
 
+def test_it_shows_itself_in_one_line():
+    assert repr(Schema((Attribute("scarf"),))) == "Schema(1 attribute, 1 logit: scarf)"
+    two = Schema((Attribute("scarf"), Attribute("sleeves", ("none", "short", "long"))))
+    assert repr(two) == "Schema(2 attributes, 4 logits: scarf, sleeves[none|short|long])"
+
+
 def test_dcsa_is_the_papers_dataset():
     binary = [attribute for attribute in DCSA if attribute.is_binary]
     classes = {a.name: len(a.classes) for a in DCSA if not a.is_binary}

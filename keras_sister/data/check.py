@@ -197,7 +197,7 @@ def _inspect_mask(path: Path) -> _Photo:
         return _Photo(path, "", problem=f"{path}: {reason or why_not_decoded(contents)}.")
 
 
-@tf.function(input_signature=[tf.TensorSpec((), tf.string)])
+@tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
 def _decode(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Shape and orientation of a photo as it is stored."""
     image, orientation = decode_as_stored(contents)

@@ -240,6 +240,7 @@ def _view_pairs(
     if not photos:
         return
 
+    @tf.autograph.experimental.do_not_convert  # there is nothing to convert, which takes a second to find out
     def read(row: tf.Tensor, path: tf.Tensor, name: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]:
         return row, preprocessor.read(tf.io.read_file(path)), name
 

@@ -109,7 +109,7 @@ def export_model(
     with _disk_errors(out), new_version(out) as temporary:
         folded = preprocessor.folded()
         network = fold_batch_norm(model, bfloat16=precision == "bfloat16")
-        Signatures(network, schema, folded, rules).archive().write_out(temporary, verbose=False)
+        Signatures(network, schema, folded, rules).write(temporary)
         (temporary / "assets.extra").mkdir()
         about = _about(model, preprocessor, precision)
         about["verification"] = _verify(

@@ -57,10 +57,8 @@ def decode_photo(contents: bytes) -> tuple[Any, Any]:
     return pixels, turn
 
 
-def main(folder: str, views: str, outputs: str, *photos: str) -> None:
+def run(folder: str, views: str, outputs: str, *photos: str) -> None:
     """Run the photos through every signature, one by one."""
-    for package in ("keras", "tf_keras", "keras_sister"):
-        sys.modules[package] = None  # type: ignore[assignment]  # importing it now fails
     import numpy as np
     import tensorflow as tf
 
@@ -89,4 +87,6 @@ def main(folder: str, views: str, outputs: str, *photos: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    for package in ("keras", "tf_keras", "keras_sister", "jax"):  # TensorFlow imports JAX for nothing, for a second
+        sys.modules[package] = None  # type: ignore[assignment]  # importing it now fails
+    run(*sys.argv[1:])

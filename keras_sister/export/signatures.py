@@ -10,6 +10,8 @@ Because of the chain the graph is stored once, and every signature uses the same
 """
 
 import hashlib
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -50,7 +52,7 @@ class Signatures:
         ValueError: if model and preprocessor do not match.
 
     Example:
-        >>> Signatures(model, DCSA, Preprocessor("selfie")).archive().write_out("saved_models/sister_a/1")
+        >>> Signatures(model, DCSA, Preprocessor("selfie")).write("saved_models/sister_a/1")
     """
 
     def __init__(
@@ -84,13 +86,15 @@ class Signatures:
         if preprocessor.segmenter:
             self._traced["segment"] = _traced(self.segment, _image(None, "images"))
 
-    def archive(self) -> keras.export.ExportArchive:
-        """The signatures in an archive, whose ``write_out`` writes the SavedModel."""
-        archive = keras.export.ExportArchive()
-        # No `archive.track(model)`: endpoints bring their variables, and Keras 3.15 would store them twice.
-        for name, function in self._traced.items():
-            archive.add_endpoint(name, function)
-        return archive
+    def write(self, folder: str | Path) -> None:
+        """Write them as a SavedModel into a new folder.
+
+        As traced, without the functions themselves: those TensorFlow would trace again while it saves them.
+        """
+        signatures = {name: function.get_concrete_function() for name, function in self._traced.items()}
+        exported = tf.Module()
+        exported.weights = _each_once(v for signature in signatures.values() for v in signature.graph.variables)
+        tf.saved_model.save(exported, str(folder), signatures=signatures)
 
     def serving_default(self, image_bytes: tf.Tensor) -> Tensors:
         """From ``image_bytes``, string (batch,), each a JPEG, PNG or WebP, to the attributes and ``decoded``.
@@ -149,6 +153,7 @@ class Signatures:
         so the photo passes through a dataset of its own.
         """
 
+        @tf.autograph.experimental.do_not_convert
         def read(contents: tf.Tensor) -> Tensors:
             return {**self._preprocessor.read(contents), DECODED: tf.constant(True)}
 
@@ -189,7 +194,7 @@ def _image(size: int | None, name: str | None = None) -> tf.TensorSpec:
 
 
 def _traced(function: Any, signature: Any) -> Any:
-    """A ``tf.function`` with its trace, because an endpoint without a trace has no shapes to export.
+    """A ``tf.function`` with its trace.
 
     TensorFlow keeps the variables of a trace in a set, whose order differs from process to process, and would write
     them in that order; sorted, two exports of a model are equal byte by byte.
@@ -198,3 +203,8 @@ def _traced(function: Any, signature: Any) -> Any:
     graph = traced.get_concrete_function().graph
     graph.variables = sorted(graph.variables, key=lambda v: (v.name, hashlib.sha256(v.numpy()).digest()))
     return traced
+
+
+def _each_once(variables: Iterable[tf.Variable]) -> list[tf.Variable]:
+    """In the order of their first appearance; variables themselves cannot be compared."""
+    return list({id(variable): variable for variable in variables}.values())

@@ -85,7 +85,7 @@ def without_optimizer(model: keras.Model) -> keras.Model:
 
 
 class _Finite(keras.callbacks.Callback):
-    """End the training at the first loss or score that is not finite: no later number would be one."""
+    """End the training at the first loss or score that is not finite: all later ones would be NaN."""
 
     def __init__(self, task: str) -> None:
         super().__init__()

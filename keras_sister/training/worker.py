@@ -19,6 +19,7 @@ from typing import Any
 from keras_sister.errors import InputError, is_out_of_memory
 from keras_sister.run import OnEvent, Run
 from keras_sister.storage.disk_errors import disk_error
+from keras_sister.tensorflow_start import start_tensorflow
 from keras_sister.training.work_record import record_work
 
 
@@ -101,6 +102,7 @@ def main(folder: str, task: str) -> int:
         print(json.dumps({"task": task, **event}), file=lines, flush=True)
 
     try:
+        start_tensorflow()
         from keras_sister.training import tasks
 
         tasks.perform(Run(Path(folder)), task, report)

@@ -27,6 +27,7 @@ learning_rate: 1e-3
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("tasks_here")
 def test_from_a_settings_file_to_a_table_and_a_comparison(dataset_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sister.yaml").write_text(SETTINGS)

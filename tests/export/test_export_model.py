@@ -16,6 +16,7 @@ from PIL import Image
 from keras_sister.config import Experiment, load_experiment
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError
+from keras_sister.export import signatures
 from keras_sister.export.export_model import TOLERANCES, export_model
 from keras_sister.export.export_run import export_run
 from keras_sister.export.model_card import model_card
@@ -29,6 +30,8 @@ from keras_sister.training.trainer import build_model
 
 from ..exports import SCHEMA
 from ..harness import dtype_policy
+
+pytestmark = pytest.mark.usefixtures("verified_here")
 
 TINY = Schema((Attribute("collar"),))
 
@@ -76,7 +79,6 @@ def test_exporting_leaves_the_dtype_policy_alone(photos, baseline, tmp_path):
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
 
 
-@pytest.mark.slow
 def test_versions_are_numbered_on_and_never_overwritten(photos, tmp_path):
     out = tmp_path / "tiny"
     (out / "9").mkdir(parents=True)
@@ -115,7 +117,6 @@ def test_a_folder_that_no_server_could_be_told_of_is_refused(photos, tmp_path):
         export_model(tiny_model(), version, schema=TINY, photos=photos[:1])
 
 
-@pytest.mark.slow
 def test_a_full_disk_leaves_what_was_there_and_publishes_nothing(photos, tmp_path, monkeypatch):
     """Only pretended: a file system of a few bytes takes root to make."""
 
@@ -144,36 +145,29 @@ def test_an_export_that_fails_its_verification_leaves_nothing_behind(photos, tmp
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("what", ["mask", "share"])
-def test_a_person_found_elsewhere_does_not_prove_either(what, fcn, photos, tmp_path, monkeypatch):
-    """A model that does not look at what was cut out: the tags cannot tell."""
+def test_a_person_found_elsewhere_does_not_prove_either(fcn, photos, tmp_path, monkeypatch):
+    """A model that does not look at what was cut out: the tags cannot tell, the mask and the person share can."""
     views = {view: keras.Input((64, 64, 3), name=view) for view in ("photo", "segmented")}
     pooled = keras.layers.GlobalAveragePooling2D()(views["photo"])
     model = keras.Model(views, keras.layers.Dense(1)(pooled))
-    export_model(
-        model,
-        tmp_path / "good",
-        schema=TINY,
-        photos=photos[:1],
-        preprocessor=Preprocessor(load_segmenter(fcn), size=64),
-    )
-    if what == "mask":
-        broken = load_segmenter(fcn)
-        scores = broken.model.get_layer("score_fr")
-        scores.set_weights([1.1 * weight for weight in scores.get_weights()])
-        monkeypatch.setattr(NetworkSegmenter, "folded", lambda segmenter: broken)
-    else:
-        monkeypatch.setattr("keras_sister.export.signatures.person_share", lambda masks: tf.ones(tf.shape(masks)[0]))
-    with pytest.raises(InputError, match="differs from the model by"):
-        export_model(
-            model,
-            tmp_path / "bad",
-            schema=TINY,
-            photos=photos[:1],
-            preprocessor=Preprocessor(load_segmenter(fcn), size=64),
-        )
-    assert not (tmp_path / "bad").exists()
+
+    def export(name: str) -> None:
+        preprocessor = Preprocessor(load_segmenter(fcn), size=64)
+        export_model(model, tmp_path / name, schema=TINY, photos=photos[:1], preprocessor=preprocessor)
+
+    export("good")
+    broken = load_segmenter(fcn)
+    scores = broken.model.get_layer("score_fr")
+    scores.set_weights([1.1 * weight for weight in scores.get_weights()])
+    for changed, other in {
+        (NetworkSegmenter, "folded"): lambda segmenter: broken,
+        (signatures, "person_share"): lambda masks: tf.ones(tf.shape(masks)[0]),
+    }.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(*changed, other)
+            with pytest.raises(InputError, match="differs from the model by"):
+                export("bad")
+        assert not (tmp_path / "bad").exists()
 
 
 def test_masks_on_disk_cannot_be_exported(sister, photos, tmp_path):
@@ -213,7 +207,6 @@ def test_a_damaged_model_is_refused(baseline, tmp_path):
         export_run(run, tmp_path / "out")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "content"),
     [
@@ -288,7 +281,6 @@ def test_the_model_card_names_the_licences_of_pretrained_weights():
             model_card(SCHEMA, {**about, "segmenter": None}, {"cross_validation.json": text})
 
 
-@pytest.mark.slow
 def test_bfloat16_is_near_and_says_how_often_it_agrees(baseline, photos, tmp_path):
     export = export_run(baseline, tmp_path / "saved_models", photos=photos, precision="bfloat16")
     assert 1e-6 < export.difference < TOLERANCES["bfloat16"]
@@ -310,7 +302,6 @@ def test_bfloat16_is_near_and_says_how_often_it_agrees(baseline, photos, tmp_pat
         assert f"| {name} | {100 * share:.2f} |" in (export.folder / "assets.extra" / "model_card.md").read_text()
 
 
-@pytest.mark.slow
 def test_the_verification_decodes_odd_photos_on_its_own(sister, photos, tmp_path):
     """Rotated, transparent and WebP photos are no difference, although the export and Pillow decode them apart."""
     exif = Image.Exif()

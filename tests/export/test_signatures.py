@@ -297,9 +297,7 @@ def test_nothing_needs_xla_although_the_model_was_compiled_with_it(fitted, tmp_p
     if fitted:
         model.fit(black, np.zeros((2, len(SCHEMA)), np.int8), verbose=0)
         model.predict(black, verbose=0)
-    Signatures(model, SCHEMA, Preprocessor(None, size=32, views=("photo",))).archive().write_out(
-        str(tmp_path / "export"), verbose=False
-    )
+    Signatures(model, SCHEMA, Preprocessor(None, size=32, views=("photo",))).write(tmp_path / "export")
     for signature in tf.saved_model.load(str(tmp_path / "export")).signatures.values():
         assert not needs_xla(signature)
 

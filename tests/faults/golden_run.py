@@ -6,18 +6,20 @@ After a change that is meant to change numbers, write them anew:
 """
 
 import json
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from keras_sister.config import Experiment
 from keras_sister.data.dcsa import load_dcsa
 from keras_sister.run import Run
 from keras_sister.training.cross_validation import cross_validate
 
-from ..conftest import draw_dataset
+from ..conftest import draw_dataset, perform_tasks_here
 
 
 def golden_run(dataset: Path, out: Path) -> Run:
@@ -53,6 +55,8 @@ def numbers(run: Run) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        if "--here" in sys.argv:  # not in workers, each of which starts TensorFlow
+            perform_tasks_here(patch)
         draw_dataset(Path(folder) / "dataset", photos=48)
         print(json.dumps(numbers(golden_run(Path(folder) / "dataset", Path(folder) / "run")), indent=1))

@@ -23,7 +23,7 @@ from PIL import Image
 
 from ..pages import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 
 TINY = [
     "--backbone",

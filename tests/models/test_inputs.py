@@ -42,12 +42,14 @@ def views_of(system: str) -> dict[str, np.ndarray]:
     return {view: views[view] for view in SYSTEMS[system]}
 
 
-@pytest.fixture(params=["built", "loaded", "cloned"])
-def segmented(request, tmp_path) -> keras.Model:
+@pytest.fixture(scope="module", params=["built", "loaded", "cloned"])
+def segmented(request, tmp_path_factory) -> keras.Model:
+    """For calls that are refused, which leave it as it is."""
     model = tiny("segmented")
     if request.param == "loaded":
-        model.save(tmp_path / "model.keras")
-        model = load_model(tmp_path / "model.keras")
+        file = tmp_path_factory.mktemp("saved") / "model.keras"
+        model.save(file)
+        model = load_model(file)
     elif request.param == "cloned":
         model = keras.models.clone_model(model)
     model.compile("sgd", loss=MaskedAttributeLoss(SCHEMA))

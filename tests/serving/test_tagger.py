@@ -14,10 +14,20 @@ from keras_sister.serving.tagger import Tagger
 from ..exports import SCHEMA
 
 
-def test_tags_are_the_probable_classes_of_the_export(sister_export, photos):
+@pytest.fixture(scope="module")
+def sister_tagger(sister_export) -> Tagger:
+    return Tagger(sister_export.folder)
+
+
+@pytest.fixture(scope="module")
+def baseline_tagger(baseline_export) -> Tagger:
+    return Tagger(baseline_export.folder)
+
+
+def test_tags_are_the_probable_classes_of_the_export(sister_export, sister_tagger, photos):
     signature = tf.saved_model.load(str(sister_export.folder)).signatures["serving_default"]
     outputs = signature(image_bytes=tf.stack([tf.io.read_file(str(photo)) for photo in photos]))
-    found = list(Tagger(sister_export.folder).tag(photos, batch_size=2))
+    found = list(sister_tagger.tag(photos, batch_size=2))
     assert [tags.photo for tags in found] == list(map(str, photos))
     for row, tags in enumerate(found):
         assert tags.error is None
@@ -31,11 +41,11 @@ def test_tags_are_the_probable_classes_of_the_export(sister_export, photos):
             assert tag.probability == pytest.approx(expected.max(), abs=1e-5)
 
 
-def test_a_photo_that_cannot_be_read_is_an_error_in_its_place(baseline_export, photos, tmp_path):
+def test_a_photo_that_cannot_be_read_is_an_error_in_its_place(baseline_tagger, photos, tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(photos[0].read_bytes()[:200])
     asked = [photos[0], tmp_path / "none.jpg", broken, tmp_path, photos[1]]
-    found = list(Tagger(baseline_export.folder).tag(asked, batch_size=3))
+    found = list(baseline_tagger.tag(asked, batch_size=3))
     assert [bool(tags.error) for tags in found] == [False, True, True, True, False]
     assert [bool(tags.attributes) for tags in found] == [True, False, False, False, True]
     assert "No such file" in found[1].error
@@ -44,7 +54,7 @@ def test_a_photo_that_cannot_be_read_is_an_error_in_its_place(baseline_export, p
 
 
 @pytest.mark.parametrize("what", ["too many bytes", "no file", "too many pixels"])
-def test_what_would_fill_the_memory_is_not_read(baseline_export, photos, tmp_path, what):
+def test_what_would_fill_the_memory_is_not_read(baseline_tagger, photos, tmp_path, what):
     asked = tmp_path / "huge.jpg"
     if what == "too many bytes":
         with asked.open("wb") as file:
@@ -53,7 +63,7 @@ def test_what_would_fill_the_memory_is_not_read(baseline_export, photos, tmp_pat
         os.mkfifo(asked)  # whoever reads it waits for ever
     else:
         Image.new("L", (30_000, 3_000)).save(asked)
-    fine, refused = Tagger(baseline_export.folder).tag([photos[0], asked])
+    fine, refused = baseline_tagger.tag([photos[0], asked])
     assert fine.error is None
     assert {"too many bytes": "100,000,000 bytes", "no file": "not a file"}.get(
         what, "more than 89,478,485 pixels"
@@ -62,9 +72,9 @@ def test_what_would_fill_the_memory_is_not_read(baseline_export, photos, tmp_pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["openvino", "openvino-bfloat16"])
-def test_openvino_gives_the_same_tags(sister_export, photos, tmp_path, runtime):
+def test_openvino_gives_the_same_tags(sister_export, sister_tagger, photos, tmp_path, runtime):
     asked = [*photos, tmp_path / "none.jpg"]
-    expected = list(Tagger(sister_export.folder).tag(asked))
+    expected = list(sister_tagger.tag(asked))
     found = list(Tagger(sister_export.folder, runtime=runtime).tag(asked))
     for one, other in zip(expected, found, strict=True):
         assert (one.photo, one.error, one.person_share) == (other.photo, other.error, other.person_share)
@@ -78,14 +88,14 @@ def test_openvino_gives_the_same_tags(sister_export, photos, tmp_path, runtime):
 
 
 @pytest.mark.slow
-def test_openvino_takes_no_export_in_bfloat16(baseline, photos, tmp_path):
+def test_openvino_takes_no_export_in_bfloat16(baseline, photos, tmp_path, verified_here):
     export = export_run(baseline, tmp_path / "out", precision="bfloat16", photos=photos)
     with pytest.raises(InputError, match="supports exports in float32"):
         Tagger(export.folder, runtime="openvino")
 
 
-def test_tags_as_json(sister_export, photos):
-    (tags,) = Tagger(sister_export.folder).tag(photos[:1])
+def test_tags_as_json(sister_tagger, photos):
+    (tags,) = sister_tagger.tag(photos[:1])
     content = json.loads(json.dumps(tags.to_dict()))
     assert content["photo"] == str(photos[0])
     assert content["attributes"]["gender"]["class"] in ("male", "female")

@@ -252,7 +252,7 @@ def test_moved_masks_and_weights_resume_if_they_are_the_same(dataset_folder, dat
         fill_view_store(run, lambda event: None)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("tasks_here")
 def test_a_loss_that_is_not_finite_ends_the_fold(dataset, tmp_path):
     broken = replace(EXPERIMENT, learning_rate=0.999, precision="mixed_float16", epochs=60)
     message = r"fold-00: \w+ is (nan|inf) in epoch \d+, step \d+; lower --learning-rate \(now 0\.999\)"
