@@ -44,10 +44,14 @@ def compare_exports(
     import_tensorflow()
     from keras_sister.catalogue.compare_exports import compare_exports as compare
     from keras_sister.catalogue.sources import list_photos
+    from keras_sister.photo_files import LeftOut
     from keras_sister.serving.tagger import Tagger
 
     stdin = sys.stdin.buffer if sys.stdin else io.BytesIO()
-    photos = list(list_photos(sources, stdin=stdin, on_note=lambda note: click.echo(note, err=True)))
+    left_out = LeftOut()
+    photos = list(list_photos(sources, stdin=stdin, on_note=lambda note: click.echo(note, err=True), left_out=left_out))
+    if left_out:
+        click.echo(left_out, err=True)
     with count("photos", len(photos)) as advance:
         ours, theirs = (Tagger(folder, trust=trust) for folder in (first, second))
         found = compare(ours, theirs, photos, batch_size=batch_size, on_photo=advance)
