@@ -1,6 +1,5 @@
 """``sister-keras compare``: which run is better, and is the difference real?"""
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +37,7 @@ def compare(runs: tuple[Path, ...], seed: int, as_json: bool) -> None:
     """
     from keras_sister.evaluation.comparison import compare_systems, group_by_seed
     from keras_sister.evaluation.out_of_fold import read_out_of_fold
+    from keras_sister.storage.json_files import to_json
 
     names = [run.name for run in runs]
     predictions = [read_out_of_fold(run) for run in runs]
@@ -53,7 +53,7 @@ def compare(runs: tuple[Path, ...], seed: int, as_json: bool) -> None:
         documents = [comparison.to_dict() for comparison in comparisons]
         for row, document in enumerate(documents):
             document["robustness"] = robustness[row] if robustness else None
-        click.echo(json.dumps(documents, indent=1))
+        click.echo(to_json(documents))
         return
 
     console = Console()

@@ -1,4 +1,4 @@
-"""Photos read small and fast by Pillow, to be shown or compared: as `keras_sister.images` decodes them, but not exactly."""
+"""Photos read small and fast by Pillow, to be shown or compared: what models see, though not to the last level."""
 
 from pathlib import Path
 
