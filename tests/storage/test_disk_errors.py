@@ -62,6 +62,13 @@ def test_a_full_disk_names_the_file_that_was_to_be_written(tmp_path):
     assert str(disk_error(caught.value)) == message
 
 
+def test_a_folder_that_takes_no_files_is_told_by_the_file_that_was_to_be_written():
+    """Not by the temporary one, whose name nobody has chosen."""
+    with pytest.raises(OSError, match="/proc/self/summary.json") as caught:
+        write_atomically(Path("/proc/self/summary.json"), lambda temporary: temporary.write_text("{}"))
+    assert str(disk_error(caught.value)) == f"/proc/self/summary.json: {caught.value.strerror}."
+
+
 @pytest.mark.parametrize("name", ["x" * 250 + ".json", "é" * 120 + ".json"])
 def test_a_name_of_any_length_is_written_atomically(tmp_path, name):
     write_atomically(tmp_path / name, lambda temporary: temporary.write_text("{}"))
