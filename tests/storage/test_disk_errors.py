@@ -64,7 +64,7 @@ def test_a_full_disk_names_the_file_that_was_to_be_written(tmp_path):
 
 def test_a_folder_that_takes_no_files_is_told_by_the_file_that_was_to_be_written():
     """Not by the temporary one, whose name nobody has chosen."""
-    with pytest.raises(OSError, match="/proc/self/summary.json") as caught:
+    with pytest.raises(OSError, match=r"/proc/self/summary\.json") as caught:
         write_atomically(Path("/proc/self/summary.json"), lambda temporary: temporary.write_text("{}"))
     assert str(disk_error(caught.value)) == f"/proc/self/summary.json: {caught.value.strerror}."
 
