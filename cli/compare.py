@@ -1,6 +1,5 @@
 """``sister-keras compare``: which run is better, and is the difference real?"""
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +42,7 @@ def show_comparison(runs: Sequence[Path], *, seed: int = 0, as_json: bool = Fals
     """Print the comparison of runs with the first."""
     from keras_sister.evaluation.comparison import compare_systems, group_by_seed
     from keras_sister.evaluation.out_of_fold import read_out_of_fold
+    from keras_sister.storage.json_files import to_json
 
     names = [run.name for run in runs]
     predictions = [read_out_of_fold(run) for run in runs]
@@ -58,7 +58,7 @@ def show_comparison(runs: Sequence[Path], *, seed: int = 0, as_json: bool = Fals
         documents = [comparison.to_dict() for comparison in comparisons]
         for row, document in enumerate(documents):
             document["robustness"] = robustness[row] if robustness else None
-        click.echo(json.dumps(documents, indent=1))
+        click.echo(to_json(documents))
         return
 
     console = Console()

@@ -1,7 +1,6 @@
 """``sister-keras compare-exports``: how many tags change from one export to another."""
 
 import io
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,15 +43,20 @@ def compare_exports(
     import_tensorflow()
     from keras_sister.catalogue.compare_exports import compare_exports as compare
     from keras_sister.catalogue.sources import list_photos
+    from keras_sister.photo_files import LeftOut
     from keras_sister.serving.tagger import Tagger
+    from keras_sister.storage.json_files import to_json
 
     stdin = sys.stdin.buffer if sys.stdin else io.BytesIO()
-    photos = list(list_photos(sources, stdin=stdin, on_note=lambda note: click.echo(note, err=True)))
+    left_out = LeftOut()
+    photos = list(list_photos(sources, stdin=stdin, on_note=lambda note: click.echo(note, err=True), left_out=left_out))
+    if left_out:
+        click.echo(left_out, err=True)
     with count("photos", len(photos)) as advance:
         ours, theirs = (Tagger(folder, trust=trust) for folder in (first, second))
         found = compare(ours, theirs, photos, batch_size=batch_size, on_photo=advance)
     if as_json:
-        click.echo(json.dumps(found.to_dict(), indent=1))
+        click.echo(to_json(found.to_dict()))
     else:
         _show(found)
 

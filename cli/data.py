@@ -1,6 +1,5 @@
 """``sister-keras data``: start from a table, check a dataset, correct its labels, or make a synthetic one."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +91,7 @@ def check(
     sister-keras data check DCSA
     """
     from keras_sister.data.open import inspect_dataset
+    from keras_sister.storage.json_files import to_json
 
     inspection = inspect_dataset(dataset, on_unknown_value=on_unknown_value)
     import_tensorflow()
@@ -107,7 +107,7 @@ def check(
             on_photo=step,
         )
     if as_json:
-        click.echo(json.dumps(found.to_dict(), indent=1))
+        click.echo(to_json(found.to_dict()))
     else:
         _show(found, Console())
     if report:

@@ -1,6 +1,5 @@
 """``sister-keras evaluate``: every score of one run."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +33,13 @@ def evaluate(run: Path, confusion: str | None, as_json: bool) -> None:
     """
     from keras_sister.evaluation.attribute_metrics import attribute_metrics
     from keras_sister.evaluation.out_of_fold import read_out_of_fold
+    from keras_sister.storage.json_files import to_json
 
     predictions = read_out_of_fold(run)
     schema = predictions.schema
     scores = attribute_metrics(schema, predictions.labels, predictions.logits)
     if as_json:
-        click.echo(json.dumps(scores, indent=1))
+        click.echo(to_json(scores))
     elif confusion:
         if confusion not in schema.names:
             raise InputError(f"--confusion: no attribute '{confusion}'; there are {', '.join(schema.names)}.")

@@ -4,7 +4,9 @@ import io
 import os
 import signal
 import sys
+import tempfile
 import threading
+from pathlib import Path
 from typing import Any
 
 import click
@@ -39,6 +41,8 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        if not Path(os.path.expanduser("~")).is_absolute():  # noqa: PTH111 - raises nothing
+            os.environ.setdefault("KERAS_HOME", tempfile.gettempdir())  # else Keras makes a folder named ~ here
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):  # show a substitute for characters that the terminal lacks
                 stream.reconfigure(errors="replace")

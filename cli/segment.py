@@ -1,6 +1,5 @@
 """``sister-keras segment``: train, evaluate and apply person segmenters."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -295,6 +294,7 @@ def evaluate(dataset: Path, masks: Path | None, as_json: bool, **finder: Any) ->
     sister-keras segment evaluate VOC2012 --segmenter fcn8s-voc
     """
     import_tensorflow()
+    from keras_sister.storage.json_files import to_json
     from keras_sister.training.segmenters.datasets import open_segmentation_dataset
     from keras_sister.training.segmenters.score import score_segmenter
 
@@ -303,6 +303,6 @@ def evaluate(dataset: Path, masks: Path | None, as_json: bool, **finder: Any) ->
     with count("photos", len(pixels.held_out)) as advance:
         scores = score_segmenter(opened, pixels, on_photo=advance)
     if as_json:
-        click.echo(json.dumps(scores, indent=1))
+        click.echo(to_json(scores))
     else:
         _show(scores, finder["segmenter"])

@@ -1,6 +1,5 @@
 """``sister-keras thresholds``: from scores to tags."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +42,12 @@ def thresholds(run: Path, goal: str | None, precision: float | None, as_json: bo
     from keras_sister.evaluation.decisions import THRESHOLDS
     from keras_sister.evaluation.thresholds import Goal, write_thresholds
     from keras_sister.run import Run
+    from keras_sister.storage.json_files import to_json
 
     wanted = Goal("precision", precision) if precision is not None else Goal(goal or "accuracy")
     content = write_thresholds(Run(run), wanted)
     if as_json:
-        click.echo(json.dumps(content, indent=1))
+        click.echo(to_json(content))
         return
     Console().print(_by_precision(content) if precision is not None else _by_score(content))
     for note in _notes(content):

@@ -14,7 +14,7 @@ from keras_sister.photo_kinds import MAX_PIXELS, too_many_pixels, why_not_a_phot
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp")
 """Suffixes of photo files, in lower case."""
 
-_NAMED = 10  # photos that an error names
+_NAMED = 100  # photos that an error names
 
 _MAX_BYTES = 100_000_000  # more than any photo of MAX_PIXELS has
 

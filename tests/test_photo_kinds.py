@@ -1,10 +1,12 @@
 """What the bytes of refused files are called."""
 
 import io
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from keras_sister.photo_files import UnreadablePhotosError
 from keras_sister.photo_kinds import kind_of, too_many_pixels, why_not_a_photo, why_not_decoded
 
 
@@ -70,3 +72,12 @@ def huge(kind: str) -> bytes:
 def test_an_animated_webp():
     contents = encoded("WEBP", save_all=True, append_images=[Image.new("RGB", (30, 20), "blue")])
     assert "an animated WebP; save the wanted frame" in why_not_decoded(contents)
+
+
+@pytest.mark.parametrize("broken", [1, 12, 100, 130])
+def test_an_error_names_all_photos_that_cannot_be_read_but_thousands(broken):
+    photos = [Path(f"{i:04}.jpg") for i in range(200)]
+    lines = str(UnreadablePhotosError(photos, {i: f"{photos[i]}: empty." for i in range(broken)})).splitlines()
+    assert sum(line.endswith(".jpg: empty.") for line in lines) == min(broken, 100)
+    assert (lines[0] == f"{broken} of 200 photos cannot be read:") == (broken > 1)
+    assert (lines[-1] == "… and 30 more; 'sister-keras data check' lists all.") == (broken == 130)

@@ -135,8 +135,14 @@ def _rows(file: Path, column: str, keep: Sequence[str], layout: _Layout) -> Iter
 
 
 def _existing(photo: ListedPhoto, folder: Path, encoding: str) -> ListedPhoto:
-    """The photo; where only a file exists whose name has the bytes of the cell, as in old archives, that file."""
-    if encoding not in ("cp1252", "latin-1") or photo.error or Path(photo.path).exists():
+    """The photo; where only a file exists without the blanks around the cell, that file.
+
+    The same for one whose name has the bytes of the cell, as in old archives.
+    """
+    if photo.error or Path(photo.path).exists():
         return photo
-    path = str(folder / os.fsdecode(photo.text.encode(encoding)))
-    return ListedPhoto(photo.text, path, photo.kept) if Path(path).exists() else photo
+    names = [photo.text.strip()]
+    if encoding in ("cp1252", "latin-1"):
+        names.append(os.fsdecode(photo.text.strip().encode(encoding)))
+    found = next((folder / name for name in names if (folder / name).exists()), None)
+    return photo if found is None else ListedPhoto(photo.text, str(found), photo.kept)

@@ -5,11 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from keras_sister.extras import require
+from keras_sister.small_photos import small_photo
 
 MOST_DIFFERENT_BITS = 10
 """Of the 64 bits of a perceptual hash. Of 120 synthetic photos, copies of half the size differed in at most 2, copies
@@ -56,9 +56,5 @@ def _hash(photo: Path) -> int | None:
     """The hash of a photo; None for the few that TensorFlow decodes and Pillow does not."""
     import imagehash
 
-    try:
-        with Image.open(photo) as image:
-            image.draft("RGB", (128, 128))  # decodes a JPEG at a fraction of its size
-            return int(str(imagehash.phash(image.convert("RGB"))), 16)
-    except Exception:  # Pillow raises OSError, SyntaxError, struct.error and others for broken files
-        return None
+    small = small_photo(photo, 128)
+    return None if small is None else int(str(imagehash.phash(small)), 16)

@@ -4,7 +4,9 @@ import base64
 import io
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
+
+from keras_sister.small_photos import small_photo
 
 LARGEST = 144
 """Height and width of a picture in pixels; smaller ones stay as they are."""
@@ -27,10 +29,6 @@ def data_uri(picture: Image.Image) -> str:
 
 
 def photo_thumbnail(photo: Path) -> str | None:
-    """The `data_uri` of a photo, upright; None if Pillow cannot read it."""
-    try:
-        with Image.open(photo) as opened:
-            opened.draft("RGB", (2 * LARGEST, 2 * LARGEST))  # decodes a JPEG at a fraction of its size
-            return data_uri(ImageOps.exif_transpose(opened))
-    except Exception:  # Pillow raises OSError, SyntaxError, struct.error and others for broken files
-        return None
+    """The `data_uri` of a photo, upright and on white; None if Pillow cannot read it."""
+    small = small_photo(photo, 2 * LARGEST)
+    return None if small is None else data_uri(small)

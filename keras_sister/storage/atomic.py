@@ -23,7 +23,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         write: called with the temporary path; must write the file there.
 
     Raises:
-        OSError: if the file cannot be written, with a file name. The temporary file is removed.
+        OSError: if the file cannot be written, naming it. The temporary file is removed.
 
     Example:
         >>> write_atomically(Path("summary.json"), lambda temporary: temporary.write_text("{}"))
@@ -36,7 +36,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         write(temporary)
         temporary.replace(path)
     except OSError as error:  # that of a full disk names no file
-        error.filename = error.filename or str(path)
+        if error.filename in (None, str(temporary)):
+            error.filename, error.filename2 = str(path), None
         raise
     finally:
         temporary.unlink(missing_ok=True)

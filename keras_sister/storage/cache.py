@@ -27,12 +27,12 @@ def cache_folder() -> Path:
     Raises:
         InputError: if there is no home folder to put it into.
     """
-    chosen = Path(os.environ.get("KERAS_SISTER_CACHE") or platformdirs.user_cache_dir("keras-sister"))
+    chosen = os.environ.get("KERAS_SISTER_CACHE")
     try:
-        return chosen.expanduser()
+        return Path(chosen or platformdirs.user_cache_dir("keras-sister")).expanduser()
     except RuntimeError as error:
         raise InputError(
-            f"{chosen}: no home folder for the cache; set KERAS_SISTER_CACHE to a folder that can be written to."
+            f"{chosen or '~'}: no home folder for the cache; set KERAS_SISTER_CACHE to a folder that can be written to."
         ) from error
 
 

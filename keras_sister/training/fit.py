@@ -27,6 +27,7 @@ def fit_model(
     validation: tf.data.Dataset | None,
     folder: Path,
     on_event: OnEvent,
+    has_precision: bool = True,
 ) -> list[dict[str, float]]:
     """Train `model` and load the weights of its best epoch into it.
 
@@ -42,6 +43,7 @@ def fit_model(
             epoch.
         folder: folder of ``checkpoint.npz`` and ``model.weights.h5``.
         on_event: receives an event per step and epoch.
+        has_precision: whether the user can choose a precision, which errors then propose.
 
     Returns:
         A dict per epoch: ``loss``, ``macc`` and, with `validation`, ``val_loss``, ``val_macc``.
@@ -60,6 +62,7 @@ def fit_model(
                 _restore(model, folder / CHECKPOINT)
             if len(history) < phase.end:
                 average = keras.callbacks.SwapEMAWeights() if _optimizer(model).use_ema else None
+                finite, kept = _Finite(folder.name, has_precision), _Keep(history, folder, average)
                 report = _Report(on_event, steps, phases[-1].end)
                 model.fit(
                     batches(len(history)),
@@ -68,7 +71,7 @@ def fit_model(
                     steps_per_epoch=steps,
                     validation_data=validation,
                     shuffle=False,  # the batches are shuffled already
-                    callbacks=[*filter(None, [average]), _Finite(folder.name), _Keep(history, folder, average), report],
+                    callbacks=[*filter(None, [average]), finite, kept, report],
                     verbose=0,
                 )
         start = phase.end
@@ -79,6 +82,21 @@ def fit_model(
     return history
 
 
+def check_trained(model: keras.Model, task: str, remedy: str) -> None:
+    """Check the weights after the last step, whose loss was computed before it changed them.
+
+    Args:
+        model: a trained model.
+        task: what was trained, for the message.
+        remedy: what to try, for the message.
+
+    Raises:
+        InputError: if a weight is not a finite number.
+    """
+    if not all(np.isfinite(keras.ops.convert_to_numpy(keras.ops.cast(w, "float32"))).all() for w in model.weights):
+        raise InputError(f"{task}: weights are not finite after the last step; {remedy}, with another --out.")
+
+
 def without_optimizer(model: keras.Model) -> keras.Model:
     """A functional model of the same layers that is not compiled."""
     return type(model)(model.input, model.output, name=model.name)
@@ -87,9 +105,9 @@ def without_optimizer(model: keras.Model) -> keras.Model:
 class _Finite(keras.callbacks.Callback):
     """End the training at the first loss or score that is not finite: all later ones would be NaN."""
 
-    def __init__(self, task: str) -> None:
+    def __init__(self, task: str, has_precision: bool) -> None:
         super().__init__()
-        self.task = task
+        self.task, self.has_precision = task, has_precision
         self.epoch = self.step = 0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -105,10 +123,11 @@ class _Finite(keras.callbacks.Callback):
     def _check(self, logs: dict[str, float] | None) -> None:
         for name, value in (logs or {}).items():
             if not math.isfinite(value):
+                policy = keras.config.dtype_policy().name
+                other = f" or choose another --precision (now {policy})" if self.has_precision else ""
                 raise InputError(
                     f"{self.task}: {name} is {value} in epoch {self.epoch + 1}, step {self.step}; lower"
-                    f" --learning-rate (now {float(self.model.optimizer.learning_rate):g}) or choose another"
-                    f" --precision (now {keras.config.dtype_policy().name}), with another --out."
+                    f" --learning-rate (now {float(self.model.optimizer.learning_rate):g}){other}, with another --out."
                 )
 
 

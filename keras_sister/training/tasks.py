@@ -17,7 +17,7 @@ from keras_sister.models import mirror_averaged, networks_of
 from keras_sister.photo_files import UnreadablePhotosError
 from keras_sister.run import OnEvent, Run, report_bytes
 from keras_sister.storage.atomic import write_atomically
-from keras_sister.training.fit import CHECKPOINT, WEIGHTS, without_optimizer
+from keras_sister.training.fit import CHECKPOINT, WEIGHTS, check_trained, without_optimizer
 from keras_sister.training.fold_split import fold_split
 from keras_sister.training.one_pass import HEADS_CHECKPOINT, train_head_on_all_photos, train_heads
 from keras_sister.training.predictions import write_predictions
@@ -161,11 +161,7 @@ def train_on_all_photos(run: Run, on_event: OnEvent) -> None:
         trainer = Trainer(run, seed=run.experiment.seed)
         trainer.fit(np.arange(len(run.labels)), None, folder=run.folder, on_event=on_event)
         model = trainer.model
-    if not all(np.isfinite(keras.ops.convert_to_numpy(keras.ops.cast(w, "float32"))).all() for w in model.weights):
-        raise InputError(
-            f"{run.folder.name}: weights are not finite after epoch {run.experiment.epochs}; lower --learning-rate or"
-            " choose another --precision, with another --out."
-        )
+    check_trained(model, run.folder.name, "lower --learning-rate or choose another --precision")
     network = without_optimizer(model)  # which is twice the weights' size
     if run.experiment.flip_average:
         network = mirror_averaged(network)

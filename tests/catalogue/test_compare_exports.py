@@ -12,12 +12,14 @@ def test_the_tags_that_differ_are_counted_by_attribute(sister_export, baseline_e
     for i in range(12):  # many, so that some tags differ
         shutil.copy(photos[i % 5], tmp_path / f"{i:02}{photos[i % 5].suffix}")
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    (tmp_path / "phone.HEIC").touch()
     command = ["compare-exports", str(sister_export.folder), str(baseline_export.folder), str(tmp_path)]
     result = CliRunner().invoke(main, [*command, "--json"])
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
+    assert "1 file left out: .heic 1" in result.stderr
     assert (found["photos"], found["errors"], found["only_one_read"]) == (12, 1, [])
-    files = sorted(path for path in tmp_path.iterdir() if path.name != "broken.jpg")
+    files = sorted(path for path in tmp_path.iterdir() if path.name not in ("broken.jpg", "phone.HEIC"))
     ours, theirs = (list(Tagger(export.folder).tag(files)) for export in (sister_export, baseline_export))
     changed = set()
     for name, change in found["attributes"].items():

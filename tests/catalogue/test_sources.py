@@ -70,6 +70,16 @@ def test_a_file_of_windows_keeps_its_names_and_finds_files_of_its_bytes(tmp_path
     assert notes == [f"{file}: read as Windows-1252 (Latin-1), semicolons."]
 
 
+def test_a_cell_with_blanks_around_it_finds_its_file_and_keeps_its_text(tmp_path):
+    """As in `data` and `cv`, which read the same tables."""
+    for name in ("1.jpg", "2.jpg", " 2.jpg"):
+        (tmp_path / name).touch()
+    (tmp_path / "p.csv").write_text("sku,photo\n1, 1.jpg \n2, 2.jpg\n3, none.jpg \n")
+    photos, _ = found(f"{tmp_path / 'p.csv'}:photo")
+    assert [photo.text for photo in photos] == [" 1.jpg ", " 2.jpg", " none.jpg "]
+    assert [Path(photo.path).name for photo in photos] == ["1.jpg", " 2.jpg", " none.jpg "]
+
+
 def test_a_row_of_another_width_is_an_error_in_its_place(tmp_path):
     (tmp_path / "p.csv").write_text("sku,photo\n1,a,b.jpg\n2\n3,c.jpg,\n\n4,d.jpg\n")
     photos, _ = found(f"{tmp_path / 'p.csv'}:photo", keep=("sku",))

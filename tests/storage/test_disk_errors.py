@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +62,13 @@ def test_a_full_disk_names_the_file_that_was_to_be_written(tmp_path):
     assert str(disk_error(caught.value)) == message
 
 
+def test_a_folder_that_takes_no_files_is_told_by_the_file_that_was_to_be_written():
+    """Not by the temporary one, whose name nobody has chosen."""
+    with pytest.raises(OSError, match=r"/proc/self/summary\.json") as caught:
+        write_atomically(Path("/proc/self/summary.json"), lambda temporary: temporary.write_text("{}"))
+    assert str(disk_error(caught.value)) == f"/proc/self/summary.json: {caught.value.strerror}."
+
+
 @pytest.mark.parametrize("name", ["x" * 250 + ".json", "é" * 120 + ".json"])
 def test_a_name_of_any_length_is_written_atomically(tmp_path, name):
     write_atomically(tmp_path / name, lambda temporary: temporary.write_text("{}"))
@@ -78,10 +86,22 @@ def test_an_error_without_a_file_name_is_no_traceback(monkeypatch, error):
     assert (result.exit_code, result.stderr) == (1, f"Error: {error.strerror or error}.\n")
 
 
-def test_without_a_home_folder_the_variable_is_named(monkeypatch):
+def test_a_cache_in_an_unknown_home_names_the_variable(monkeypatch):
     monkeypatch.setenv("KERAS_SISTER_CACHE", "~no-such-user/cache")
     with pytest.raises(InputError, match=r"no home folder for the cache; set KERAS_SISTER_CACHE"):
         cache_folder()
+
+
+def test_without_a_home_folder_the_variable_is_named(monkeypatch):
+    """A user of a container who is not among its users."""
+    for name in ("HOME", "XDG_CACHE_HOME", "KERAS_SISTER_CACHE", "KERAS_HOME"):
+        monkeypatch.setenv(name, "")  # for `monkeypatch` to restore what the command sets
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 5)
+    result = CliRunner().invoke(main, ["cache", "list"])
+    message = "Error: ~: no home folder for the cache; set KERAS_SISTER_CACHE to a folder that can be written to.\n"
+    assert (result.exit_code, result.stderr) == (1, message)
+    assert os.environ["KERAS_HOME"] == tempfile.gettempdir()  # else Keras makes a folder named ~
 
 
 def test_a_child_of_cv_says_it_in_one_line(dataset_folder, tmp_path):

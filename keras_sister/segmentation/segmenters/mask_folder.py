@@ -16,6 +16,8 @@ from keras_sister.errors import InputError
 from keras_sister.photo_kinds import exif_orientation
 
 _QUARTER_TURNS = (5, 6, 7, 8)
+_ROUNDING = 1e-3
+"""How far a resized mask of floats may leave [0, 1]."""
 
 
 class MaskFolder:
@@ -85,7 +87,8 @@ class MaskFolder:
                 mask = _read(file)
             except Exception as error:
                 # Pillow raises OSError, SyntaxError, struct.error and others for broken files, NumPy ValueError.
-                raise InputError(f"{file}: not a readable mask; expected a PNG, or a NumPy array.") from error
+                expected = "expected a PNG, or a NumPy array of numbers from 0 to 1, 255 or 65535"
+                raise InputError(f"{file}: not a readable mask; {expected}.") from error
             _check_size(file, (mask.shape[1], mask.shape[0]), photo)
 
     def __call__(self, images: tf.Tensor, names: tf.Tensor | None = None) -> tf.Tensor:
@@ -113,10 +116,10 @@ class MaskFolder:
 
 
 def _read(file: Path) -> np.ndarray:
-    """A mask as float32 (height, width, 1) in [0, 1]; a mask of zeros and ones is used as it is."""
+    """A mask as float32 (height, width, 1) in [0, 1]; one without values above 1 is used as it is."""
     if file.suffix == ".npy":
         mask = np.load(file, allow_pickle=False)
-        if mask.dtype.kind not in "buf":
+        if mask.dtype.kind not in "biuf":
             raise ValueError(mask.dtype)
     else:
         with Image.open(file, formats=["PNG"]) as image:
@@ -124,7 +127,9 @@ def _read(file: Path) -> np.ndarray:
     height, width = mask.shape[:2]
     mask = mask.reshape(height, width, 1).astype(np.float32)  # fails for more than one channel
     highest = mask.max()
-    return mask / (1 if highest <= 1 else 255 if highest <= 255 else 65535)
+    if not (mask.min() >= -_ROUNDING and highest <= 65535):  # true of NaN too
+        raise ValueError(f"numbers from {mask.min()} to {highest}")
+    return np.clip(mask / (1 if highest <= 1 + _ROUNDING else 255 if highest <= 255 else 65535), 0, 1)
 
 
 def _check_size(file: Path, mask: tuple[int, int], photo: Path) -> None:

@@ -82,6 +82,7 @@ class SavedModelSegmenter(tf.Module):
         self._scale, self._shift = _VALUES[values or ("0..255" if self._dtype.is_integer else "0..1")]
         self.size = own_size or size
         example = _try(self._scores, self.size or _TRIED_SIZE, folder)
+        self._channels = example.shape[3]
         self._kind = scores or _kind(example, person)
         self._person = _person_class(example, self._kind, person, folder)
         settings = f"{signature} {self._output} {self._person} {self._kind} {self.size} {values}"
@@ -104,7 +105,8 @@ class SavedModelSegmenter(tf.Module):
 
     def __call__(self, images: tf.Tensor, names: tf.Tensor | None = None) -> tf.Tensor:
         """See `keras_sister.segmenter.Segmenter`."""
-        probability = _person_probability(self._scores(images), self._kind, self._person, self._name)
+        scores = tf.ensure_shape(self._scores(images), (None, None, None, self._channels))
+        probability = _person_probability(scores, self._kind, self._person, self._name)
         return tf.image.resize(probability, tf.shape(images)[1:3], antialias=True)
 
 

@@ -24,7 +24,7 @@ from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmentation.segmenters.network import NetworkSegmenter, save_segmenter
 from keras_sister.storage.json_files import read_json, write_json
 from keras_sister.storage.lock import locked
-from keras_sister.training.fit import fit_model
+from keras_sister.training.fit import check_trained, fit_model
 from keras_sister.training.phases import Phase
 from keras_sister.training.segmenters.label_maps import LabelledPhotos, hash_examples, write_label_maps
 from keras_sister.training.segmenters.score import score_segmenter
@@ -56,7 +56,7 @@ def train_segmenter(
 
     Raises:
         InputError: if `out` exists, or was started with other settings, photos or masks; if a photo or a mask cannot
-            be read; if memory runs out, with what to try.
+            be read; if a loss or a trained weight is not a finite number, or memory runs out, with what to try.
     """
     if not dataset.training_rows or not dataset.held_out:
         raise InputError(
@@ -204,7 +204,9 @@ def _fit(
         validation=None,
         folder=folder,
         on_event=on_event,
+        has_precision=False,
     )
+    check_trained(model, folder.name, "lower --learning-rate")
 
 
 def _pixels(images: Images, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

@@ -45,12 +45,26 @@ def test_masks_of_every_kind(image, tmp_path):
 
 @pytest.mark.parametrize(
     "array",
-    [MASK, MASK > 0, MASK[..., None], MASK / 255, (MASK / 255).astype(np.float16), MASK.astype(np.uint16) * 257],
-    ids=["grey", "bool", "one channel", "float", "half", "16 bit"],
+    [
+        MASK,
+        MASK > 0,
+        MASK[..., None],
+        MASK / 255,
+        (MASK / 255).astype(np.float16),
+        MASK.astype(np.uint16) * 257,
+        (MASK > 0).astype(np.int64),
+        MASK.astype(np.int32),
+        (MASK / 255 * 1.0005 - 2e-4).astype(np.float32),
+    ],
+    ids=["grey", "bool", "one channel", "float", "half", "16 bit", "argmax", "signed", "resized floats"],
 )
 def test_masks_as_numpy_arrays(array, tmp_path):
     np.save(tmp_path / "000001.npy", array)
-    np.testing.assert_allclose(look_up(tmp_path), MASK / 255)
+    np.testing.assert_allclose(look_up(tmp_path), MASK / 255, atol=1e-3)
+
+
+NEGATIVE, TOO_HIGH = np.where(MASK, 1, -1), MASK * 1e6
+NOT_A_NUMBER, INFINITE = np.where(MASK, 1, np.nan), np.where(MASK, np.inf, 0)
 
 
 def test_a_png_of_16_bits_keeps_them(tmp_path):
@@ -58,7 +72,13 @@ def test_a_png_of_16_bits_keeps_them(tmp_path):
     np.testing.assert_allclose(look_up(tmp_path), MASK * (100 / 65535), atol=1e-6)
 
 
-@pytest.mark.parametrize("array", [np.zeros((4, 4, 3)), np.array(["a"]), np.zeros(5), np.array([{}], object)])
+@pytest.mark.parametrize(
+    "array",
+    [
+        *(np.zeros((4, 4, 3)), np.array(["a"]), np.zeros(5), np.array([{}], object)),
+        *(NEGATIVE, TOO_HIGH, NOT_A_NUMBER, INFINITE, NOT_A_NUMBER.astype(np.float16)),
+    ],
+)
 def test_arrays_that_are_no_mask_are_named(array, tmp_path):
     np.save(tmp_path / "000001.npy", array, allow_pickle=True)
     with pytest.raises(InputError, match=r"000001\.npy: not a readable mask"):

@@ -78,6 +78,16 @@ def test_whatever_a_network_answers_is_a_probability(network, options, tmp_path)
     np.testing.assert_allclose(segmenter(tf.constant(PHOTOS)), RED, atol=2e-3)
 
 
+@pytest.mark.parametrize("network", [lambda x: logit(x[..., :1]), lambda x: logits(x, 21, 15)])
+def test_what_a_network_gives_is_the_same_in_a_graph_that_does_not_know_its_channels(network, tmp_path):
+    def unknown_channels(x):
+        return {"m": tf.raw_ops.PlaceholderWithDefault(input=network(x), shape=(None, None, None, None))}
+
+    segmenter = open_segmenter(f"saved_model:{save(tmp_path / 'net', unknown_channels)}")
+    found = tf.function(segmenter)(tf.constant(PHOTOS))
+    np.testing.assert_allclose(found, RED, atol=2e-3)
+
+
 def test_a_map_of_classes_from_bytes(tmp_path):
     save(tmp_path / "net", lambda x: {"m": tf.where(x[..., 0] > 128, 15, 3)}, dtype=tf.uint8)
     found = open_segmenter(f"saved_model:{tmp_path / 'net'}#person=15")(tf.constant(PHOTOS))
