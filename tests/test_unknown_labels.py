@@ -21,15 +21,18 @@ from keras_sister.data.label_patterns import label_patterns
 from keras_sister.evaluation.attribute_metrics import attribute_metrics
 from keras_sister.evaluation.comparison import compare_systems, group_by_seed
 from keras_sister.evaluation.intervals import accuracy_intervals
+from keras_sister.evaluation.label_issues import flag_labels
 from keras_sister.evaluation.out_of_fold import OutOfFold, majority_predictions
 from keras_sister.evaluation.reliability import probability_of, reliability
 from keras_sister.evaluation.scores import accuracies, majority_classes
 from keras_sister.evaluation.summary import summarize
+from keras_sister.evaluation.thresholds import Goal, fit_rules, nested_rules, score_unseen
 from keras_sister.labels import read_batch
 from keras_sister.losses import MaskedAttributeLoss
 from keras_sister.metrics import AttributeAccuracy
 from keras_sister.report.content import run_content
 from keras_sister.schema import Attribute, Schema
+from keras_sister.training.class_weights import balanced_class_weights
 
 from .run_folder import write_run
 
@@ -47,11 +50,11 @@ Numbers = dict[str, Any]
 """By attribute: numbers, arrays, or dicts and lists of them."""
 
 
-def loss_gradients(labels: np.ndarray) -> Numbers:
+def loss_gradients(labels: np.ndarray, **settings: Any) -> Numbers:
     """What training takes from the labels: the gradient by each attribute's logits."""
     logits = tf.Variable(LOGITS, dtype="float32")
     with tf.GradientTape() as tape:
-        loss = MaskedAttributeLoss(SCHEMA)(labels, logits)
+        loss = MaskedAttributeLoss(SCHEMA, **settings)(labels, logits)
     gradient = tape.gradient(loss, logits).numpy()
     return {name: gradient[:, columns] for name, columns in SCHEMA.logit_slices.items()}
 
@@ -92,6 +95,19 @@ def calibration(labels: np.ndarray) -> Numbers:
     }
 
 
+def thresholds(labels: np.ndarray, goal: Goal) -> Numbers:
+    """The rules of the run and of every fold, and the scores on folds that they have not seen."""
+    run = out_of_fold(labels)
+    of_folds = nested_rules(run, goal)
+    scores, rules = score_unseen(run, of_folds), fit_rules(SCHEMA, labels, LOGITS, goal)
+    return {name: [rule.to_dict(), [f[name].to_dict() for f in of_folds], scores[name]] for name, rule in rules.items()}
+
+
+def suspicious_labels(labels: np.ndarray) -> Numbers:
+    pytest.importorskip("cleanlab")
+    return by_column(flag_labels(out_of_fold(labels)))
+
+
 def comparison(labels: np.ndarray) -> Numbers:
     """The accuracies of two systems. Their p-values are corrected for the number of attributes, so they do depend."""
     other = Experiment(system="baseline")
@@ -109,6 +125,15 @@ def patterns(labels: np.ndarray) -> Numbers:
 
 FUNCTIONS: dict[str, Callable[[np.ndarray], Numbers]] = {
     "loss": loss_gradients,
+    "loss with class weights": lambda labels: loss_gradients(
+        labels, class_weights=balanced_class_weights(SCHEMA, labels)
+    ),
+    "focal loss": lambda labels: loss_gradients(labels, loss="focal", label_smoothing=0.1),
+    "asymmetric loss": lambda labels: loss_gradients(labels, loss="asymmetric"),
+    "class weights": lambda labels: balanced_class_weights(SCHEMA, labels),
+    "class weights of weighted photos": lambda labels: balanced_class_weights(
+        SCHEMA, labels, np.arange(PHOTOS) / PHOTOS
+    ),
     "metric": metric_counts,
     "labels of a batch": batch_columns,
     "accuracies": lambda labels: accuracies(SCHEMA, SCHEMA.check_labels(labels), SCHEMA.predict(LOGITS)),
@@ -118,10 +143,21 @@ FUNCTIONS: dict[str, Callable[[np.ndarray], Numbers]] = {
     "intervals over photos": lambda labels: intervals(labels, None),
     "intervals over groups": lambda labels: intervals(labels, GROUPS),
     "calibration": calibration,
+    "thresholds for accuracy": lambda labels: thresholds(labels, Goal("accuracy")),
+    "thresholds for f1": lambda labels: thresholds(labels, Goal("f1")),
+    "thresholds for a precision": lambda labels: thresholds(labels, Goal("precision", 0.5)),
+    "suspicious labels": suspicious_labels,
     "comparison": comparison,
     "classes of data check": lambda labels: _count(SCHEMA, labels),
     "patterns of data check": patterns,
 }
+
+
+OWN_CHANGES = (
+    *("accuracies", "attribute metrics", "metric", "loss", "calibration"),
+    *("loss with class weights", "focal loss", "asymmetric loss", "thresholds for accuracy"),
+)
+"""The rows that change for the attribute itself if half of its labels are hidden."""
 
 
 def hidden(rows: slice | int, column: int) -> np.ndarray:
@@ -141,7 +177,7 @@ def test_hiding_a_label_changes_no_other_attribute(name, column):
         after = function(hidden(hide, column))
         for other in set(SCHEMA.names) - {SCHEMA.names[column]}:
             np.testing.assert_equal(after[other], before[other], err_msg=f"{name}: {other}")
-    if name in ("accuracies", "attribute metrics", "metric", "loss", "calibration"):  # and it does change its own
+    if name in OWN_CHANGES:
         own = SCHEMA.names[column]
         with pytest.raises((AssertionError, KeyError)):
             np.testing.assert_equal(function(hidden(slice(0, PHOTOS // 2), column))[own], before[own])

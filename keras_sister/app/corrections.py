@@ -11,6 +11,10 @@ from keras_sister.review.label_studio import choice, labelling_config, task_data
 from keras_sister.schema import Schema
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.json_files import read_json, write_json, write_text
+from keras_sister.storage.lock import locked
+
+_WAIT = 10
+"""Seconds to wait for another page that keeps a correction in the same folder."""
 
 
 def keep_correction(folder: Path, photo: Path, schema: Schema, attribute: str, class_name: str) -> Path:
@@ -31,7 +35,8 @@ def keep_correction(folder: Path, photo: Path, schema: Schema, attribute: str, c
         The file of the task.
 
     Raises:
-        InputError: for an unknown attribute or class, or if the photo, or the task of before, cannot be read.
+        InputError: for an unknown attribute or class; if the photo, or the task of before, cannot be read; if another
+            process does not let go of the folder.
         OSError: if it cannot be written.
 
     Example:
@@ -43,16 +48,16 @@ def keep_correction(folder: Path, photo: Path, schema: Schema, attribute: str, c
     sha256 = hashlib.sha256(contents).hexdigest()
     file, copy = folder / f"{sha256}.json", folder.resolve() / f"{sha256}{photo.suffix.lower()}"
     results: list[dict[str, Any]] = []
-    if file.exists():
-        results = [result for result in _results(file) if result["from_name"] != attribute]
-    results.append(choice(attribute, class_name))
-    folder.mkdir(parents=True, exist_ok=True)
-    if not copy.exists():
-        write_atomically(copy, lambda path: path.write_bytes(contents))
-    text = "; ".join(f"{result['from_name']}: corrected" for result in results)
-    data = task_data(copy, root=copy.parent.parent, name=photo.name, sha256=sha256, text=text)
-    write_json(file, [{"data": data, "annotations": [{"result": results}]}])
-    write_text(folder / "labelling.xml", labelling_config(schema))
+    with locked(folder, wait=_WAIT):
+        if file.exists():
+            results = [result for result in _results(file) if result["from_name"] != attribute]
+        results.append(choice(attribute, class_name))
+        if not copy.exists():
+            write_atomically(copy, lambda path: path.write_bytes(contents))
+        text = "; ".join(f"{result['from_name']}: corrected" for result in results)
+        data = task_data(copy, root=copy.parent.parent, name=photo.name, sha256=sha256, text=text)
+        write_json(file, [{"data": data, "annotations": [{"result": results}]}])
+        write_text(folder / "labelling.xml", labelling_config(schema))
     return file
 
 

@@ -1,6 +1,8 @@
 """The page, made with Gradio. Nothing on it is loaded from elsewhere, and nothing is sent anywhere."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,11 @@ from keras_sister.app.shown_model import ShownModel
 from keras_sister.errors import InputError
 from keras_sister.extras import require
 from keras_sister.schema import Schema
+from keras_sister.storage.disk_errors import disk_error
 
 _FONTS = ["ui-sans-serif", "system-ui", "sans-serif"]  # Gradio's own come from Google
 _MONO = ["ui-monospace", "monospace"]
+_CSS = "#tags * { font-family: var(--font) !important; font-size: 0.85rem !important; }"
 _SIDE = 320  # of the person's picture; views are smaller
 _COLUMNS = ["attribute", "tag", "probability"]
 _PICTURE = {"interactive": False, "format": "png", "buttons": ["download", "fullscreen"]}  # without Gradio's "share"
@@ -43,28 +47,43 @@ def build_page(model: ShownModel, name: str, *, uploads: Path, corrections: Path
             f"# {name}\nDrop, paste or take a photo. It goes to the computer that serves this page, nowhere else."
         )
         with gr.Row():
-            photo = gr.Image(
-                label="Photo",
-                type="filepath",
-                image_mode=None,
-                sources=["upload", "webcam", "clipboard"],
-                height=_SIDE + 40,
-                elem_id="photo",
+            photo = _without_pillow(
+                gr.Image(
+                    label="Photo",
+                    type="filepath",
+                    sources=["upload", "webcam", "clipboard"],
+                    height=_SIDE + 40,
+                    elem_id="photo",
+                )
             )
             person = gr.Image(label="Person, background removed", height=_SIDE + 40, elem_id="person", **_PICTURE)
         note = gr.Markdown()
-        tags = gr.Dataframe(label="Tags", headers=_COLUMNS, interactive=False, max_height=1200, elem_id="tags")
-        with gr.Row():
+        tags = gr.Dataframe(
+            label="Tags",
+            headers=_COLUMNS,
+            column_widths=["41%", "30%", "29%"],  # all three fit on a phone
+            wrap=True,
+            interactive=False,
+            max_height=2000,
+            elem_id="tags",
+        )
+        with gr.Row(equal_height=True):
             attribute = gr.Dropdown(names, value=names[0], label="Attribute", elem_id="attribute")
             explain = gr.Button("Show where the model looks", interactive=not model.no_heat_maps)
-        picture = gr.Image(label="Heat maps", visible=not model.no_heat_maps, elem_id="maps", **_PICTURE)
+        # Without its label, which would hide what is written at the top of the picture.
+        picture = gr.Image(
+            label="Heat maps", show_label=False, visible=not model.no_heat_maps, elem_id="maps", **_PICTURE
+        )
         gr.Markdown(model.no_heat_maps)
-        with gr.Row():
+        with gr.Row(equal_height=True):
             right = gr.Dropdown(list(_tags(model.schema)), value=None, label="Right tag", elem_id="right")
             keep = gr.Button("Keep as a correction")
         kept = gr.Markdown()
         shown = _Functions(gr, model, corrections)
         photo.change(shown.tag, photo, [person, note, tags], api_name="tag")
+        photo.change(
+            lambda: (None, None, ""), None, [picture, right, kept], api_visibility="private"
+        )  # of another photo
         explain.click(shown.heat_map, [photo, attribute], picture, api_name="heat_map")
         keep.click(shown.keep, [photo, right], kept, api_name="keep")
     return page
@@ -98,6 +117,7 @@ def open_page(page: Any, *, host: str, port: int, max_megabytes: int) -> str:
         enable_monitoring=False,
         ssr_mode=False,
         footer_links=[],
+        css=_CSS,
         theme=gr.themes.Default(font=_FONTS, font_mono=_MONO),
     )
     return str(url)
@@ -114,12 +134,10 @@ class _Functions:
     def tag(self, photo: str | None) -> tuple[Any, str, list[list[str]]]:
         if photo is None:
             return None, "", []
-        try:
+        with self._messages(photo):
             shown = self.model.show(Path(photo))
-        except InputError as error:
-            raise self.gr.Error(str(error)) from error
         rows = [
-            [tag.attribute, tag.value if tag.sure else f"not sure ({tag.value})", f"{tag.probability:.1%}"]
+            [tag.attribute, tag.value if tag.sure else f"not sure ({tag.value})", f"{100 * tag.probability:.1f} %"]
             for tag in shown.tags
         ]
         person = None if shown.person is None else Image.fromarray(shown.person).resize((_SIDE, _SIDE))
@@ -127,21 +145,40 @@ class _Functions:
 
     def heat_map(self, photo: str | None, attribute: str) -> Any:
         if photo is None:
-            raise self.gr.Error("Choose a photo first.")
-        try:
+            raise self._message("Choose a photo first.")
+        with self._messages(photo):
             return self.model.heat_map(Path(photo), attribute)
-        except InputError as error:
-            raise self.gr.Error(str(error)) from error
 
     def keep(self, photo: str | None, tag: str | None) -> str:
         if photo is None or tag is None:
-            raise self.gr.Error("Choose a photo and the right tag first.")
+            raise self._message("Choose a photo and the right tag first.")
         attribute, class_name = _tags(self.model.schema)[tag]
+        with self._messages(photo):
+            keep_correction(self.corrections, Path(photo), self.model.schema, attribute, class_name)
+        return f"Kept {tag} in `{self.corrections}`"
+
+    @contextmanager
+    def _messages(self, photo: str) -> Iterator[None]:
+        """Errors as messages that name the photo as the visitor does, and not by where it was put."""
         try:
-            file = keep_correction(self.corrections, Path(photo), self.model.schema, attribute, class_name)
+            yield
         except (InputError, OSError) as error:
-            raise self.gr.Error(str(error)) from error
-        return f"Kept {tag} in `{file}`"
+            said = disk_error(error) if isinstance(error, OSError) else error
+            raise self._message(str(said).replace(photo, Path(photo).name)) from error
+
+    def _message(self, text: str) -> Exception:
+        error: Exception = self.gr.Error(text, duration=None, print_exception=False)
+        return error
+
+
+def _without_pillow(photo: Any) -> Any:
+    """The field for the photo, of which Pillow sees nothing.
+
+    Gradio's own opens each file with Pillow first: what that cannot read, such as HEIC, got no message. It is no
+    subclass, for which Gradio would write a file beside this one.
+    """
+    photo.preprocess = lambda payload: None if payload is None else payload.path
+    return photo
 
 
 def _tags(schema: Schema) -> dict[str, tuple[str, str]]:

@@ -73,7 +73,7 @@ class ShownModel(Protocol):
         """
 
     def heat_map(self, photo: Path, attribute: str) -> Image.Image:
-        """Draw where each tower looks for the predicted class of an attribute.
+        """Draw where each tower looks for the class of an attribute that `show` shows.
 
         Raises:
             InputError: if the photo cannot be read, or there are no heat maps.
@@ -116,7 +116,7 @@ class _Export:
         views = self.tagger.views([contents])
         person = views["segmented"][0].round().astype(np.uint8) if "segmented" in views else None
         (prediction,) = to_predictions(outputs, [contents], [None])
-        return Shown(_tags(self.schema, prediction), person, _how_calibrated(prediction))
+        return Shown(_tags(self.schema, prediction), person, _how_calibrated(prediction) + _whole_photo(views))
 
     def heat_map(self, photo: Path, attribute: str) -> Image.Image:
         raise InputError(self.no_heat_maps)
@@ -138,25 +138,31 @@ class _Trained:
     def show(self, photo: Path) -> Shown:
         views = self._preprocessor.load([photo])
         chosen, model = self._model_for(photo)
-        logits = keras.ops.convert_to_numpy(model(views, training=False))
-        probabilities = {name: values[0] for name, values in self.schema.probabilities(logits).items()}
-        decided = [None, None] if self._rules is None else [of[0] for of in decide(self.schema, self._rules, logits)]
-        prediction = Prediction(probabilities, None, None, None, *decided)
+        prediction = self._predict(views, model)
         person = views["segmented"][0] if "segmented" in views else None
-        notes = [_how_calibrated(prediction), *([f"{chosen.note}."] if chosen.note else [])]
-        return Shown(_tags(self.schema, prediction), person, " ".join(notes))
+        notes = [_how_calibrated(prediction), *([f"{chosen.note[0].upper()}{chosen.note[1:]}."] if chosen.note else [])]
+        return Shown(_tags(self.schema, prediction), person, " ".join(notes) + _whole_photo(views))
 
     def heat_map(self, photo: Path, attribute: str) -> Image.Image:
         views = self._preprocessor.load([photo])
         _, model = self._model_for(photo)
-        return draw_photo(model, views, photo, attribute=attribute)[1]
+        (tag,) = (tag for tag in _tags(self.schema, self._predict(views, model)) if tag.attribute == attribute)
+        calibrated = None if self._rules is None else tag.probability
+        return draw_photo(model, views, photo, attribute=attribute, class_name=tag.value, calibrated=calibrated)[1]
+
+    def _predict(self, views: dict[str, np.ndarray], model: keras.Model) -> Prediction:
+        logits = keras.ops.convert_to_numpy(model(views, training=False))
+        probabilities = {name: values[0] for name, values in self.schema.probabilities(logits).items()}
+        decided = [None, None] if self._rules is None else [of[0] for of in decide(self.schema, self._rules, logits)]
+        return Prediction(probabilities, None, None, None, *decided)
 
     def _model_for(self, photo: Path) -> tuple[Chosen, keras.Model]:
         """The model for a photo, loaded unless it is the last one used."""
         (chosen,) = models_for(self._source, [photo])
-        if self._loaded is None or self._loaded[0] != chosen.name:
-            self._loaded = (chosen.name, chosen.load())
-        return chosen, self._loaded[1]
+        loaded = self._loaded  # another visitor's photo may replace it meanwhile
+        if loaded is None or loaded[0] != chosen.name:
+            loaded = self._loaded = (chosen.name, chosen.load())
+        return chosen, loaded[1]
 
 
 def _tags(schema: Schema, prediction: Prediction) -> list[ShownTag]:
@@ -168,3 +174,8 @@ def _tags(schema: Schema, prediction: Prediction) -> list[ShownTag]:
 
 def _how_calibrated(prediction: Prediction) -> str:
     return f"Probabilities are {'not ' if prediction.confidence is None else ''}calibrated."
+
+
+def _whole_photo(views: dict[str, np.ndarray]) -> str:
+    whole = "segmented" in views and np.array_equal(views["segmented"], views["photo"])
+    return " No person was found: the person's view is the whole photo." if whole else ""

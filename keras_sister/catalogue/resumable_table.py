@@ -90,22 +90,19 @@ class ResumableTable:
         self._whole = self._parts / f"whole{out.suffix}"
 
     @contextmanager
-    def opened(self, *, resume: bool, replace: str | None = None) -> Iterator[TableCounts | None]:
+    def opened(self, *, resume: bool, replace: str | None = None) -> Iterator[None]:
         """Hold the table for this process.
 
         Args:
-            resume: continue an interrupted job, if there is one.
+            resume: continue an interrupted job, if there is one; a table that is complete is let in, see `is_finished`.
             replace: what to do with a table that exists: None refuses it; ``update`` and ``overwrite`` replace it when
                 the new one is complete; ``overwrite`` also drops an interrupted job unless `resume` is set.
-
-        Yields:
-            The counts of the table, if an interrupted job had already joined its parts; else None.
 
         Raises:
             InputError: if the table exists, was started with other settings, is being written by another process, or
                 cannot be written.
         """
-        if self.out.exists() and not self._parts.exists():
+        if self.out.exists() and not self._parts.exists() and not resume:
             self._refuse_table(replace)
         try:
             self._parts.mkdir(parents=True, exist_ok=True)
@@ -114,14 +111,19 @@ class ResumableTable:
         with locked(self._parts):
             try:
                 with self._disk_errors():
-                    total = self._start(resume, replace)
-                yield total
+                    self._start(resume, replace)
+                yield
             finally:
                 if not self._settings_file.exists():  # nothing is left to resume
                     with suppress(OSError):
                         for name in _OURS:
                             (self._parts / name).unlink(missing_ok=True)
                         self._parts.rmdir()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the table is complete and no job on it is unfinished."""
+        return self.out.exists() and not self._settings_file.exists()
 
     def previous_rows(self) -> Iterator[Row]:
         """The rows of the table that is to be replaced.
@@ -175,27 +177,27 @@ class ResumableTable:
             self._whole.replace(self.out)
             self._remove_parts()
 
-    def _start(self, resume: bool, replace: str | None) -> TableCounts | None:
+    def _start(self, resume: bool, replace: str | None) -> None:
         if self._settings_file.exists() and not (replace == "overwrite" and not resume):
             started = self._read_settings()
-            total = started.get("total")
-            if total is None or self._whole.exists() or not self.out.exists():
+            if started.get("total") is None or self._whole.exists() or not self.out.exists():
                 self._check_resumable(started, resume)
-                return None
+                return
             if replace is None:  # joined, but the parts were not deleted any more
                 if not resume:
                     self._refuse_table(replace)
                 self._check_resumable(started, resume)
                 self._remove_parts()
-                return TableCounts(**total)
+                return
         if self._settings_file.exists():
             self._remove_parts()
         if any(self._parts.glob("[!.]*")):
             raise InputError(f"{self._parts}: exists, but is not from a job; choose another --out.")
         if self.out.exists():
+            if resume and replace is None:
+                return
             self._refuse_table(replace)
         _write_json(self._settings_file, {"settings": self.settings})
-        return None
 
     def _check_resumable(self, started: Mapping[str, Any], resume: bool) -> None:
         if not resume:

@@ -97,7 +97,8 @@ def tag_catalogue(
         out: a file with the suffix ``.parquet``, ``.csv`` or ``.jsonl``.
         keep: names of the columns in each photo's `ListedPhoto.kept`.
         group_by: name of the column of products, if `photos` are products.
-        resume: continue an interrupted job.
+        resume: continue an interrupted job. If it was complete already, nothing is written: the table is compared with
+            what the job would have made.
         replace: one of `REPLACEMENTS`, for an `out` that exists; None refuses it. ``update`` keeps the rows of photos
             whose contents, export and settings are the same as when the row was made.
         max_errors: largest number of photos that may be unreadable; None for any number.
@@ -108,8 +109,8 @@ def tag_catalogue(
 
     Raises:
         UnreadablePhotosError: if more than `max_errors` photos could not be read; finished parts are kept.
-        InputError: if `out` exists, was started with other settings, is being written by another process, or cannot be
-            written; if two columns have one name; or if there are no photos.
+        InputError: if `out` exists, with `resume` if it is not of this job, was started with other settings, is being
+            written by another process, or cannot be written; if two columns have one name; or if there are no photos.
 
     Example:
         >>> tag_catalogue(LocalEngine(Job(Path("saved_models/sister_a"))), ["me.jpg"], Path("tags.csv")).photos
@@ -124,11 +125,10 @@ def tag_catalogue(
     first = next(parts, None)
     if first is None:
         raise InputError("No photos were given.")
-    with table.opened(resume=resume, replace=replace) as whole:
+    with table.opened(resume=resume, replace=replace):
         filling = _Filling(table, settings, keep, max_errors, on_photos)
-        if whole is not None:
-            on_photos(whole.photos)
-            filling.total, filling.resumed = whole, whole.photos
+        if table.is_finished:
+            filling.compare_finished(itertools.chain([first], parts))
             return filling.summary()
         if replace == "update" and out.exists():
             filling.read_previous()
@@ -162,6 +162,35 @@ class _Filling:
     def read_previous(self) -> None:
         """Read the table that is updated."""
         self._previous = PreviousRows(self.table.scratch("previous.sqlite"), self.table.previous_rows())
+
+    def compare_finished(self, parts: Iterable[tuple[int, list[Item]]]) -> None:
+        """Compare a complete table with what this job would make.
+
+        Raises:
+            InputError: if it is of other photos or settings, or a photo has changed since; the table stays as it is.
+        """
+        rows = self.table.previous_rows()
+        for _, items in parts:
+            found = list(itertools.islice(rows, len(items)))
+            if len(found) < len(items) or not all(map(self._is_of, found, items, _hashes(items))):
+                raise self._other_table()
+            self.total += TableCounts.of(found)
+            self.resumed += len(found)
+            self.on_photos(sum(len(item.photos) for item in items))
+        if next(rows, None) is not None:
+            raise self._other_table()
+
+    def _is_of(self, row: Row, item: Item, sha256: str | None) -> bool:
+        """Whether a row is the one of an item, whose photo was as it is now, or could not be read."""
+        named = self._named(item, row)
+        same = all((row[name] or "") == (named[name] or "") for name in self.table.columns)
+        return same and row[FINGERPRINT] == (None if row["error"] else self._fingerprint(sha256))
+
+    def _other_table(self) -> InputError:
+        return InputError(
+            f"{self.table.out}: complete, but of other photos, or by another export, threshold or runtime; choose"
+            " another --out, or add --update to tag what is new or changed, or --overwrite to replace it."
+        )
 
     def close(self) -> None:
         """Close the rows of the previous table."""
@@ -211,9 +240,7 @@ class _Filling:
         rows = [self._without_photos(item) for item in items]
         if self._previous is None:
             return rows
-        with ThreadPoolExecutor(_READERS) as pool:
-            hashes = list(pool.map(_sha256, items))
-        for i, sha256 in enumerate(hashes):
+        for i, sha256 in enumerate(_hashes(items)):
             fingerprint = self._fingerprint(sha256)
             if fingerprint and (row := self._previous.get(fingerprint)):
                 rows[i] = row
@@ -287,6 +314,11 @@ def _part(number: int, items: Sequence[Item]) -> Part:
 
 def _identified(number: int, items: Sequence[Item]) -> Part:
     return Part(number, [item.identity for item in items])
+
+
+def _hashes(items: Sequence[Item]) -> list[str | None]:
+    with ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(_sha256, items))
 
 
 def _sha256(item: Item) -> str | None:

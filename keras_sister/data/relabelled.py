@@ -17,8 +17,8 @@ from keras_sister.data.table_dataset import heading_of
 from keras_sister.data.tables import read_table
 from keras_sister.errors import InputError
 from keras_sister.schema import UNKNOWN
-from keras_sister.storage.json_files import write_text
 from keras_sister.storage.leftovers import aside_prefix, remove_leftovers
+from keras_sister.storage.pair import check_new, write_pair
 from keras_sister.storage.yaml_files import to_yaml
 
 
@@ -26,14 +26,12 @@ def check_out(path: Path, out: Path) -> None:
     """Check that `write_relabelled` can write there.
 
     Raises:
-        InputError: if something is there, or `out` is not named like the kind of dataset that `path` is.
+        InputError: if it exists, or `out` is not named like the kind of dataset that `path` is.
     """
     if is_dataset_file(path) != is_dataset_file(out):
         expected = "a dataset file with the suffix .yaml" if is_dataset_file(path) else "a folder"
         raise InputError(f"{out}: --out must be {expected}, because {path} is one.")
-    for file in (out, out.with_suffix(".csv")) if is_dataset_file(path) else (out,):
-        if os.path.lexists(file):
-            raise InputError(f"{file}: already exists; choose another --out, or remove it.")
+    check_new(out)
 
 
 def write_relabelled(
@@ -54,7 +52,7 @@ def write_relabelled(
         on_unknown_value: what `path` was opened with.
 
     Raises:
-        InputError: if the new labels cannot be written as a table.
+        InputError: if the new labels cannot be written as a table, or the table beside `out` exists.
         OSError: if a file cannot be copied or written.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -65,8 +63,8 @@ def write_relabelled(
     table, columns = _table(file, dataset, labels)
     content = _content(file, out, columns, on_unknown_value or file.on_unknown_value)
     beside = out.with_suffix(".csv")
-    write_text(beside, table)
-    write_text(out, f"# Written by 'sister-keras data apply' from {path.name}\n{to_yaml(content, flow=None)}")
+    text = f"# Written by 'sister-keras data apply' from {path.name}\n{to_yaml(content, flow=None)}"
+    write_pair(out, text, beside=beside, beside_text=table)
     try:
         if not np.array_equal(open_dataset(out).labels, labels):
             raise InputError("its labels differ.")

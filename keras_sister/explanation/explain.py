@@ -114,6 +114,7 @@ def draw_photo(
     attribute: str,
     class_name: str | None = None,
     method: str = "gradient",
+    calibrated: float | None = None,
 ) -> tuple[Contributions, Image.Image]:
     """Explain one attribute of one photo.
 
@@ -121,6 +122,7 @@ def draw_photo(
         model, attribute, class_name, method: see `keras_sister.explanation.heat_maps.heat_map`.
         views: the model's inputs, a batch of one.
         photo: its file, which is named in the picture.
+        calibrated: the class's calibrated probability, if the reader knows that one.
 
     Returns:
         The parts of the score, and the picture with the heat maps.
@@ -130,7 +132,7 @@ def draw_photo(
     """
     parts = contributions(model, views, attribute=attribute, class_name=class_name)
     maps = heat_map(model, views, attribute=attribute, class_name=class_name, method=method)
-    return parts, draw_explanation(_lines(photo, attribute, parts), _panels(views, maps, parts))
+    return parts, draw_explanation(_lines(photo, attribute, parts, calibrated), _panels(views, maps, parts))
 
 
 def _save(picture: Image.Image, file: Path) -> None:
@@ -147,8 +149,11 @@ def _names(photos: Sequence[Path]) -> dict[Path, str]:
     return names
 
 
-def _lines(photo: Path, attribute: str, parts: Contributions) -> list[str]:
-    found = f"{attribute}: {parts.classes[0]} {100 * parts.probability[0]:.1f} %, logit {parts.score[0]:+.3f}"
+def _lines(photo: Path, attribute: str, parts: Contributions, calibrated: float | None) -> list[str]:
+    probability = f"{100 * parts.probability[0]:.1f} %"
+    if calibrated is not None:
+        probability = f"{100 * calibrated:.1f} % ({probability} before calibration)"
+    found = f"{attribute}: {parts.classes[0]} {probability}, logit {parts.score[0]:+.3f}"
     if parts.towers is None:
         return [printable_path(photo.name), found, f"no contributions: {parts.reason}"]
     of = "".join(f", {name} {part[0]:+.3f}" for name, part in parts.towers.items())

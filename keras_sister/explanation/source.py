@@ -75,7 +75,7 @@ def _fold(run: Run, number: int, photos: list[Path], why: str = "") -> Chosen:
     weights = fold.folder / WEIGHTS
     if not weights.exists() or not fold.predictions.exists():
         raise InputError(f"{weights}: missing; the fold has not ended, or keeps no weights.")
-    note = f"{why}; explained by {fold.name}" if why else ""
+    note = f"{why}; by the model of {fold.name}" if why else ""
     return Chosen(str(weights), lambda: trained_model(run, weights), photos, note)
 
 

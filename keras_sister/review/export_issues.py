@@ -10,7 +10,8 @@ from keras_sister.review.choices import FORMATS
 from keras_sister.review.fiftyone import fiftyone_dataset, sample
 from keras_sister.review.label_studio import choice, labelling_config, task_data
 from keras_sister.run import Run
-from keras_sister.storage.json_files import write_json, write_text
+from keras_sister.storage.json_files import to_json, write_json
+from keras_sister.storage.pair import check_new, write_pair
 
 
 def export_issues(run: Run, issues: list[LabelIssue], out: Path, *, format: str) -> Path | None:
@@ -35,17 +36,14 @@ def export_issues(run: Run, issues: list[LabelIssue], out: Path, *, format: str)
     flagged = _by_photo(issues)
     if not flagged:
         raise InputError(f"{run.folder}: no label is flagged; there is nothing to review.")
-    config = out.with_suffix(".xml")
-    for file in (out, config) if format == "label-studio" else (out,):
-        if file.exists():
-            raise InputError(f"{file}: already exists; choose another --out, or remove it.")
+    check_new(out)
     if format == "fiftyone":
         samples = _samples(run, flagged)
         write_json(out, fiftyone_dataset(f"{run.folder.resolve().name} suspicious labels", run.schema, samples))
         return None
     root = Path(os.path.commonpath([photo.parent for photo in run.photos])).parent
-    write_text(config, labelling_config(run.schema))
-    write_json(out, _tasks(run, flagged, root))
+    tasks = to_json(_tasks(run, flagged, root)) + "\n"
+    write_pair(out, tasks, beside=out.with_suffix(".xml"), beside_text=labelling_config(run.schema))
     return root
 
 

@@ -23,18 +23,22 @@ _CANNOT_LOCK = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *, wait: float = 0) -> Iterator[None]:
     """Hold a folder for this process; create it if it does not exist.
 
     The operating system releases the lock when the process ends, however it ends. What killed processes left in the
     folder and its subfolders is removed.
+
+    Args:
+        folder: the folder.
+        wait: seconds to wait for another process that holds it.
 
     Raises:
         InputError: if another process holds the folder, saying which; or if the file system cannot lock files.
         OSError: if the folder cannot be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", timeout=0)
+    lock = FileLock(folder / ".lock", timeout=wait)
     try:
         lock.acquire()
     except Timeout as error:

@@ -98,11 +98,19 @@ def test_it_tags_explains_and_keeps_corrections(page, photos):
 
 def test_mistakes_are_messages(page, photos, tmp_path):
     url, _ = page
-    damaged, large = tmp_path / "damaged.png", tmp_path / "large.png"
-    damaged.write_bytes(photos[3].read_bytes()[:2000])
-    event, said = call(url, "tag", damaged)
-    assert event == "error"
-    assert "damaged.png" in said["error"]
+    large = tmp_path / "large.png"
+    contents = {
+        "phone.heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC image"),
+        "empty.jpg": (b"", "empty"),
+        "page.jpg": (b"<html>", "an HTML page"),
+        "damaged.png": (photos[3].read_bytes()[:2000], ""),
+    }
+    for name, (stored, reason) in contents.items():
+        (tmp_path / name).write_bytes(stored)
+        for function, values in (("tag", ()), ("heat_map", ("collar",))):
+            event, said = call(url, function, tmp_path / name, *values)
+            assert event == "error"
+            assert said["error"].startswith(f"{name}: {reason}")  # without the folder in which the server keeps it
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (700, 700, 3), dtype=np.uint8)).save(large)
     assert upload(url, large).status_code == 413
     assert call(url, "keep", photos[0], "collar = perhaps")[0] == "error"
@@ -164,6 +172,9 @@ def test_in_a_browser_no_request_leaves_and_no_error_is_logged(browser, page, ph
     browser.find_element("css selector", "#right input").send_keys("female\n")
     browser.find_element("xpath", "//button[contains(., 'Keep as')]").click()
     until(lambda: "Kept gender = female" in text())
+    browser.find_element("css selector", "#photo [aria-label='Remove Image']").click()
+    until(lambda: not browser.find_elements("css selector", "#maps img"))  # nothing of a photo that is gone
+    assert "Kept gender" not in text()
     tasks = [json.loads(file.read_text())[0]["data"]["photo-name"] for file in corrections.glob("*.json")]
     assert photos[1].name in tasks
     browser.save_screenshot(str(tmp_path / "page.png"))

@@ -1,4 +1,6 @@
 import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -7,11 +9,13 @@ import tensorflow as tf
 from keras_sister.app.corrections import keep_correction
 from keras_sister.app.shown_model import open_shown_model
 from keras_sister.errors import InputError
+from keras_sister.evaluation.checksums import note_again
+from keras_sister.explanation.explain import draw_photo
 from keras_sister.explanation.source import preprocessor_for
 from keras_sister.models.saved import load_model
 from keras_sister.serving.tagger import Tagger
 
-from ..exports import SCHEMA
+from ..exports import RULES, SCHEMA
 
 
 def test_an_export_shows_its_own_tags_and_its_views(sister, sister_export, photos):
@@ -79,6 +83,36 @@ def test_what_cannot_be_opened_or_explained_is_said(sister_export, sister, photo
     for model in (export, open_shown_model(sister.folder)):
         with pytest.raises(InputError, match=r"half\.png: "):
             model.show(tmp_path / "half.png")
+
+
+def test_the_heat_map_is_of_the_tag_that_is_shown_with_its_calibrated_probability(
+    sister, photos, tmp_path, monkeypatch
+):
+    run = tmp_path / "run"
+    shutil.copytree(sister.folder, run)
+    (run / "thresholds.json").write_text(json.dumps({"goal": "precision", "precision": 0.9, "attributes": RULES}))
+    note_again(run, "thresholds.json")
+    model = open_shown_model(run)
+    tags, drawn = {tag.attribute: tag for tag in model.show(photos[1]).tags}, []
+
+    def draw(*given, **chosen):
+        drawn.append((chosen["attribute"], chosen["class_name"], chosen["calibrated"]))
+        return draw_photo(*given, **chosen)
+
+    monkeypatch.setattr("keras_sister.app.shown_model.draw_photo", draw)
+    for attribute in ("collar", "neckline"):
+        assert model.heat_map(photos[1], attribute).size[1] > 2 * 256
+        assert drawn[-1] == (attribute, tags[attribute].value, tags[attribute].probability)
+
+
+def test_two_pages_keep_corrections_of_one_photo_at_once(photos, tmp_path):
+    """Both read the task of before and write a new one; without a lock the first correction was lost."""
+    tags = [("collar", "yes"), ("neckline", "other"), ("gender", "female")]
+    with ThreadPoolExecutor(3) as pool:
+        kept = [pool.submit(keep_correction, tmp_path, photos[0], SCHEMA, *tag) for tag in tags]
+        (file,) = {each.result() for each in kept}
+    results = json.loads(file.read_text())[0]["annotations"][0]["result"]
+    assert {(r["from_name"], *r["value"]["choices"]) for r in results} == set(tags)
 
 
 def test_a_damaged_task_is_named_and_stays(photos, tmp_path):

@@ -31,9 +31,9 @@ def kill_at(number: int, folder: Path) -> None:
 
 def write(out: Path, *, resume: bool, settings: str = "same") -> TableCounts:
     table = ResumableTable(out, COLUMNS, {"settings": settings})
-    with table.opened(resume=resume) as total:
-        if total is not None:
-            return total
+    with table.opened(resume=resume):
+        if table.is_finished:
+            return TableCounts.of(list(table.previous_rows()))
         counts = [table.count(part) or table.write(part, rows(part)) for part in PARTS]
         total = TableCounts(sum(count.photos for count in counts), sum(count.errors for count in counts))
         table.finish(len(PARTS), total)

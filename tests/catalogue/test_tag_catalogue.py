@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from cli.main import main
 from keras_sister.catalogue import tag_catalogue as catalogue
 from keras_sister.catalogue.job import Job
+from keras_sister.catalogue.listed_photo import listed
 from keras_sister.catalogue.local_engine import LocalEngine
 from keras_sister.catalogue.sources import list_photos
 from keras_sister.catalogue.tag_catalogue import tag_catalogue
@@ -178,6 +179,33 @@ def test_a_job_is_not_gone_on_with_otherwise(engine, asked, tmp_path, monkeypatc
     with pytest.raises(InputError, match="No photos"):
         tag_catalogue(engine, [], tmp_path / "none.csv")
     assert not list(tmp_path.glob("none*"))
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_job_that_was_complete_resumes_to_the_same_table_or_is_refused(engine, asked, tmp_path, kind, monkeypatch):
+    """Killed after its table was there: whoever starts it again with --resume gets what it made."""
+    monkeypatch.setattr(catalogue, "PART_SIZE", 3)
+    copies = [shutil.copy(photo, tmp_path) for photo in (asked[0], *asked[2:5])]
+    photos, out = [*copies, str(tmp_path / "none.jpg"), listed("")], tmp_path / f"tags.{kind}"
+    first, before = tag_catalogue(engine, photos, out), out.read_bytes()
+    for left in (False, True):
+        if left:  # the folder of parts, when it was to be removed
+            (tmp_path / f"{out.name}.parts").mkdir()
+            (tmp_path / f"{out.name}.parts" / ".lock").touch()
+        done = tag_catalogue(engine, photos, out, resume=True)
+        assert (done.photos, done.errors, done.reasons, done.resumed) == (6, first.errors, first.reasons, 6)
+        assert not (tmp_path / f"{out.name}.parts").exists()
+    other_threshold = LocalEngine(replace(engine.job, threshold=0.9))
+    with pytest.raises(InputError, match="complete, but of other photos"):
+        tag_catalogue(other_threshold, photos, out, resume=True)
+    for others in (photos[:5], photos[:3], photos[::-1], [*photos, copies[0]]):
+        with pytest.raises(InputError, match="complete, but of other photos"):
+            tag_catalogue(engine, others, out, resume=True)
+    Path(copies[0]).write_bytes(Path(copies[1]).read_bytes())
+    with pytest.raises(InputError, match="complete, but of other photos"):
+        tag_catalogue(engine, photos, out, resume=True)
+    assert out.read_bytes() == before
+    assert not (tmp_path / f"{out.name}.parts").exists()
 
 
 def test_only_a_few_parts_are_in_memory(engine, asked, tmp_path, monkeypatch):

@@ -76,7 +76,7 @@ def test_a_photo_that_is_not_of_the_run_is_said(cv_run, tmp_path):
     draw(40, 40, seed=99).save(tmp_path / "new.png")
     result = explain(cv_run.folder, tmp_path / "new.png", "--attribute", "collar", "--out", tmp_path)
     assert result.exit_code == 0
-    assert f"{tmp_path / 'new.png'}: not a photo of the run; explained by fold-00" in result.stderr
+    assert f"{tmp_path / 'new.png'}: not a photo of the run; by the model of fold-00" in result.stderr
 
 
 def test_a_photo_that_no_fold_tested_is_said(cv_run, photos, tmp_path):

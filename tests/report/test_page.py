@@ -151,6 +151,7 @@ def test_accuracy_of_every_attribute(run, page, truth):
 
 def test_further_scores(page, truth):
     shown = table(page[1], "Further scores")
+    all_balanced, all_f1, all_precisions, targets, found = [], [], [], [], []
     for i, attribute in enumerate(DCSA):
         labels, predicted = truth["labels"][:, i], truth["predicted"][:, i]
         k = labels >= 0
@@ -158,16 +159,23 @@ def test_further_scores(page, truth):
             assert shown[attribute.name] == ["0", "48", "–", "–", "–"]
             continue
         positives = [1] if attribute.is_binary else list(range(len(attribute.classes)))
-        f1 = metrics.f1_score(labels[k], predicted[k], labels=positives, average=None, zero_division=0).mean()
+        f1 = metrics.f1_score(labels[k], predicted[k], labels=positives, average=None, zero_division=0)
         precisions = [
             metrics.average_precision_score(labels[k] == c, truth["classes"][i][k, c])
             for c in positives
             if (labels == c).any()
         ]
         balanced = np.mean([(predicted[labels == c] == c).mean() for c in np.unique(labels[k])])
-        scores = [balanced, f1, np.mean(precisions)]
+        scores = [balanced, f1.mean(), np.mean(precisions)]
+        all_balanced, all_f1, all_precisions = [*all_balanced, balanced], [*all_f1, *f1], [*all_precisions, *precisions]
+        targets += [k & (labels == c) for c in positives]
+        found += [k & (predicted == c) for c in positives]
         assert shown[attribute.name] == [str(k.sum()), str((~k).sum()), *map(percent, scores)]
     assert shown["mean"][:2] == [str((truth["labels"] >= 0).sum()), str((truth["labels"] < 0).sum())]
+    assert shown["mean"][2:] == [percent(np.mean(all_scores)) for all_scores in (all_balanced, all_f1, all_precisions)]
+    micro = metrics.f1_score(np.ravel(targets), np.ravel(found))
+    by_photo = metrics.f1_score(np.transpose(targets), np.transpose(found), average="samples", zero_division=0)
+    assert f"Micro F1 {percent(micro)}, F1 by photo {percent(by_photo)}, Hamming loss" in page[1].text
 
 
 def test_confusion_and_classes(page, truth):

@@ -11,7 +11,7 @@ import numpy as np
 from keras_sister.data.names import to_name
 from keras_sister.errors import InputError
 from keras_sister.schema import UNKNOWN, Attribute
-from keras_sister.storage.json_files import write_text
+from keras_sister.storage.pair import check_new, write_pair
 from keras_sister.storage.yaml_files import to_yaml
 
 
@@ -52,9 +52,7 @@ def write_published(dataset: PublishedDataset, out: Path) -> Path:
         InputError: if a file exists already, or the first photo is missing.
     """
     table = out.with_suffix(".csv")
-    for file in (out, table):
-        if file.exists():
-            raise InputError(f"{file}: already exists; choose another --out, or remove it.")
+    check_new(out)
     if not (dataset.folder / dataset.photos[0]).is_file():
         raise InputError(f"{dataset.folder / dataset.photos[0]}: no such photo; the photos must be beside the labels.")
     names = _names([*dataset.classes, *dataset.attributes])
@@ -66,7 +64,6 @@ def write_published(dataset: PublishedDataset, out: Path) -> Path:
     for row, (photo, part) in enumerate(zip(dataset.photos, dataset.split, strict=True)):
         chosen = [column[values[row]] for column, values in zip(columns, indices, strict=True)]  # −1 is the blank one
         writer.writerow([photo, part, *chosen, *(("0", "1", "")[value] for value in dataset.labels[row])])
-    write_text(table, text.getvalue())
     binary = {"classes": ["no", "yes"], "spellings": {"0": "no", "1": "yes"}}
     labelled = dict(zip(names, ({"classes": labels} for labels, _ in dataset.classes.values()), strict=False))
     attributes = {name: labelled.get(name, binary) for name in names}
@@ -78,7 +75,7 @@ def write_published(dataset: PublishedDataset, out: Path) -> Path:
         "attributes": attributes,
     }
     head = f"# {dataset.name}, imported by 'data import'. 'cv --split' tests on its official test photos.\n"
-    write_text(out, head + to_yaml(content, flow=None))
+    write_pair(out, head + to_yaml(content, flow=None), beside=table, beside_text=text.getvalue())
     return table
 
 
