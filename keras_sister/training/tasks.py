@@ -19,6 +19,7 @@ from keras_sister.photo_files import UnreadablePhotosError
 from keras_sister.run import OnEvent, Run, report_bytes
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.training.fit import CHECKPOINT, WEIGHTS, without_optimizer
+from keras_sister.training.precision import set_precision
 from keras_sister.training.robustness import predict_changed_photos
 from keras_sister.training.trainer import Trainer, preprocessor_of
 
@@ -34,7 +35,7 @@ def perform(run: Run, task: str, on_event: OnEvent) -> None:
     Raises:
         InputError: for mistakes that a user can fix, such as a damaged photo.
     """
-    keras.config.set_dtype_policy(run.experiment.precision)
+    set_precision(run.experiment.precision)
     if task == "views":
         fetch_tower_weights(run, on_event)
         fill_view_store(run, on_event)
