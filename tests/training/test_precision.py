@@ -34,7 +34,7 @@ def machine(monkeypatch):
     """Sets what this machine can do: the flag of its CPU, the compute capabilities of its GPUs."""
 
     def describe(cpu: str | None = None, gpus: tuple[tuple[int, int], ...] = ()) -> None:
-        monkeypatch.setattr(precision, "_cpu_instructions", lambda: cpu)
+        monkeypatch.setattr(precision, "cpu_instructions", lambda: cpu)
         monkeypatch.setattr(precision, "_gpu_capabilities", lambda: list(gpus))
 
     return describe
@@ -45,10 +45,10 @@ def test_the_flags_of_the_cpu(tmp_path, monkeypatch, text):
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(text)
-    assert precision._cpu_instructions(cpuinfo) == FLAGS[text]
-    assert precision._cpu_instructions(tmp_path / "none") is None
+    assert precision.cpu_instructions(cpuinfo) == FLAGS[text]
+    assert precision.cpu_instructions(tmp_path / "none") is None
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")  # TensorFlow would leave the graph as it is
-    assert precision._cpu_instructions(cpuinfo) is None
+    assert precision.cpu_instructions(cpuinfo) is None
 
 
 @pytest.mark.parametrize(
