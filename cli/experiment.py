@@ -118,7 +118,11 @@ _SETTINGS = {
         click.FloatRange(*SHARES["average_weights"]),
         "Decay of an exponential moving average of the weights, which is tested and kept; 0 is none.",
     ),
-    "precision": _setting(click.Choice(PRECISIONS), "Keras dtype policy."),
+    "precision": _setting(
+        click.Choice(PRECISIONS),
+        "Keras dtype policy; onednn_bfloat16: bfloat16 products on a CPU that has them; auto: bfloat16 where batch"
+        " normalization is frozen and the machine has it.",
+    ),
     "seed": _setting(click.IntRange(*RANGES["seed"]), "Random seed."),
     "on_error": _setting(click.Choice(ON_ERROR), "Photos that cannot be read: stop, or skip and list them."),
 }
@@ -243,6 +247,11 @@ def experiment_to_run(
     experiment = Experiment(**{**before, **recipe, **given})
     if given.get("batch_norm", experiment.batch_norm) != experiment.batch_norm:
         raise InputError("--batch-norm train is about training the towers, which --trainable head keeps frozen.")
+    if experiment.precision == "auto":
+        from keras_sister.training.precision import resolve_precision
+
+        experiment, reason = resolve_precision(experiment)
+        click.echo(f"Precision: {experiment.precision} ({reason}).", err=True)
     return experiment
 
 

@@ -103,8 +103,9 @@ TRACKERS = ("mlflow", "tensorboard")
 MIN_PERSON_SHARE = 0.01
 """A person that covers a smaller share of the pixels counts as nobody."""
 
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-"""Keras dtype policies for training."""
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "onednn_bfloat16", "auto")
+"""Precisions of training: Keras dtype policies; ``onednn_bfloat16``, float32 weights whose products TensorFlow computes
+in bfloat16 on a CPU; and ``auto``, which a run replaces by one of the others when it starts."""
 
 RANGES = {
     "margin": (0, 100),
@@ -188,7 +189,9 @@ class Experiment:
         schedule: ``constant``, or ``cosine``: a short linear rise, then a cosine down to 0 in the last step.
         average_weights: decay of an exponential moving average of the weights, which is what is tested and kept; 0 is
             no average.
-        precision: a Keras dtype policy.
+        precision: a Keras dtype policy; ``onednn_bfloat16``: float32 weights and bfloat16 products, for a CPU that
+            multiplies bfloat16; or ``auto``: bfloat16 where batch normalization is frozen and the machine multiplies
+            it, else float32. A run records what ``auto`` was on its machine.
         seed: random seed of folds, initial weights, order and augmentation.
         on_error: ``stop`` before training if photos cannot be read, naming all of them; ``skip`` leaves them out and
             lists them in the run folder, in ``left_out.json``.

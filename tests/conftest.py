@@ -43,11 +43,6 @@ def perform_tasks_here(patch: pytest.MonkeyPatch) -> None:
     For tests of what a run makes. Some of `tests/cli/test_cv.py`, `tests/training/test_cross_validation.py` and
     `tests/storage/test_disk_errors.py` are about the processes.
     """
-    perform_here(monkeypatch)
-
-
-def perform_here(patch: pytest.MonkeyPatch) -> None:
-    """What `tasks_here` does, for fixtures of a whole module."""
 
     def perform(run: Run, task: str, on_event: OnEvent) -> None:
         from keras_sister.training import tasks

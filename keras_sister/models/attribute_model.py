@@ -7,6 +7,7 @@ import keras
 from keras.src.backend.common import global_state  # Keras has no public name for it
 
 from keras_sister.errors import InputError
+from keras_sister.layers.fused_batch_norm import fuse_batch_norm
 
 _NO_HDF5 = "HDF5 cannot hold two towers; save the model as ….keras."
 
@@ -20,6 +21,9 @@ class AttributeModel(keras.Model):
     three. Here the inputs are a dict with exactly the model's views, each of its own number of channels, wherever the
     model is called: directly, by ``fit``, ``evaluate`` or ``predict``, and after it was saved and loaded.
 
+    Its batch normalization trains by one operation where Keras runs on TensorFlow, see
+    `keras_sister.layers.fused_batch_norm.fuse_batch_norm`.
+
     Raises:
         ValueError: when called with anything else; the message names the views.
 
@@ -28,6 +32,11 @@ class AttributeModel(keras.Model):
         >>> model({"photo": photos, "segmented": segmented_photos})
         ValueError: mine: expected the views photo. Received: photo, segmented
     """
+
+    # Keras knows a functional model, whose configuration is its graph, by exactly these arguments.
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(inputs, outputs, name=name, **kwargs)
+        fuse_batch_norm(self)
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         _check_views(self, inputs)  # here the message is one line; on JAX `predict` uses `call` alone

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_sister.config import Experiment
+from keras_sister.training.fused_adam import FusedAdam
 
 _RISE = 0.05
 """Share of the steps in which the cosine schedule first rises to the learning rate."""
@@ -15,7 +16,7 @@ _FIRST = 0.1
 
 
 @keras.saving.register_keras_serializable(package="keras_sister")
-class AdamWithFactors(keras.optimizers.Adam):
+class AdamWithFactors(FusedAdam):
     """Adam with a factor of the learning rate for each variable.
 
     On the TensorFlow and JAX backends.
@@ -60,7 +61,7 @@ def make_optimizer(experiment: Experiment, model: keras.Model, *, steps: int) ->
     averaging = {"use_ema": True, "ema_momentum": experiment.average_weights} if experiment.average_weights else {}
     factors = rate_factors(experiment, model)
     if set(factors) == {1.0}:
-        return keras.optimizers.Adam(rate, **averaging)
+        return FusedAdam(rate, **averaging)
     return AdamWithFactors(rate, factors, **averaging)
 
 

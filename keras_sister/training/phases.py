@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import keras
 
 from keras_sister.config import Experiment
+from keras_sister.training.fused_adam import FusedAdam
 from keras_sister.training.optimizer import make_optimizer, towers_of
 
 
@@ -46,7 +47,7 @@ def phases_of(
     def head_alone() -> None:
         for tower in towers_of(model):
             tower.trainable = False
-        compile_with(keras.optimizers.Adam(experiment.learning_rate))
+        compile_with(FusedAdam(experiment.learning_rate))
 
     def everything() -> None:
         for layer, was_trainable in trainable:  # a layer comes after the one that holds it, which sets it too

@@ -11,6 +11,7 @@ from keras_sister.errors import InputError
 from keras_sister.photo_files import content_hash
 from keras_sister.run import Run
 from keras_sister.storage.regular_files import check_regular
+from keras_sister.training.precision import resolve_precision
 
 
 def start_run(run: Run, dataset: Dataset, experiment: Experiment, *, resume: bool) -> None:
@@ -19,12 +20,15 @@ def start_run(run: Run, dataset: Dataset, experiment: Experiment, *, resume: boo
     Data are the same if the photos' names and contents, the labels and the contents of initial weights are, wherever
     the files lie now; the run then gets their new paths. The segmenter's contents are checked by the task ``views``.
     A run in which nothing has been trained yet, for example because a photo could not be read, is started again.
+    ``precision: auto`` is recorded as what it is on this machine, and compared as that.
 
     Raises:
-        InputError: if batch normalization without statistics is to be frozen; if no label is known; if the run exists
+        InputError: if this CPU cannot compute in the precision; if batch normalization without statistics is to be
+            frozen; if no label is known; if the run exists
             and `resume` is not set; if it was started with other settings, photos, labels or weights; if the folder
             holds something else.
     """
+    experiment, _ = resolve_precision(experiment)
     if experiment.batch_norm == "frozen" and experiment.trainable == "all" and not experiment.pretrained:
         raise InputError(
             "batch_norm: frozen keeps pretrained statistics, and a tower with weights: none has none; use"

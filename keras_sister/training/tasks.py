@@ -5,7 +5,6 @@ An interrupted task continues where it stopped when it is performed again.
 
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from keras_sister import images
@@ -20,6 +19,7 @@ from keras_sister.storage.atomic import write_atomically
 from keras_sister.training.fit import CHECKPOINT, WEIGHTS, check_trained, without_optimizer
 from keras_sister.training.fold_split import fold_split
 from keras_sister.training.one_pass import HEADS_CHECKPOINT, train_head_on_all_photos, train_heads
+from keras_sister.training.precision import set_precision
 from keras_sister.training.predictions import write_predictions
 from keras_sister.training.robustness import predict_changed_photos
 from keras_sister.training.trainer import Trainer, preprocessor_of
@@ -36,7 +36,7 @@ def perform(run: Run, task: str, on_event: OnEvent) -> None:
     Raises:
         InputError: for mistakes that a user can fix, such as a damaged photo.
     """
-    keras.config.set_dtype_policy(run.experiment.precision)
+    set_precision(run.experiment.precision)
     if task == "views":
         fetch_tower_weights(run, on_event)
         fill_view_store(run, on_event)

@@ -13,6 +13,7 @@ from keras_sister.evaluation.checksums import check_checksums
 from keras_sister.models import mirror_averaged
 from keras_sister.run import Run
 from keras_sister.segmentation.preprocessor import Preprocessor
+from keras_sister.training.precision import policy_of
 from keras_sister.training.trainer import build_model, preprocessor_of
 
 
@@ -22,14 +23,14 @@ def trained_model(run: Run, weights: Path, *, precision: str = "float32") -> ker
     Args:
         run: the run.
         weights: its ``model.keras``, or the ``model.weights.h5`` of a fold.
-        precision: another Keras dtype policy, such as that of the run.
+        precision: another precision, such as that of the run.
 
     Raises:
         InputError: if the file does not match the run's settings, or the run was changed since, naming the file.
     """
     check_checksums(run, weights.parent, weights.name)
     policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(precision)
+    keras.config.set_dtype_policy(policy_of(precision))
     try:
         model = build_model(replace(run.experiment, weights="none"), run.schema)
         with warnings.catch_warnings():

@@ -89,6 +89,7 @@ def _use_less_memory(run: Run, task: str) -> str:
 def main(folder: str, task: str) -> int:
     """Perform `task` and report its progress on standard output. Returns the exit code, 1 if the task failed."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # a fifth faster; TensorFlow's default on newer CPUs only
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # allocate what is needed, not the whole GPU
     lines, sys.stdout = sys.stdout, sys.stderr  # what a library prints must not mix with the events
     last_step = 0.0

@@ -19,7 +19,7 @@ from keras_sister.training.cross_validation import cross_validate
 from keras_sister.training.final import final_settings, train_final
 from keras_sister.training.trained import trained_model
 from keras_sister.training.trainer import preprocessor_of
-from tests.conftest import perform_here
+from tests.conftest import perform_tasks_here
 
 pytestmark = pytest.mark.usefixtures("tasks_here")
 
@@ -51,7 +51,7 @@ def finished(dataset: Dataset, experiment: Experiment, tmp_path_factory: pytest.
     """A finished run; read only."""
     run = Run(tmp_path_factory.mktemp("one_pass") / "run")
     with pytest.MonkeyPatch.context() as patch:
-        perform_here(patch)
+        perform_tasks_here(patch)
         patch.setenv("KERAS_SISTER_CACHE", str(tmp_path_factory.mktemp("cache")))
         cross_validate(dataset, experiment, run.folder)
     return run
