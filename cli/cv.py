@@ -10,6 +10,7 @@ from rich.table import Table
 from keras_sister.config import Experiment
 
 from .dataset import dataset_argument, on_unknown_value_option, open_and_show_notes
+from .engine import training_engine, training_engine_options
 from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run, settings_given, track_option
 from .pedestrian_line import pedestrian_line
 from .percent import percent
@@ -28,6 +29,7 @@ from .sections import SectionedCommand
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder to create.  [default: runs/SYSTEM]")
 @click.option("--resume", is_flag=True, help="Continue an interrupted run in --out, with its settings.")
 @track_option
+@training_engine_options
 @click.option(
     "--robustness",
     is_flag=True,
@@ -61,6 +63,7 @@ def cv(
     sister-keras cv street --system baseline --backbone resnet_mini \\
         --weights none --size 112 --folds 4 --epochs 30 --learning-rate 1e-3
     sister-keras cv DCSA --out runs/sister_a --resume --robustness
+    sister-keras cv DCSA --engine ray --address 10.0.0.1:6379 --gpus-per-fold 0.5
     """
     if other_segmenter is not None and not robustness:
         raise click.UsageError("--other-segmenter goes with --robustness.")
@@ -70,6 +73,7 @@ def cv(
 
     out = out or Path("runs") / settings_given(context).get("system", Experiment.system)
     experiment = experiment_to_run(context, out, resume=resume)
+    engine = training_engine(context)
     photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
     (import_tensorflow if "tensorboard" in track else say_loading)()  # which the workers do
     folds = 1 if experiment.split else experiment.folds
@@ -83,6 +87,7 @@ def cv(
                 resume=resume,
                 robustness=robustness,
                 other_segmenter=other_segmenter,
+                engine=engine,
                 on_event=both(progress.show, on_event),
             )
         _show(summary, out)

@@ -137,6 +137,7 @@ SECTIONS = {
     "Fine-tuning": ("batch_norm", "warm_up_epochs", "tower_rate", "first_layer_rate"),
     "Loss": ("loss", "gamma", "label_smoothing", "class_weights"),
     "Variation of photos": ("augment", "drop_view", "random_background", "flip_average"),
+    "Machines": ("engine", "address", "gpus_per_fold", "cpus_per_fold"),
 }
 NOTES = {
     "Model": f"NETWORK: {', '.join(BACKBONES)}, another of keras.applications, or the .keras file of your own model."

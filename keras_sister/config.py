@@ -82,6 +82,9 @@ CLASS_WEIGHTS = ("none", "balanced")
 SCHEDULES = ("constant", "cosine")
 """How the learning rate changes over the steps of a training."""
 
+ENGINES = ("local", "ray")
+"""Where folds are trained and catalogues are tagged: on this machine, or on a Ray cluster."""
+
 ON_ERROR = ("stop", "skip")
 """What to do about photos that cannot be read: end before training, or leave them out."""
 
