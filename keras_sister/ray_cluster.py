@@ -17,9 +17,9 @@ def connect(address: str | None, *, object_store: int | None = None) -> None:
     """Connect this process to a Ray cluster, if it is not connected to one already.
 
     Args:
-        address: ``HOST:PORT`` of a cluster, or ``auto`` for one that runs on this machine. None starts a cluster of this
-            machine, which ends with this process and requires a token that only its own processes have (unless Ray was
-            imported before).
+        address: ``HOST:PORT`` of a cluster, or ``auto`` for one that runs on this machine. None starts a cluster of
+            this machine, which ends with this process and requires a token that only its own processes have (unless Ray
+            was imported before).
         object_store: bytes of shared memory of a cluster that is started; Ray's choice if None.
 
     Raises:

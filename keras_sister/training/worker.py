@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -75,7 +75,7 @@ class TaskProcess:
                 env={**os.environ, **environment},
             )
 
-    def events(self) -> Iterator[dict[str, Any]]:
+    def events(self) -> Generator[dict[str, Any]]:
         """Its progress events, until it has ended; an error or an interruption here ends it.
 
         Raises:

@@ -100,9 +100,7 @@ def resources_of_task(
     most = max((machine.get("GPU", 0) for machine in machines), default=0)
     gpus = min(1.0, most) if gpus_per_fold is None else gpus_per_fold
     if gpus > most:
-        raise InputError(
-            f"--gpus-per-fold {gpus:g}: no machine of the Ray cluster has {'a' if gpus <= 1 else gpus} GPU."
-        )
+        raise InputError(f"--gpus-per-fold {gpus:g}: no machine of the Ray cluster has a GPU.")
     suitable = [machine for machine in machines if machine.get("GPU", 0) >= gpus and machine.get("CPU", 0) >= 1]
     if not suitable:
         raise InputError("The Ray cluster has no machine with a CPU for a fold; start one with 'ray start --address'.")
