@@ -1,7 +1,7 @@
 """In place of the worker: ``python -m tests.training.engines.device_worker RUN TASK`` reports the GPU that it sees.
 
-The run folder says by ``gpus`` how many GPUs there are. Of the folds, the first ones wait for as many as there are GPUs;
-``hang`` waits for ever, and ``fail`` reports an error when it does.
+The file ``gpus`` in the run folder says how many GPUs there are. A fold waits until as many folds have begun; ``hang``
+waits for ever, and ``fail`` reports an error when it does.
 """
 
 import json
