@@ -26,7 +26,6 @@ def connect(address: str | None, *, object_store: int | None = None) -> None:
         InputError: if Ray is not installed, or the cluster is not reachable.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if address is None and "ray" not in sys.modules:  # which reads it when it is imported
         secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         os.environ |= {} if "RAY_AUTH_MODE" in os.environ else secret

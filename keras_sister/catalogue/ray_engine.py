@@ -7,6 +7,7 @@ job.
 import itertools
 import json
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +95,7 @@ class _Actor:
 
 
 def _connect(address: str | None) -> None:
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Ray warns of how Ray Data itself creates actors
     connect(address)
     try:
         import ray.data
