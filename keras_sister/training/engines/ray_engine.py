@@ -135,7 +135,7 @@ class _Tasks:
 
     def start(self, task: str) -> None:
         """Give a task to the cluster, which begins it when a machine has room for it."""
-        self._running[self._remote.remote(task, *self.given)] = task
+        self._running[self._remote.options(name=task).remote(task, *self.given)] = task
 
     def wait(self, on_event: OnEvent, on_done: OnDone) -> None:
         """Pass events on until all tasks have ended."""
@@ -213,7 +213,7 @@ def _check_machine(here: str, marks: Sequence[str], versions: Mapping[str, str])
                 " (KERAS_SISTER_CACHE) must be on storage that all machines share."
             )
     for package, version in installed_versions().items():
-        if version != versions.get(package, version):
+        if package != "python" and version != versions.get(package, version):
             raise InputError(
                 f"{here} has {package} {version}, but this machine has {versions[package]}: the machines of a cluster"
                 " need the same versions."
