@@ -145,6 +145,7 @@ class RunProgress:
             f"{event['task']}: its worker or machine was lost; started again from its last epoch (retry"
             f" {event['retry']} of {event['retries']}).",
             highlight=False,
+            soft_wrap=True,
         )
 
     def _done(self, event: dict[str, Any]) -> None:

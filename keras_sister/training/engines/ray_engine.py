@@ -152,7 +152,8 @@ class _Tasks:
             except ray.exceptions.RayTaskError as error:
                 raise InputError(f"{task}: {reason(error)}") from error
             except ray.exceptions.RayError as error:
-                self._start_again(generator, f"{task}: its worker or its machine was lost: {reason(error)}", on_event)
+                message = f"{task}: its worker or its machine was lost ({reason(error)}); continue with --resume."
+                self._start_again(generator, message, on_event)
             else:
                 self._take(event, generator, on_event)
 
