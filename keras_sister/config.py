@@ -82,14 +82,14 @@ CLASS_WEIGHTS = ("none", "balanced")
 SCHEDULES = ("constant", "cosine")
 """How the learning rate changes over the steps of a training."""
 
-ENGINES = ("local", "ray")
-"""Where folds are trained and catalogues are tagged: on this machine, or on a Ray cluster."""
-
 ON_ERROR = ("stop", "skip")
 """What to do about photos that cannot be read: end before training, or leave them out."""
 
 GOALS = ("accuracy", "f1", "precision")
 """What thresholds are fitted for."""
+
+ENGINES = ("local", "ray")
+"""Where folds are trained and catalogues are tagged: on this machine, or on a Ray cluster."""
 
 TRACKERS = ("mlflow", "tensorboard")
 """Where the training of a run can be tracked, beside the run folder."""

@@ -40,6 +40,11 @@ def tasks_here(monkeypatch: pytest.MonkeyPatch) -> None:
     For tests of what a run makes. Those of `tests/cli/test_cv.py`, `tests/training/test_cross_validation.py` and
     `tests/storage/test_disk_errors.py` are about the processes.
     """
+    perform_here(monkeypatch)
+
+
+def perform_here(patch: pytest.MonkeyPatch) -> None:
+    """What `tasks_here` does, for fixtures of a whole module."""
 
     def perform(run: Run, task: str, on_event: OnEvent) -> None:
         from keras_sister.training import tasks
@@ -57,8 +62,8 @@ def tasks_here(monkeypatch: pytest.MonkeyPatch) -> None:
             perform(run, task, on_event)
             on_done(task)
 
-    monkeypatch.setattr("keras_sister.training.engines.local_engine.LocalEngine.perform", perform_all)
-    monkeypatch.setattr("keras_sister.training.final.perform_in_child", perform)
+    patch.setattr("keras_sister.training.engines.local_engine.LocalEngine.perform", perform_all)
+    patch.setattr("keras_sister.training.final.perform_in_child", perform)
 
 
 @pytest.fixture(scope="session")
