@@ -23,7 +23,7 @@ def connect(address: str | None, *, object_store: int | None = None) -> None:
         object_store: bytes of shared memory of a cluster that is started; Ray's choice if None.
 
     Raises:
-        InputError: if Ray is not installed, or the cluster is not reachable.
+        InputError: if Ray is not installed, the cluster is not reachable, or this process is connected to another one.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if address is None and "ray" not in sys.modules:  # which reads it when it is imported
@@ -34,6 +34,7 @@ def connect(address: str | None, *, object_store: int | None = None) -> None:
     except ImportError as error:
         raise missing_extra("Engine ray needs Ray", "ray") from error
     if ray.is_initialized():
+        _check_same(address, ray.get_runtime_context().gcs_address)
         return
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     handler = signal.getsignal(signal.SIGTERM)
@@ -62,6 +63,11 @@ def reason(error: Exception) -> str:
     """What an error of a worker says: the last line, after its traceback."""
     line = str(error).strip().splitlines()[-1]
     return line.rpartition("InputError: ")[2] if "InputError: " in line else shortened(line)
+
+
+def _check_same(address: str | None, connected: str) -> None:
+    if address not in (None, "auto", connected):
+        raise InputError(f"{address}: this process is connected to another Ray cluster already, {connected}.")
 
 
 def _check_reachable(address: str) -> None:

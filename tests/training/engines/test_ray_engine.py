@@ -13,6 +13,7 @@ import pytest
 from keras_sister.config import Experiment
 from keras_sister.data.dcsa import load_dcsa
 from keras_sister.errors import InputError
+from keras_sister.ray_cluster import connect
 from keras_sister.run import Run
 from keras_sister.training.cross_validation import cross_validate
 from keras_sister.training.engines import ray_engine
@@ -33,10 +34,12 @@ EXPERIMENT = Experiment(
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    """The one session of this file's tests; engines that are given no address use it."""
+    """The one session of the slow tests; engines that are given no address use it."""
     yield
     import ray
 
+    with pytest.raises(InputError, match="connected to another Ray cluster already"):
+        connect("192.0.2.1:6379")
     ray.shutdown()
 
 
@@ -79,69 +82,6 @@ def parent(pid: int) -> int:
 
 def is_epoch(event: dict[str, Any], task: str) -> bool:
     return event["event"] == "epoch" and event["task"] == task and event["epoch"] == 1
-
-
-@pytest.mark.slow
-def test_workers_are_killed_and_the_run_is_that_of_one_machine(dataset_folder, cluster, local, tmp_path):
-    """The worker of one fold is killed, and the process of Ray that started the worker of the other."""
-    run, told = Run(tmp_path / "run"), []
-
-    def kill(event: dict[str, Any]) -> None:
-        told.append(event)
-        for task, victim in {"fold-00": lambda pid: pid, "fold-01": parent}.items():
-            if is_epoch(event, task) and not any(e["event"] == "lost" and e["task"] == task for e in told):
-                os.kill(victim(workers(run)[task]), signal.SIGKILL)
-
-    summary = cross_validate(load_dcsa(dataset_folder), EXPERIMENT, run.folder, engine=RayEngine(), on_event=kill)
-    lost = [event for event in told if event["event"] == "lost"]
-    assert sorted(event["task"] for event in lost) == ["fold-00", "fold-01"]
-    for event in lost:  # it continues after the last epoch that was kept
-        after = [e for e in told[told.index(event) :] if e["event"] == "epoch" and e["task"] == event["task"]]
-        assert after[0]["epoch"] >= 1
-        assert after[-1]["epoch"] == EXPERIMENT.epochs - 1
-    assert sorted(event["fold"] for event in told if event["event"] == "done") == [0, 1]
-    assert summary == local.read("summary.json")
-    assert outcome(run) == outcome(local)
-    assert files(run) == files(local)
-    assert [entry["versions"] for entry in run.read("work.json")] == [installed_versions()] * 3
-
-
-@pytest.mark.slow
-def test_interrupted_it_leaves_no_process_and_the_other_engine_continues(dataset_folder, cluster, local, tmp_path):
-    run = Run(tmp_path / "run")
-
-    def interrupt(event: dict[str, Any]) -> None:
-        if event["event"] == "epoch" and event["epoch"] == 1:
-            assert workers(run)
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        cross_validate(load_dcsa(dataset_folder), EXPERIMENT, run.folder, engine=RayEngine(), on_event=interrupt)
-    ends = time.monotonic() + 30
-    while workers(run) and time.monotonic() < ends:
-        time.sleep(0.1)
-    assert workers(run) == {}
-    assert not list(run.folder.glob(".keras-sister-*"))
-    cross_validate(load_dcsa(dataset_folder), EXPERIMENT, run.folder, resume=True)
-    assert outcome(run) == outcome(local)
-
-
-@pytest.mark.slow
-def test_errors_of_workers_are_those_of_one_machine(dataset_folder, cluster, tmp_path, monkeypatch):
-    broken = tmp_path / "000001.jpg"
-    broken.write_bytes(b"GIF89a")
-    dataset = load_dcsa(dataset_folder)
-    dataset = replace(dataset, photos=(broken, *dataset.photos[1:]))
-    with pytest.raises(InputError, match=r"(?s)000001\.jpg.*GIF.*--on-error skip"):
-        cross_validate(dataset, EXPERIMENT, tmp_path / "run", engine=RayEngine())
-    monkeypatch.setattr(ray_engine, "RETRIES", 0)
-    run = Run(tmp_path / "killed")
-
-    def kill(event: dict[str, Any]) -> None:
-        os.kill(workers(run)["views"], signal.SIGKILL)
-
-    with pytest.raises(InputError, match=r"views: killed by the system, .* --resume\. \(on "):
-        cross_validate(load_dcsa(dataset_folder), EXPERIMENT, run.folder, engine=RayEngine(), on_event=kill)
 
 
 @pytest.mark.parametrize(
@@ -205,3 +145,66 @@ def test_a_machine_with_other_versions_is_named(tmp_path):
 def test_an_address_without_a_cluster_is_named(dataset_folder, tmp_path, address, message):
     with pytest.raises(InputError, match=message):
         cross_validate(load_dcsa(dataset_folder), EXPERIMENT, tmp_path / "run", engine=RayEngine(address))
+
+
+@pytest.mark.slow
+def test_workers_are_killed_and_the_run_is_that_of_one_machine(dataset_folder, cluster, local, tmp_path):
+    """The worker of one fold is killed, and the process of Ray that started the worker of the other."""
+    run, told = Run(tmp_path / "run"), []
+
+    def kill(event: dict[str, Any]) -> None:
+        told.append(event)
+        for task, victim in {"fold-00": lambda pid: pid, "fold-01": parent}.items():
+            if is_epoch(event, task) and not any(e["event"] == "lost" and e["task"] == task for e in told):
+                os.kill(victim(workers(run)[task]), signal.SIGKILL)
+
+    summary = cross_validate(load_dcsa(dataset_folder), EXPERIMENT, run.folder, engine=RayEngine(), on_event=kill)
+    lost = [event for event in told if event["event"] == "lost"]
+    assert sorted(event["task"] for event in lost) == ["fold-00", "fold-01"]
+    for event in lost:  # it continues after the last epoch that was kept
+        after = [e for e in told[told.index(event) :] if e["event"] == "epoch" and e["task"] == event["task"]]
+        assert after[0]["epoch"] >= 1
+        assert after[-1]["epoch"] == EXPERIMENT.epochs - 1
+    assert sorted(event["fold"] for event in told if event["event"] == "done") == [0, 1]
+    assert summary == local.read("summary.json")
+    assert outcome(run) == outcome(local)
+    assert files(run) == files(local)
+    assert [entry["versions"] for entry in run.read("work.json")] == [installed_versions()] * 3
+
+
+@pytest.mark.slow
+def test_interrupted_it_leaves_no_process_and_the_other_engine_continues(dataset_folder, cluster, local, tmp_path):
+    run = Run(tmp_path / "run")
+
+    def interrupt(event: dict[str, Any]) -> None:
+        if event["event"] == "epoch" and event["epoch"] == 1:
+            assert workers(run)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cross_validate(load_dcsa(dataset_folder), EXPERIMENT, run.folder, engine=RayEngine(), on_event=interrupt)
+    ends = time.monotonic() + 30
+    while workers(run) and time.monotonic() < ends:
+        time.sleep(0.1)
+    assert workers(run) == {}
+    assert not list(run.folder.glob(".keras-sister-*"))
+    cross_validate(load_dcsa(dataset_folder), EXPERIMENT, run.folder, resume=True)
+    assert outcome(run) == outcome(local)
+
+
+@pytest.mark.slow
+def test_errors_of_workers_are_those_of_one_machine(dataset_folder, cluster, tmp_path, monkeypatch):
+    broken = tmp_path / "000001.jpg"
+    broken.write_bytes(b"GIF89a")
+    dataset = load_dcsa(dataset_folder)
+    dataset = replace(dataset, photos=(broken, *dataset.photos[1:]))
+    with pytest.raises(InputError, match=r"(?s)000001\.jpg.*GIF.*--on-error skip"):
+        cross_validate(dataset, EXPERIMENT, tmp_path / "run", engine=RayEngine())
+    monkeypatch.setattr(ray_engine, "RETRIES", 0)
+    run = Run(tmp_path / "killed")
+
+    def kill(event: dict[str, Any]) -> None:
+        os.kill(workers(run)["views"], signal.SIGKILL)
+
+    with pytest.raises(InputError, match=r"views: killed by the system, .* --resume\. \(on "):
+        cross_validate(load_dcsa(dataset_folder), EXPERIMENT, run.folder, engine=RayEngine(), on_event=kill)
