@@ -7,10 +7,17 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from keras_sister.errors import InputError, shortened
 from keras_sister.extras import missing_extra
+
+_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+
+_joined: set[str] = set()
+"""The addresses of the cluster that this process has joined; Ray may call it by another one."""
 
 
 def connect(address: str | None, *, object_store: int | None = None) -> None:
@@ -26,6 +33,7 @@ def connect(address: str | None, *, object_store: int | None = None) -> None:
         InputError: if Ray is not installed, the cluster is not reachable, or this process is connected to another one.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if address is None and "ray" not in sys.modules:  # which reads it when it is imported
         secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         os.environ |= {} if "RAY_AUTH_MODE" in os.environ else secret
@@ -36,18 +44,12 @@ def connect(address: str | None, *, object_store: int | None = None) -> None:
     if ray.is_initialized():
         _check_same(address, ray.get_runtime_context().gcs_address)
         return
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     handler = signal.getsignal(signal.SIGTERM)
     if address:
-        try:
-            _check_reachable(address)
-            ray.init(address, **quiet)
-        except OSError as error:
-            raise InputError(
-                f"{address}: no Ray cluster is reachable there, or it requires a token (RAY_AUTH_MODE=token)."
-            ) from error
+        _join(address)
     else:  # not "auto", which could join the private cluster of another job
-        ray.init("local", include_dashboard=False, object_store_memory=object_store, **quiet)
+        with _without_noise():
+            ray.init("local", include_dashboard=False, object_store_memory=object_store, **_QUIET)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)  # Ray has put its own there, which does not say how to resume
 
@@ -65,8 +67,35 @@ def reason(error: Exception) -> str:
     return line.rpartition("InputError: ")[2] if "InputError: " in line else shortened(line)
 
 
+def _join(address: str) -> None:
+    import ray
+
+    try:
+        _check_reachable(address)
+        with _without_noise():
+            ray.init(address, **_QUIET)
+    except OSError as error:
+        raise InputError(
+            f"{address}: no Ray cluster is reachable there, or it requires a token (RAY_AUTH_MODE=token)."
+        ) from error
+    _joined.add(address)
+
+
+@contextmanager
+def _without_noise() -> Iterator[None]:
+    """Close standard error: the C++ part of Ray tells of its log level, and of each try to connect."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def _check_same(address: str | None, connected: str) -> None:
-    if address not in (None, "auto", connected):
+    if address not in (None, "auto", connected, *_joined):
         raise InputError(f"{address}: this process is connected to another Ray cluster already, {connected}.")
 
 

@@ -7,7 +7,6 @@ job.
 import itertools
 import json
 import logging
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -95,7 +94,6 @@ class _Actor:
 
 
 def _connect(address: str | None) -> None:
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Ray warns of how Ray Data itself creates actors
     connect(address)
     try:
         import ray.data
