@@ -44,6 +44,7 @@ def connect(address: str | None, *, object_store: int | None = None) -> None:
     if ray.is_initialized():
         _check_same(address, ray.get_runtime_context().gcs_address)
         return
+    _joined.clear()
     handler = signal.getsignal(signal.SIGTERM)
     if address:
         _join(address)
