@@ -30,9 +30,14 @@ def report(
             start = time.perf_counter()
             variant()
             seconds[name].append(time.perf_counter() - start)
-    print(f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, TensorFlow {tf.__version__}\n")
+    print(f"{machine()}\n")
     print(f"| Photos per second, {title} | | relative to {reference} |\n|---|---|---|")
     for name in variants:
         ratio = median(a / b for a, b in zip(seconds[reference], seconds[name], strict=True))
         print(f"| {name} | {photos / median(seconds[name]):,.0f} | {ratio:.2f} × |")
     print()
+
+
+def machine() -> str:
+    """Where and when numbers are measured."""
+    return f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, TensorFlow {tf.__version__}"

@@ -36,6 +36,11 @@ def compare(runs: tuple[Path, ...], seed: int, as_json: bool) -> None:
     sister-keras compare seeds/baseline-0 seeds/baseline-1 \\
         seeds/sister_a-0 seeds/sister_a-1
     """
+    show_comparison(runs, seed=seed, as_json=as_json)
+
+
+def show_comparison(runs: Sequence[Path], *, seed: int = 0, as_json: bool = False) -> None:
+    """Print the comparison of runs with the first."""
     from keras_sister.evaluation.comparison import compare_systems, group_by_seed
     from keras_sister.evaluation.out_of_fold import read_out_of_fold
 

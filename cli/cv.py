@@ -1,14 +1,16 @@
 """``sister-keras cv``: cross-validate one system on one dataset."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.table import Table
 
-from keras_sister.config import Experiment
+from keras_sister.config import SYSTEMS, Experiment
 
+from .compare import show_comparison
 from .dataset import dataset_argument, on_unknown_value_option, open_and_show_notes
 from .engine import training_engine, training_engine_options
 from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run, settings_given, track_option
@@ -21,12 +23,36 @@ from .review import list_issues, write_sheet
 from .robustness_table import robustness_table
 from .sections import SectionedCommand
 
+if TYPE_CHECKING:
+    from keras_sister.data.dataset import Dataset
+
+
+def _several(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """The systems of a list with commas, each once."""
+    systems = tuple(dict.fromkeys(name.strip() for name in (value or "").split(",") if name.strip()))
+    for name in systems:
+        if name not in SYSTEMS:
+            raise click.BadParameter(f"{name!r} is not one of {', '.join(SYSTEMS)}.")
+    if value is not None and not systems:
+        raise click.BadParameter(f"name one or more of {', '.join(SYSTEMS)}, with commas between them.")
+    return systems
+
 
 @click.command(cls=SectionedCommand, sections=SECTIONS, notes=NOTES, short_help="Cross-validate a system on a dataset.")
 @dataset_argument
 @on_unknown_value_option
 @experiment_options
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder to create.  [default: runs/SYSTEM]")
+@click.option(
+    "--systems",
+    callback=_several,
+    metavar="SYSTEM,SYSTEM…",
+    help="Instead of --system: cross-validate several, each into OUT/SYSTEM, and compare them with the first.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Run folder to create; with --systems the folder of theirs.  [default: runs/SYSTEM; with --systems runs]",
+)
 @click.option("--resume", is_flag=True, help="Continue an interrupted run in --out, with its settings.")
 @track_option
 @training_engine_options
@@ -45,6 +71,7 @@ def cv(
     context: click.Context,
     dataset: Path,
     on_unknown_value: str | None,
+    systems: tuple[str, ...],
     out: Path | None,
     resume: bool,
     track: tuple[str, ...],
@@ -59,7 +86,7 @@ def cv(
 
     \b
     sister-keras cv DCSA --system sister_a --segmenter FCN --out runs/sister_a
-    sister-keras cv dataset.yaml --system baseline --trainable head
+    sister-keras cv dataset.yaml --systems sister_a,baseline --trainable head
     sister-keras cv street --system baseline --backbone resnet_mini \\
         --weights none --size 112 --folds 4 --epochs 30 --learning-rate 1e-3
     sister-keras cv DCSA --out runs/sister_a --resume --robustness
@@ -67,29 +94,50 @@ def cv(
     """
     if other_segmenter is not None and not robustness:
         raise click.UsageError("--other-segmenter goes with --robustness.")
+    if systems and context.get_parameter_source("system") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--system or --systems, not both.")
+    of_all = out or Path("runs")
+    named = {of_all / system: {"system": system} for system in systems}
+    runs = named or {out or of_all / settings_given(context).get("system", Experiment.system): {}}
+    experiments = {
+        folder: experiment_to_run(context, folder, resume=resume, wanted=wanted) for folder, wanted in runs.items()
+    }
+    engine = training_engine(context)
+    photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
+    (import_tensorflow if "tensorboard" in track else say_loading)()  # which the workers do
+    for folder, experiment in experiments.items():
+        if systems:
+            click.echo(f"{experiment.system}:", err=True)
+        _cross_validate(
+            photos,
+            experiment,
+            folder,
+            track,
+            resume=resume,
+            robustness=robustness,
+            other_segmenter=other_segmenter,
+            engine=engine,
+        )
+    if len(experiments) > 1:
+        click.echo()
+        show_comparison(tuple(experiments))
+        write_page(tuple(experiments), of_all / "report.html")
+
+
+def _cross_validate(
+    photos: "Dataset", experiment: Experiment, out: Path, track: tuple[str, ...], *, robustness: bool, **how: Any
+) -> None:
+    """Cross-validate one system, show its scores, and write its lists and its page."""
     from keras_sister.run import Run
     from keras_sister.training.cross_validation import cross_validate
     from keras_sister.training.tracking import tracked
 
-    out = out or Path("runs") / settings_given(context).get("system", Experiment.system)
-    experiment = experiment_to_run(context, out, resume=resume)
-    engine = training_engine(context)
-    photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
-    (import_tensorflow if "tensorboard" in track else say_loading)()  # which the workers do
     folds = 1 if experiment.split else experiment.folds
-    how = "with --resume --robustness" if robustness else "with --resume"
+    how_to_resume = "with --resume --robustness" if robustness else "with --resume"
     with tracked(Run(out), track) as on_event:
-        with RunProgress(folds=folds, how_to_resume=how) as progress:
-            summary = cross_validate(
-                photos,
-                experiment,
-                out,
-                resume=resume,
-                robustness=robustness,
-                other_segmenter=other_segmenter,
-                engine=engine,
-                on_event=both(progress.show, on_event),
-            )
+        with RunProgress(folds=folds, how_to_resume=how_to_resume) as progress:
+            shown = both(progress.show, on_event)
+            summary = cross_validate(photos, experiment, out, robustness=robustness, on_event=shown, **how)
         _show(summary, out)
         click.echo(f"\nRun folder: {out}")
         issues = list_issues(out)

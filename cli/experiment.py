@@ -15,6 +15,7 @@ from keras_sister.config import (
     CLASS_WEIGHTS,
     EDGES,
     FINE_TUNING,
+    LEARNING_RATES,
     LOSSES,
     ON_ERROR,
     POOLINGS,
@@ -90,7 +91,9 @@ _SETTINGS = {
     "class_weights": _setting(
         click.Choice(CLASS_WEIGHTS), "Weights in the loss that balance the classes of each attribute."
     ),
-    "augment": _setting(bool, "Random flip, shift, brightness and contrast of training photos.", is_flag=True),
+    "augment": _setting(
+        bool, "Random flip, shift, brightness and contrast of training photos; for the head alone, flip.", is_flag=True
+    ),
     "drop_view": _setting(
         click.FloatRange(*SHARES["drop_view"]), "Share of training photos in which one of the two views is blank."
     ),
@@ -105,7 +108,11 @@ _SETTINGS = {
     ),
     "epochs": _setting(click.IntRange(*RANGES["epochs"]), "Maximum number of epochs."),
     "batch_size": _setting(click.IntRange(*RANGES["batch_size"]), "Photos per step."),
-    "learning_rate": _setting(click.FloatRange(0, 1, min_open=True, max_open=True), "Adam learning rate."),
+    "learning_rate": _setting(
+        click.FloatRange(0, 1, min_open=True, max_open=True),
+        "Adam learning rate.",
+        show_default=", ".join(f"{rate:g} for {trained}" for trained, rate in LEARNING_RATES.items()),
+    ),
     "schedule": _setting(click.Choice(SCHEDULES), "Learning rate over the steps."),
     "average_weights": _setting(
         click.FloatRange(*SHARES["average_weights"]),
@@ -118,7 +125,7 @@ _SETTINGS = {
 
 
 SECTIONS = {
-    "Model": ("system", "backbone", "person_backbone", "weights", "size", "pooling"),
+    "Model": ("system", "systems", "backbone", "person_backbone", "weights", "size", "pooling"),
     "Person masks": ("segmenter", "segmenters", "background", "edges", "keep_largest", "margin", "min_person_share"),
     "Photos and labels": ("on_error", "on_unknown_value"),
     "Training": (
@@ -202,8 +209,15 @@ def settings_given(context: click.Context) -> dict[str, Any]:
     return settings
 
 
-def experiment_to_run(context: click.Context, out: Path, *, resume: bool, base: Experiment | None = None) -> Experiment:
-    """The experiment the user asks for.
+def experiment_to_run(
+    context: click.Context,
+    out: Path,
+    *,
+    resume: bool,
+    base: Experiment | None = None,
+    wanted: dict[str, Any] | None = None,
+) -> Experiment:
+    """The experiment the user asks for; `wanted` are settings that the command derives from its other options.
 
     Settings not given come from the recipe, then from the run in `out` where that is to be resumed, else from `base`,
     else from the paper.
@@ -211,7 +225,7 @@ def experiment_to_run(context: click.Context, out: Path, *, resume: bool, base: 
     begun = out / "config.yaml"
     if resume and begun.exists():
         base = load_experiment(begun)
-    given = settings_given(context)
+    given = settings_given(context) | (wanted or {})
     before = asdict(base) if base else {}
     recipe = RECIPES.get(context.params.get("recipe") or "", {})
     if {**before, **given}.get("trainable") == "head":

@@ -81,7 +81,7 @@ class RunProgress:
         )
         self.ids = {
             name: self.bars.add_task(name, visible=False, note="")
-            for name in ("photos", "masks", "folds", "epochs", "steps", "scored", "predicted", "megabytes")
+            for name in ("photos", "masks", "features", "folds", "epochs", "steps", "scored", "predicted", "megabytes")
         }
 
     def __enter__(self) -> "RunProgress":

@@ -82,6 +82,9 @@ CLASS_WEIGHTS = ("none", "balanced")
 SCHEDULES = ("constant", "cosine")
 """How the learning rate changes over the steps of a training."""
 
+LEARNING_RATES = {"all": 1e-5, "head": 1e-3}
+"""The learning rate where none is given, by what is trained. That of ``all`` is the paper's."""
+
 ON_ERROR = ("stop", "skip")
 """What to do about photos that cannot be read: end before training, or leave them out."""
 
@@ -167,7 +170,7 @@ class Experiment:
         label_smoothing: share of a label that is spread over all classes of its attribute.
         class_weights: ``none``, or ``balanced``: by the known labels of a fold's training photos, see
             `keras_sister.training.class_weights`.
-        augment: random flip, shift, brightness and contrast of training photos.
+        augment: random flip, shift, brightness and contrast of training photos; if the head alone is trained, flip.
         drop_view: share of training photos in which one of the two views is blank.
         random_background: share of training photos in which the whole-photo tower sees the person in front of another
             training photo's background.
@@ -176,7 +179,8 @@ class Experiment:
         split: test once, on the test photos of the dataset's official split, instead of on folds.
         epochs: maximum number; a validation split selects the best. Not in the paper; 20 is our choice.
         batch_size: photos per step. The paper has 64 or 32 for the baseline, 32 or 16 for the sisters.
-        learning_rate: Adam learning rate. The paper has 1e-5.
+        learning_rate: Adam learning rate. None becomes 1e-5, the paper's, if all weights are trained, and 1e-3 if the
+            head alone is.
         schedule: ``constant``, or ``cosine``: a short linear rise, then a cosine down to 0 in the last step.
         average_weights: decay of an exponential moving average of the weights, which is what is tested and kept; 0 is
             no average.
@@ -222,7 +226,7 @@ class Experiment:
     split: bool = False
     epochs: int = 20
     batch_size: int = 32
-    learning_rate: float = 1e-5
+    learning_rate: float = None  # type: ignore[assignment]  # `__post_init__` makes it a number
     schedule: str = "constant"
     average_weights: float = 0.0
     precision: str = "float32"
@@ -251,6 +255,8 @@ class Experiment:
         for name, (low, high) in RANGES.items():
             _integer(name, getattr(self, name), low, high)
         _typed("segmenter", self.segmenter, str)
+        if self.learning_rate is None:
+            object.__setattr__(self, "learning_rate", LEARNING_RATES[self.trainable])
         if not isinstance(self.learning_rate, float) or not 0 < self.learning_rate < 1:
             raise InputError(f"learning_rate must be a number between 0 and 1. Received: {quoted(self.learning_rate)}")
         if isinstance(self.weights, dict):
@@ -266,6 +272,17 @@ class Experiment:
     def views(self) -> tuple[str, ...]:
         """The views that the system takes."""
         return SYSTEMS[self.system]
+
+    @property
+    def is_one_pass(self) -> bool:
+        """Whether all folds can be trained together, on what the towers made of the photos once.
+
+        The towers must be frozen, and no setting may change the views or the learning rate, or average weights or
+        mirror images; with those, each fold is trained on its own.
+        """
+        each_epoch = (self.drop_view, self.random_background, self.average_weights)
+        constant = self.schedule == "constant" and not self.flip_average
+        return self.trainable == "head" and constant and not any(each_epoch)
 
     @property
     def needs_masks(self) -> bool:

@@ -24,6 +24,8 @@ class Batch(NamedTuple):
         known: float32 (batch, attributes): 1, or 0 where unknown.
         logits: float32 (batch, n_logits).
         fault: float32 (batch,): 0, or NaN for a photo with an invalid label or a logit that is not finite.
+
+    What is float32 is float64 for logits in float64.
     """
 
     labels: Any
@@ -43,7 +45,9 @@ def read_batch(schema: Schema, y_true: Any, y_pred: Any) -> Batch:
     Raises:
         InputError: for another shape; where the backend can raise, for an invalid label, too.
     """
-    logits = keras.ops.cast(keras.ops.convert_to_tensor(y_pred), "float32")
+    logits = keras.ops.convert_to_tensor(y_pred)
+    precision = "float64" if keras.backend.standardize_dtype(logits.dtype) == "float64" else "float32"
+    logits = keras.ops.cast(logits, precision)
     if len(logits.shape) != 2 or logits.shape[1] not in (None, schema.n_logits):
         raise InputError(f"Expected logits of shape (batch, {schema.n_logits}). Received: shape={tuple(logits.shape)}")
     values = _labels(schema, y_true)
@@ -54,8 +58,8 @@ def read_batch(schema: Schema, y_true: Any, y_pred: Any) -> Batch:
     _raise_unless(valid, values, schema, "label", "a class index, or NaN or a negative number for unknown")
     labels = keras.ops.where(keras.ops.logical_and(known, is_index), values, 0.0)
     sound = keras.ops.logical_and(keras.ops.all(valid, axis=1), keras.ops.all(keras.ops.isfinite(logits), axis=1))
-    fault = keras.ops.where(sound, 0.0, float("nan"))
-    return Batch(keras.ops.cast(labels, "int32"), keras.ops.cast(known, "float32"), logits, fault)
+    fault = keras.ops.cast(keras.ops.where(sound, 0.0, float("nan")), precision)
+    return Batch(keras.ops.cast(labels, "int32"), keras.ops.cast(known, precision), logits, fault)
 
 
 def read_weights(schema: Schema, sample_weight: Any) -> Any:

@@ -60,7 +60,9 @@ def label_losses(
         (8, 26)
     """
     gamma = 0.0 if loss == "cross_entropy" else gamma
-    logits = keras.ops.cast(logits, "float32")
+    logits = keras.ops.convert_to_tensor(logits)
+    if keras.backend.standardize_dtype(logits.dtype) != "float64":
+        logits = keras.ops.cast(logits, "float32")
     binary = [i for i, attribute in enumerate(schema) if attribute.is_binary]
     losses: dict[int, Any] = {}
     if binary:
@@ -84,7 +86,7 @@ def label_losses(
 
 def _binary_losses(labels: Any, logits: Any, *, gamma: float, of_positive: bool, smoothing: float) -> Any:
     """The losses of binary attributes, one logit each: float32, of the shape of `logits`."""
-    targets = keras.ops.cast(labels, "float32") * (1 - smoothing) + smoothing / 2
+    targets = keras.ops.cast(labels, logits.dtype) * (1 - smoothing) + smoothing / 2
     if not gamma:
         return keras.ops.binary_crossentropy(targets, logits, from_logits=True)
     # log p of the positive class is −softplus(−logit), and the other class's is log(1 − p)
@@ -96,7 +98,7 @@ def _binary_losses(labels: Any, logits: Any, *, gamma: float, of_positive: bool,
 def _multi_class_losses(labels: Any, logits: Any, *, gamma: float, smoothing: float) -> Any:
     """The losses of one attribute of k classes: float32, of the shape of `labels`; `logits` has an axis of k more."""
     classes = logits.shape[-1]
-    targets = keras.ops.one_hot(labels, classes, dtype="float32") * (1 - smoothing) + smoothing / classes
+    targets = keras.ops.one_hot(labels, classes, dtype=logits.dtype) * (1 - smoothing) + smoothing / classes
     if not gamma:
         return keras.ops.categorical_crossentropy(targets, logits, from_logits=True)
     log_p = keras.ops.log_softmax(logits, axis=-1)
@@ -219,7 +221,10 @@ class MaskedAttributeLoss(keras.losses.Loss):
         return super().__call__((y_true, weights), y_pred)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The loss of every photo: float32 (batch,). `y_true` is the labels, or the labels and their weights."""
+        """The loss of every photo: (batch,), float64 for logits in float64, else float32.
+
+        `y_true` is the labels, or the labels and their weights.
+        """
         labels, weights = y_true if isinstance(y_true, tuple) else (y_true, None)
         batch = read_batch(self.schema, labels, y_pred)
         weights = batch.known if weights is None else batch.known * weights

@@ -34,6 +34,11 @@ class ImageStore(Protocol):
         """Read images: uint8 array, shape (len(rows), size, size, channels)."""
 
 
+def epoch_order(seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
+    """The rows in the order of an epoch, counted from 0."""
+    return np.random.default_rng([seed, epoch]).permutation(rows)
+
+
 def training_batches(
     store: ImageStore,
     rows: np.ndarray,
@@ -63,9 +68,7 @@ def training_batches(
     """
 
     def shuffled(epoch: tf.Tensor) -> tf.data.Dataset:
-        order = tf.numpy_function(
-            lambda epoch: np.random.default_rng([seed, epoch]).permutation(rows), [epoch], tf.int64, stateful=False
-        )
+        order = tf.numpy_function(lambda epoch: epoch_order(seed, epoch, rows), [epoch], tf.int64, stateful=False)
         order.set_shape((len(rows),))
         return tf.data.Dataset.from_tensor_slices(order).batch(batch_size).map(lambda rows: (epoch, rows))
 

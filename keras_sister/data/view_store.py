@@ -8,17 +8,15 @@ A store is a folder for one image size and one way to make masks. It consists of
 
 In its name are the image size, the version of `keras_sister.images`, and a hash of what makes the masks.
 
-A block appears by one rename and never changes. Two processes may therefore fill a store at once (at worst a photo is
-stored twice), a killed process loses only its last block, and a photo whose bytes changed is stored anew. Each process
-verifies a block before it first reads it; `ViewStore.fill` drops a damaged block and makes its view pairs again.
+A block appears by one rename and never changes (see `keras_sister.data.blocks`). Two processes may therefore fill a
+store at once (at worst a photo is stored twice), and a photo whose bytes changed is stored anew. `ViewStore.fill` drops
+a damaged block and makes its view pairs again.
 """
 
 import contextlib
+import functools
 import hashlib
-import io
-import json
 import os
-import shutil
 import uuid
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -29,19 +27,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_sister import images
+from keras_sister.data.blocks import BLOCK, blocks_in, drop_block, is_whole, keys_of, open_array, write_block
 from keras_sister.errors import InputError
 from keras_sister.photo_files import UnreadablePhotosError, content_hash, try_read
 from keras_sister.photo_kinds import why_not_decoded
 from keras_sister.storage.cache import cache_folder
-from keras_sister.storage.leftovers import aside_prefix, remove_leftovers
-
-BLOCK = 64
-"""Photos per block, and the most that a killed process loses."""
+from keras_sister.storage.leftovers import remove_leftovers
 
 _HELD = 64  # more blocks than the pipeline holds when it is stopped
-
-_verified: set[tuple[Path, int, int, int]] = set()
-"""The files that this process has verified, with inode, size and time of the last change."""
 
 
 class PairMaker(Protocol):
@@ -57,29 +50,28 @@ class PairMaker(Protocol):
     def view_pair(self, resized: dict[str, Any], names: Any = None) -> dict[str, Any]: ...
 
 
+@functools.lru_cache(maxsize=256)
+def _opened(block: Path, name: str) -> np.ndarray:
+    """An array of a block, memory-mapped. Few at once: each holds a file open, of which a process may have 1,024."""
+    return open_array(block, name)
+
+
 @dataclass(frozen=True)
 class ViewPairs:
     """The view pairs of a list of photos, read from memory-mapped files on access.
 
     Attributes:
-        rows: for each photo the photos and the masks of its block, memory-mapped, and its row in them; the masks are
-            None in a store without a segmenter.
+        rows: for each photo its block, and its row there.
+        size: height and width in pixels.
+        has_masks: whether the store was filled with a segmenter.
     """
 
-    rows: tuple[tuple[np.ndarray, np.ndarray | None, int], ...]
+    rows: tuple[tuple[Path, int], ...]
+    size: int
+    has_masks: bool
 
     def __len__(self) -> int:
         return len(self.rows)
-
-    @property
-    def size(self) -> int:
-        """Height and width in pixels."""
-        return self.rows[0][0].shape[1]
-
-    @property
-    def has_masks(self) -> bool:
-        """Whether the store was filled with a segmenter."""
-        return self.rows[0][1] is not None
 
     @property
     def channels(self) -> dict[str, int]:
@@ -92,7 +84,7 @@ class ViewPairs:
 
     def photos(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """Read photos: uint8 array, shape (len(rows), size, size, 3), RGB."""
-        return np.stack([self.rows[row][0][self.rows[row][2]] for row in rows])
+        return self._read("photos", rows)
 
     def masks(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """Read person masks: uint8 array, shape (len(rows), size, size, 1), 255 = person.
@@ -102,7 +94,11 @@ class ViewPairs:
         """
         if not self.has_masks:
             raise ValueError("Expected view pairs with masks. Received: view pairs made without a segmenter.")
-        return np.stack([self.rows[row][1][self.rows[row][2]] for row in rows])  # type: ignore[index]
+        return self._read("masks", rows)
+
+    def _read(self, name: str, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        places = [self.rows[row] for row in rows]
+        return np.stack([_opened(block, name)[place] for block, place in places])
 
     def without_person(self) -> list[int]:
         """Rows of the photos in which no person was found: the mask stays below 128. Empty without masks."""
@@ -177,7 +173,7 @@ class ViewStore:
         with contextlib.closing(_view_pairs(list(missing.values()), preprocessor)) as blocks:
             for rows, pairs in blocks:
                 block = [keys_missing[row] for row in rows]
-                self._write(block, pairs)
+                write_block(self.folder / uuid.uuid4().hex, block, {f"{view}s": array for view, array in pairs.items()})
                 for key in block:
                     del unmade[key]
                 done += len(block)
@@ -197,96 +193,27 @@ class ViewStore:
         lost = [key for key in keys if key not in stored]
         if lost:
             raise InputError(f"{self.folder}: {len(lost)} view pairs are missing; run the command again to make them.")
-        blocks: dict[Path, tuple[np.ndarray, np.ndarray | None]] = {}
         for block in {stored[key][0] for key in keys}:
-            if not self._is_whole(block):
+            if not is_whole(block, self._arrays):
                 raise InputError(f"{block}: damaged; run the command again (a run with --resume) to make it again.")
-            masks = np.load(block / "masks.npy", mmap_mode="r") if self.fingerprint else None
-            blocks[block] = (np.load(block / "photos.npy", mmap_mode="r"), masks)
-        return ViewPairs(tuple((*blocks[stored[key][0]], stored[key][1]) for key in keys))
+        return ViewPairs(tuple(stored[key] for key in keys), self.size, self.fingerprint is not None)
 
     def _locations(self) -> dict[str, tuple[Path, int]]:
         """Block and row of every key in the store."""
-        return {key: (block, row) for block in self._blocks() for row, key in enumerate(_keys(block))}
-
-    def _blocks(self) -> list[Path]:
-        return sorted(block for block in self.folder.glob("[!.]*") if block.is_dir())
+        return {key: (block, row) for block in blocks_in(self.folder) for row, key in enumerate(keys_of(block))}
 
     def _drop_damaged(self, wanted: set[str]) -> int:
         """Remove the damaged blocks among those of the wanted keys, and all without a readable index."""
         dropped = 0
-        for block in self._blocks():
-            keys = _keys(block)
-            if (not keys or wanted.intersection(keys)) and not self._is_whole(block):
-                aside = self.folder / f"{aside_prefix()}{uuid.uuid4().hex}"
-                with contextlib.suppress(FileNotFoundError):  # another process has just dropped it
-                    block.rename(aside)  # at once, so that nobody reads half a block
-                    shutil.rmtree(aside)
-                    dropped += 1
+        for block in blocks_in(self.folder):
+            keys = keys_of(block)
+            if (not keys or wanted.intersection(keys)) and not is_whole(block, self._arrays):
+                dropped += drop_block(block)
         return dropped
 
-    def _is_whole(self, block: Path) -> bool:
-        """Whether the keys and arrays of a block are those that were written, by their SHA-256."""
-        try:
-            digests = _index(block)["sha256"]
-            expected = {"photos", "masks"} if self.fingerprint else {"photos"}
-            return digests.keys() == expected and all(
-                _is_verified(block / f"{name}.npy", digest) for name, digest in digests.items()
-            )
-        except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError):
-            return False
-
-    def _write(self, keys: list[str], pairs: dict[str, np.ndarray]) -> None:
-        name = uuid.uuid4().hex
-        aside = self.folder / f"{aside_prefix()}{name}"
-        try:
-            aside.mkdir()
-            digests = {}
-            for view, array in pairs.items():
-                buffer = io.BytesIO()  # np.save does not say why it cannot write to a file
-                np.save(buffer, array)
-                (aside / f"{view}s.npy").write_bytes(buffer.getbuffer())
-                digests[f"{view}s"] = hashlib.sha256(buffer.getbuffer()).hexdigest()
-            index = {"keys": keys, "sha256": digests, "keys_sha256": _digest_of(keys)}
-            (aside / "index.json").write_text(json.dumps(index))
-            aside.rename(self.folder / name)
-        except OSError as error:  # that of a full disk names no file
-            error.filename = error.filename or str(self.folder)
-            raise
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-
-
-def _keys(block: Path) -> list[str]:
-    """The keys of a block's rows; none if its index is damaged or that of an older version."""
-    try:
-        return _index(block)["keys"]
-    except (OSError, ValueError, LookupError, TypeError):
-        return []
-
-
-def _index(block: Path) -> dict[str, Any]:
-    """The index of a block; an error of any kind if it is missing or damaged."""
-    index = json.loads((block / "index.json").read_bytes())
-    if not index["keys"] or index["keys_sha256"] != _digest_of(index["keys"]):
-        raise ValueError(f"{block}: the keys are not those that were written")
-    return index
-
-
-def _digest_of(keys: list[str]) -> str:
-    return hashlib.sha256("\n".join(keys).encode()).hexdigest()
-
-
-def _is_verified(file: Path, digest: str) -> bool:
-    status = file.stat()
-    state = (file, status.st_ino, status.st_size, status.st_mtime_ns)
-    if state in _verified:
-        return True
-    with file.open("rb") as content:
-        if hashlib.file_digest(content, "sha256").hexdigest() != digest:
-            return False
-    _verified.add(state)
-    return True
+    @property
+    def _arrays(self) -> tuple[str, ...]:
+        return ("photos", "masks") if self.fingerprint else ("photos",)
 
 
 def _hash_all(photos: Sequence[Path]) -> tuple[list[str], dict[int, str]]:

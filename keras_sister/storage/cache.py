@@ -1,4 +1,7 @@
-"""The cache folder: view stores and downloaded weights, which can be deleted and are then made or downloaded again."""
+"""The cache folder: view stores, feature stores and downloaded weights.
+
+All of it can be deleted and is then made or downloaded again.
+"""
 
 import os
 import shutil
@@ -11,6 +14,7 @@ from keras_sister.errors import InputError
 
 KINDS = {
     "views": "decoded, resized and segmented photos",
+    "features": "what frozen towers made of photos",
     "weights": "downloaded weight files",
     "hub": "models downloaded from TensorFlow Hub",
 }

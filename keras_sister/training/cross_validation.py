@@ -88,6 +88,9 @@ def _train_folds(run: Run, folds: list[np.ndarray], engine: Engine, on_event: On
         on_event({"task": name, "event": "done", "fold": numbers[name]})
 
     missing = [name for name, number in numbers.items() if not run.fold(number).predictions.exists()]
+    if missing and run.experiment.is_one_pass:
+        engine.perform(run, ["heads"], on_event)
+        missing = []
     for name in sorted(numbers.keys() - missing):
         tell(name)
     engine.perform(run, missing, on_event, tell)

@@ -1,4 +1,4 @@
-"""The tasks of a worker: fill the view store, train and test one fold, predict changed photos, train the final model.
+"""The tasks of a worker: fill the view store, train and test folds, predict changed photos, train the final model.
 
 An interrupted task continues where it stopped when it is performed again.
 """
@@ -10,7 +10,6 @@ import numpy as np
 
 from keras_sister import images
 from keras_sister.backbones import fetch_weights
-from keras_sister.data.folds import inner_split
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError
 from keras_sister.evaluation.checksums import note_checksums
@@ -19,6 +18,9 @@ from keras_sister.photo_files import UnreadablePhotosError
 from keras_sister.run import OnEvent, Run, report_bytes
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.training.fit import CHECKPOINT, WEIGHTS, without_optimizer
+from keras_sister.training.fold_split import fold_split
+from keras_sister.training.one_pass import HEADS_CHECKPOINT, train_head_on_all_photos, train_heads
+from keras_sister.training.predictions import write_predictions
 from keras_sister.training.robustness import predict_changed_photos
 from keras_sister.training.trainer import Trainer, preprocessor_of
 
@@ -28,7 +30,7 @@ def perform(run: Run, task: str, on_event: OnEvent) -> None:
 
     Args:
         run: with its settings, dataset and folds in place.
-        task: ``views``, ``train``, ``robustness``, or the name of a fold.
+        task: ``views``, ``heads``, ``train``, ``robustness``, or the name of a fold.
         on_event: receives progress events.
 
     Raises:
@@ -40,6 +42,8 @@ def perform(run: Run, task: str, on_event: OnEvent) -> None:
         fill_view_store(run, on_event)
     elif task == "train":
         train_on_all_photos(run, on_event)
+    elif task == "heads":
+        train_heads(run, on_event)
     elif task == "robustness":
         predict_changed_photos(run, on_event)
     else:
@@ -136,40 +140,12 @@ def train_fold(run: Run, number: int, on_event: OnEvent) -> None:
     Raises:
         InputError: if no label of the training photos is known; if a loss or a logit is not a finite number.
     """
-    labels, test = run.labels, run.folds[number]
-    rest = np.setdiff1d(np.arange(len(labels)), test)
-    # Folds of one run must not share random numbers; the same fold of two runs with the same seed should.
-    seed = int(np.random.default_rng([run.experiment.seed, number]).integers(2**31))
-    split = run.split if run.experiment.split else None
-    train, validation = inner_split(labels, run.schema, rest, seed=seed, groups=run.groups, split=split)
-    fold = run.fold(number)
-    if (labels[train] < 0).all():
-        raise InputError(
-            f"{fold.name}: no label of its training photos is known; too few known labels for these folds."
-        )
+    fold, split = run.fold(number), fold_split(run, number)
     fold.folder.mkdir(exist_ok=True)
-
-    trainer = Trainer(run, seed=seed)
-    selects = (labels[validation] >= 0).any()
-    trainer.fit(train, validation if selects else None, folder=fold.folder, on_event=on_event)
-    logits = trainer.predict(test)
-    if not np.isfinite(logits).all():
-        raise InputError(
-            f"{fold.name}: the model of epoch {fold.best_epoch + 1} predicts a logit that is not finite; lower"
-            " --learning-rate or choose another --precision, with another --out."
-        )
-    predictions = {
-        "photos": np.array([run.photos[row].name for row in test]),
-        "rows": test,
-        "labels": labels[test],
-        "logits": logits,
-    }
-
-    def write(path: Path) -> None:
-        np.savez(path, **predictions)
-        note_checksums(run, fold.folder, fold.predictions.name, path)
-
-    write_atomically(fold.predictions, write)
+    trainer = Trainer(run, seed=split.seed)
+    validation = split.validation if len(split.validation) else None
+    trainer.fit(split.train, validation, folder=fold.folder, on_event=on_event)
+    write_predictions(run, number, trainer.predict(run.folds[number]))
     (fold.folder / CHECKPOINT).unlink(missing_ok=True)
 
 
@@ -179,9 +155,12 @@ def train_on_all_photos(run: Run, on_event: OnEvent) -> None:
     Raises:
         InputError: if a loss or a trained weight is not a finite number.
     """
-    trainer = Trainer(run, seed=run.experiment.seed)
-    trainer.fit(np.arange(len(run.labels)), None, folder=run.folder, on_event=on_event)
-    model = trainer.model
+    if run.experiment.is_one_pass:
+        model = train_head_on_all_photos(run, on_event)
+    else:
+        trainer = Trainer(run, seed=run.experiment.seed)
+        trainer.fit(np.arange(len(run.labels)), None, folder=run.folder, on_event=on_event)
+        model = trainer.model
     if not all(np.isfinite(keras.ops.convert_to_numpy(keras.ops.cast(w, "float32"))).all() for w in model.weights):
         raise InputError(
             f"{run.folder.name}: weights are not finite after epoch {run.experiment.epochs}; lower --learning-rate or"
@@ -193,9 +172,9 @@ def train_on_all_photos(run: Run, on_event: OnEvent) -> None:
 
     def write(path: Path) -> None:
         network.save(path)
-        (run.folder / WEIGHTS).unlink()
+        (run.folder / WEIGHTS).unlink(missing_ok=True)
         note_checksums(run, run.folder, "model.keras", path)
 
     write_atomically(run.folder / "model.keras", write)
-    for temporary in (CHECKPOINT, WEIGHTS):
+    for temporary in (CHECKPOINT, HEADS_CHECKPOINT, WEIGHTS):
         (run.folder / temporary).unlink(missing_ok=True)

@@ -67,7 +67,9 @@ class _Tracker:
         self.logged: set[tuple[str, int]] = set()
 
     def show(self, event: dict[str, Any]) -> None:
-        if event["event"] == "epoch":
+        if (
+            event["event"] == "epoch" and event["task"] != "heads"
+        ):  # the mean of all folds; theirs are logged at the end
             self._log_once(event["task"], event["epoch"], {k: v for k, v in event.items() if k not in _NO_SCORES})
         elif event["event"] == "done":
             self.catch_up()

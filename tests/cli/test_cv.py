@@ -68,6 +68,41 @@ def test_from_a_settings_file_to_a_table_and_a_comparison(dataset_folder, tmp_pa
     assert against_majority["folds"]["estimate"] == pytest.approx(difference)
 
 
+@pytest.mark.usefixtures("tasks_here")
+def test_several_systems_by_one_command(dataset_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sister.yaml").write_text(SETTINGS)
+    run = ["cv", str(dataset_folder), "--config", "sister.yaml", "--segmenter", f"masks:{dataset_folder / 'masks'}"]
+    run += ["--trainable", "head", "--systems", "sister_b, baseline", "--out", "both"]
+    result = CliRunner().invoke(main, run)
+    assert result.exit_code == 0, result.output
+    assert [load_experiment(tmp_path / "both" / name / "config.yaml").system for name in ("sister_b", "baseline")] == [
+        "sister_b",
+        "baseline",
+    ]
+    assert "baseline − sister_b" in result.stdout
+    page = (tmp_path / "both" / "report.html").read_text()
+    assert "sister_b" in page
+    assert "baseline" in page
+    resumed = CliRunner().invoke(main, [*run, "--resume"])
+    assert resumed.exit_code == 0, resumed.output
+    assert resumed.stdout == result.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--systems", "sister_a,sister_c"], "'sister_c' is not one of baseline, segmented"),
+        (["--systems", " , "], "name one or more of baseline"),
+        (["--system", "baseline", "--systems", "sister_a"], "--system or --systems, not both"),
+    ],
+)
+def test_systems_that_cannot_be_meant_are_refused(options, message, dataset_folder):
+    result = CliRunner().invoke(main, ["cv", str(dataset_folder), *options])
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
 def test_sigterm_ends_a_run_as_ctrl_c_does(dataset_folder, tmp_path):
     arguments = [str(dataset_folder), *TINY_RUN, "--epochs", "500", "--out", str(tmp_path / "run")]
     child = subprocess.Popen([sys.executable, "-m", "cli", "cv", *arguments], stderr=subprocess.PIPE, text=True)

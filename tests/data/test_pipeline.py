@@ -1,19 +1,24 @@
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from keras_sister.data.blocks import write_block
 from keras_sister.data.pipeline import evaluation_batches, training_batches
 from keras_sister.data.view_store import ViewPairs
 
 PHOTOS, SIZE = 23, 8
+CHANNELS = {"photo": 3, "mask": 1}
 
 
 @pytest.fixture
-def views() -> ViewPairs:
+def views(tmp_path: Path) -> ViewPairs:
     """Photo and mask of row i are filled with i."""
     levels = np.arange(PHOTOS, dtype=np.uint8)[:, None, None, None]
-    photos = np.broadcast_to(levels, (PHOTOS, SIZE, SIZE, 3))
-    masks = np.broadcast_to(levels, (PHOTOS, SIZE, SIZE, 1))
-    return ViewPairs(tuple((photos, masks, row) for row in range(PHOTOS)))
+    arrays = {f"{name}s": np.tile(levels, (1, SIZE, SIZE, channels)) for name, channels in CHANNELS.items()}
+    write_block(tmp_path / "block", [str(row) for row in range(PHOTOS)], arrays)
+    return ViewPairs(tuple((tmp_path / "block", row) for row in range(PHOTOS)), SIZE, has_masks=True)
 
 
 ROWS = np.arange(1, PHOTOS, 2)
@@ -87,6 +92,6 @@ def test_evaluation_keeps_the_order(views):
 
 
 def test_views_without_masks_give_none(views):
-    plain = ViewPairs(tuple((photos, None, row) for photos, _, row in views.rows))
+    plain = replace(views, has_masks=False)
     pairs, _ = next(evaluation_batches(plain, ROWS, batch_size=2).as_numpy_iterator())
     assert set(pairs) == {"photo"}

@@ -14,6 +14,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_sister import images
+from keras_sister.data.blocks import write_block
 from keras_sister.data.view_store import BLOCK, ViewStore
 from keras_sister.errors import InputError
 from keras_sister.photo_files import UnreadablePhotosError, content_hash
@@ -273,3 +274,18 @@ def test_a_block_that_cannot_be_written_ends_the_fill(photos, attempt):
         assert child.exitcode == 0
     finally:
         child.kill()
+
+
+def test_a_large_store_does_not_hold_more_files_open_than_a_process_may(tmp_path):
+    """Each memory-mapped array is an open file, of which many systems allow 1,024."""
+    store = ViewStore(4, None, cache=tmp_path)
+    store.folder.mkdir(parents=True)
+    keys = [f"{number:064x}" for number in range(600)]
+    for number, key in enumerate(keys):
+        write_block(store.folder / f"{number}", [key], {"photos": np.full((1, 4, 4, 3), number % 256, np.uint8)})
+    pairs = store.open(keys)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for start in range(0, 600, 50):
+        rows = range(start, start + 50)
+        np.testing.assert_array_equal(pairs.photos(rows)[:, 0, 0, 0], np.array(rows) % 256)
+    assert len(list(Path("/proc/self/fd").iterdir())) - before < 300

@@ -1,0 +1,138 @@
+"""What all folds cost with frozen towers: the stacked heads beside a loop of `fit` calls, and `cv` beside its own pass.
+
+    python -m benchmarks.one_pass DATASET WORK [--backbone efficientnet-lite0] [--folds 16] [--rounds 3]
+
+DATASET is a folder in DCSA's layout with ``masks/``, for example of ``data street --photos 1856``. WORK keeps the views
+and the features. The loop gets the same features as arrays; both train with the same batches, epoch by epoch in turns.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import click
+import keras
+import numpy as np
+
+from benchmarks.side_by_side import machine
+from keras_sister.config import Experiment
+from keras_sister.data.dataset import Dataset
+from keras_sister.data.open import open_dataset
+from keras_sister.losses import MaskedAttributeLoss
+from keras_sister.metrics import AttributeAccuracy
+from keras_sister.models.frozen import head_of
+from keras_sister.run import Run
+from keras_sister.training.cross_validation import cross_validate
+from keras_sister.training.fold_split import fold_split
+from keras_sister.training.head_trainer import HeadTrainer
+from keras_sister.training.stacked_heads import StackedHeads, new_head
+from keras_sister.training.tower_features import tower_features
+from keras_sister.training.trainer import build_model
+
+RECIPE = {"trainable": "head", "batch_size": 256, "epochs": 10, "learning_rate": 2e-3}
+"""The recommended recipe; the reference is batches of 32, 20 epochs, 1e-3."""
+
+
+@click.command()
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.argument("work", type=click.Path(path_type=Path))
+@click.option("--backbone", default="efficientnet-lite0", show_default=True)
+@click.option("--folds", default=16, show_default=True)
+@click.option("--rounds", default=3, show_default=True)
+def main(dataset: Path, work: Path, backbone: str, folds: int, rounds: int) -> None:
+    os.environ["KERAS_SISTER_CACHE"] = str(work / "cache")
+    photos = open_dataset(dataset)
+    settings = Experiment(
+        backbone=backbone,
+        person_backbone=backbone,
+        segmenter=f"masks:{dataset / 'masks'}",
+        folds=folds,
+        **RECIPE,
+    )
+    print(f"{machine()}; {len(photos)} photos, {folds} folds, {backbone}\n")
+    print("| | seconds | of them the feature pass | ratio | MACC |\n|---|---|---|---|---|")
+    for system in ("sister_b", "sister_a"):
+        for name, more in (("recipe", {}), ("batches of 32, 20 epochs", {"batch_size": 32, "epochs": 20})):
+            rate = {"learning_rate": 1e-3} if more else {}
+            _cross_validation(photos, replace(settings, system=system, **more, **rate), work, f"{system}, {name}")
+    print("\n| Seconds an epoch of all folds, batches of 32 | loop of fit | stacked | ratio |\n|---|---|---|---|")
+    for system in ("sister_b", "sister_a"):
+        _heads(replace(settings, system=system, batch_size=32), Run(work / "run"), system, rounds)
+
+
+def _cross_validation(photos: Dataset, experiment: Experiment, work: Path, name: str) -> None:
+    """Time a cross-validation, from a full view store and an empty feature store; the run stays for `_heads`."""
+    shutil.rmtree(work / "run", ignore_errors=True)
+    shutil.rmtree(work / "cache" / "features", ignore_errors=True)
+    if not (work / "cache" / "views").exists():  # fill the view store
+        cross_validate(photos, replace(experiment, epochs=1), work / "run")
+        shutil.rmtree(work / "run")
+        shutil.rmtree(work / "cache" / "features")
+    times: list[float] = []
+
+    def note(event: dict) -> None:
+        if event["event"] == "counted" and event["what"] == "features":
+            times.append(time.perf_counter())
+
+    start = time.perf_counter()
+    summary = cross_validate(photos, experiment, work / "run", on_event=note)
+    whole = time.perf_counter() - start
+    counts = len(times)
+    passed = (times[-1] - times[0]) * counts / (counts - 1)  # the first block is done at the first event
+    macc = 100 * summary["macc"]["mean"]
+    print(f"| {name} | {whole:.1f} | {passed:.1f} | {whole / passed:.2f} × | {macc:.2f} |", flush=True)
+
+
+def _heads(experiment: Experiment, run: Run, name: str, rounds: int) -> None:
+    """Time an epoch of the heads of all folds, stacked and one by one."""
+    keras.utils.set_random_seed(0)
+    model = build_model(experiment, run.schema)
+    features, _ = tower_features(run, model, lambda event: None)
+    splits = [fold_split(run, number) for number in range(len(run.folds))]
+    rate, seeds = experiment.learning_rate, [split.seed for split in splits]
+    heads = StackedHeads(head_of(model), run.schema, seeds, features, None, learning_rate=rate)
+    trainer = HeadTrainer(heads, splits, run.labels, batch_size=experiment.batch_size)
+    alone = []
+    for seed in seeds:
+        head = new_head(head_of(model), seed, "float32")
+        head.compile(
+            keras.optimizers.Adam(rate), loss=MaskedAttributeLoss(run.schema), metrics=[AttributeAccuracy(run.schema)]
+        )
+        alone.append(head)
+
+    def stacked() -> None:
+        trainer.fit(epochs=len(trainer.histories[0]) + 1, checkpoint=Path("no file"), on_event=lambda event: None)
+
+    def loop() -> None:
+        for head, split in zip(alone, splits, strict=True):
+            rows, held_out = split.train, split.validation
+            head.fit(
+                [np.asarray(tower[rows]) for tower in features],
+                run.labels[rows],
+                batch_size=experiment.batch_size,
+                validation_data=([np.asarray(tower[held_out]) for tower in features], run.labels[held_out]),
+                verbose=0,
+            )
+
+    seconds = _in_turns([loop, stacked], rounds)
+    ratio = median(a / b for a, b in zip(*seconds, strict=True))
+    print(f"| {name} | {median(seconds[0]):.2f} | {median(seconds[1]):.2f} | {ratio:.1f} × |", flush=True)
+
+
+def _in_turns(variants: list[Callable[[], None]], rounds: int) -> list[list[float]]:
+    seconds: list[list[float]] = [[] for _ in variants]
+    for number in range(rounds + 1):  # the first traces graphs
+        for variant, times in zip(variants, seconds, strict=True):
+            start = time.perf_counter()
+            variant()
+            if number:
+                times.append(time.perf_counter() - start)
+    return seconds
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Train with frozen towers (``--trainable head``): one pass of the photos through the towers serves all folds.
+
+The towers' features come from the feature store (`tower_features`); then the heads of all folds train together
+(`HeadTrainer`). Each fold's folder gets the files that a fold trained alone would have.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_sister.losses import MaskedAttributeLoss, class_weight_table
+from keras_sister.models.frozen import head_of
+from keras_sister.run import OnEvent, Run, best_epoch
+from keras_sister.storage.atomic import write_atomically
+from keras_sister.storage.json_files import write_json
+from keras_sister.training.class_weights import balanced_class_weights
+from keras_sister.training.fit import WEIGHTS
+from keras_sister.training.fold_split import FoldSplit, fold_split
+from keras_sister.training.head_trainer import HeadTrainer
+from keras_sister.training.predictions import write_predictions
+from keras_sister.training.stacked_heads import StackedHeads
+from keras_sister.training.tower_features import tower_features
+from keras_sister.training.trainer import build_model
+
+HEADS_CHECKPOINT = "heads.npz"
+
+
+def train_heads(run: Run, on_event: OnEvent) -> None:
+    """Train the heads of all folds, and predict each fold's photos by the head that was not trained on them.
+
+    Writes ``history.json``, ``model.weights.h5`` and ``predictions.npz`` into the folder of every fold without
+    predictions.
+
+    Raises:
+        InputError: if no label of a fold's training photos is known; if a feature, a loss or a logit is not a finite
+            number.
+    """
+    splits = [fold_split(run, number) for number in range(len(run.folds))]
+    model, trainer = _train(run, splits, on_event)
+    predicted = trainer.predict(run.folds)
+    for number, logits in enumerate(predicted):
+        fold = run.fold(number)
+        if fold.predictions.exists():
+            continue
+        fold.folder.mkdir(exist_ok=True)
+        _set_head(model, trainer.heads.best_weights(number))
+        write_atomically(fold.folder / WEIGHTS, model.save_weights)
+        _write_history(fold.folder, trainer.histories[number])
+        write_predictions(run, number, logits)
+    (run.folder / HEADS_CHECKPOINT).unlink(missing_ok=True)
+
+
+def train_head_on_all_photos(run: Run, on_event: OnEvent) -> keras.Model:
+    """Train one head on all photos for all epochs; writes ``history.json``. Returns the whole model.
+
+    Raises:
+        InputError: if a feature or a loss is not a finite number.
+    """
+    rows = np.arange(len(run.labels))
+    model, trainer = _train(run, [FoldSplit("train", rows, rows[:0], run.experiment.seed)], on_event)
+    _set_head(model, trainer.heads.best_weights(0))
+    _write_history(run.folder, trainer.histories[0])
+    return model
+
+
+def _train(run: Run, splits: Sequence[FoldSplit], on_event: OnEvent) -> tuple[keras.Model, HeadTrainer]:
+    experiment = run.experiment
+    keras.utils.set_random_seed(experiment.seed)  # of towers without weights, the same for all folds
+    model = build_model(experiment, run.schema)
+    plain, mirrored = tower_features(run, model, on_event)
+    loss = MaskedAttributeLoss(
+        run.schema,
+        loss=experiment.loss,
+        gamma=experiment.gamma,
+        label_smoothing=experiment.label_smoothing,
+        reduction=None,
+    )
+    seeds = [split.seed for split in splits]
+    rate = experiment.learning_rate
+    heads = StackedHeads(head_of(model), run.schema, seeds, plain, mirrored, learning_rate=rate, loss=loss)
+    trainer = HeadTrainer(
+        heads,
+        splits,
+        run.labels,
+        batch_size=experiment.batch_size,
+        weights=run.weights,
+        class_weights=[_class_weights(run, split) for split in splits],
+    )
+    trainer.fit(epochs=experiment.epochs, checkpoint=run.folder / HEADS_CHECKPOINT, on_event=on_event)
+    return model, trainer
+
+
+def _class_weights(run: Run, split: FoldSplit) -> np.ndarray:
+    """The weight of each class in a fold's loss, (attributes, classes), from the labels that it trains on."""
+    if run.experiment.class_weights != "balanced":
+        return class_weight_table(run.schema, {})
+    weights = None if run.weights is None else run.weights[split.train]
+    return class_weight_table(run.schema, balanced_class_weights(run.schema, run.labels[split.train], weights))
+
+
+def _set_head(model: keras.Model, weights: Sequence[np.ndarray]) -> None:
+    for variable, value in zip(head_of(model).trainable_variables, weights, strict=True):
+        variable.assign(value)
+
+
+def _write_history(folder: Path, history: list[dict[str, float]]) -> None:
+    write_json(folder / "history.json", {"best_epoch": best_epoch(history), "epochs": history})

@@ -1,0 +1,126 @@
+"""The feature pass: what the frozen towers of a run make of its photos, computed once and kept in the feature store."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_sister import images
+from keras_sister.data.feature_store import FeatureStore
+from keras_sister.data.view_store import ViewPairs, ViewStore
+from keras_sister.errors import InputError
+from keras_sister.folding import fold_batch_norm
+from keras_sister.models.frozen import Tower, towers_of
+from keras_sister.run import OnEvent, Run
+from keras_sister.segmentation.preprocessor import Preprocessor
+from keras_sister.training.trainer import preprocessor_of
+
+_AT_ONCE = 32  # photos that a tower sees together
+
+
+def tower_features(run: Run, model: keras.Model, on_event: OnEvent) -> tuple[list[np.ndarray], list[np.ndarray] | None]:
+    """The pooled features of every tower of a model.
+
+    Args:
+        run: with ``views.json`` in place.
+        model: the run's model, with the weights of its towers.
+        on_event: receives the number of features that are computed, those that were stored included.
+
+    Returns:
+        For each tower, in the order of `keras_sister.models.frozen.head_of`'s inputs, float32 (photos, channels); and
+        the same of the mirrored photos if the run augments, else None.
+
+    Raises:
+        InputError: if a feature is not a finite number, naming the photo.
+    """
+    experiment = run.experiment
+    pairs = ViewStore(experiment.size, run.views["fingerprint"]).open(run.photo_keys)
+    towers, sides = towers_of(model), (False, True) if experiment.augment else (False,)
+    of, done = len(pairs) * len(towers) * len(sides), 0
+
+    def count(photos: int) -> None:
+        nonlocal done
+        done += photos
+        on_event({"event": "counted", "what": "features", "done": done, "of": of})
+
+    found: dict[bool, list[np.ndarray]] = {side: [] for side in sides}
+    for tower in towers:
+        for mirrored in sides:
+            store = FeatureStore(_description(run, tower, mirrored))
+            store.fill(run.photo_keys, _Computer(run, pairs, tower, mirrored), on_photos=count)
+            found[mirrored].append(store.read(run.photo_keys))
+    return found[False], found.get(True)
+
+
+class _Computer:
+    """Computes the features of one tower; its graph is traced at the first call, if there is one."""
+
+    def __init__(self, run: Run, pairs: ViewPairs, tower: Tower, mirrored: bool) -> None:
+        self.run, self.pairs, self.tower, self.mirrored = run, pairs, tower, mirrored
+        self.names = ("photo",) if tower.views == ("photo",) else ("photo", "mask")
+        self.compute: Callable[[dict[str, tf.Tensor]], tf.Tensor] | None = None
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """Features of photos: float32 (rows, channels)."""
+        self.compute = self.compute or _graph(self.run, self.tower, self.mirrored)
+        parts = []
+        for start in range(0, len(rows), _AT_ONCE):
+            some = rows[start : start + _AT_ONCE]
+            parts.append(self.compute({name: tf.constant(self.pairs.read(name, some)) for name in self.names}).numpy())
+        features = np.concatenate(parts)
+        for row, finite in zip(rows, np.isfinite(features).all(axis=1), strict=True):
+            if not finite:
+                raise InputError(
+                    f"{self.run.photos[row]}: the {self.tower.name.removesuffix('_pool')} tower gives a feature that is"
+                    " not a finite number; check --weights, or choose another --precision, with another --out."
+                )
+        return features
+
+
+def _graph(run: Run, tower: Tower, mirrored: bool) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
+    """From a batch of view pairs to features, in one graph, with batch normalisation folded."""
+    network = fold_batch_norm(tower.model)
+    preprocessor = _preprocessor(run, tower)
+
+    @tf.function(reduce_retracing=True)
+    def features(pair: dict[str, tf.Tensor]) -> tf.Tensor:
+        if mirrored:
+            pair = {name: tf.reverse(image, [2]) for name, image in pair.items()}
+        return tf.cast(network(preprocessor.views(pair), training=False), tf.float32)
+
+    return features
+
+
+def _preprocessor(run: Run, tower: Tower) -> Preprocessor:
+    """A preprocessor of the views of one tower alone."""
+    whole = preprocessor_of(run.experiment, with_segmenter=False)
+    return Preprocessor(
+        None,
+        size=whole.size,
+        views=tower.views,
+        background=whole.background,
+        edges=whole.edges,
+        min_person_share=whole.min_person_share,
+    )
+
+
+def _description(run: Run, tower: Tower, mirrored: bool) -> dict[str, Any]:
+    """Everything that determines a tower's features; nothing of masks for a tower that sees the photo alone."""
+    experiment = run.experiment
+    about = {
+        "tower": tower.fingerprint,
+        "views": list(tower.views),
+        "size": experiment.size,
+        "images": images.VERSION,
+        "mirrored": mirrored,
+        "precision": experiment.precision,
+    }
+    if tower.views != ("photo",):
+        about |= {
+            "fingerprint": run.views["fingerprint"],
+            "background": experiment.background,
+            "edges": experiment.edges,
+        }
+    return about

@@ -1,0 +1,180 @@
+"""Stacked heads beside heads that Keras trains one by one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_sister.data.augment import random_draws
+from keras_sister.data.pipeline import epoch_order
+from keras_sister.errors import InputError
+from keras_sister.losses import MaskedAttributeLoss, class_weight_table
+from keras_sister.metrics import AttributeAccuracy
+from keras_sister.models import SYSTEMS, build
+from keras_sister.models.frozen import head_of, towers_of
+from keras_sister.run import best_epoch
+from keras_sister.schema import Attribute, Schema
+from keras_sister.training import head_trainer
+from keras_sister.training.fold_split import FoldSplit
+from keras_sister.training.head_trainer import HeadTrainer
+from keras_sister.training.stacked_heads import StackedHeads, new_head
+
+PHOTOS, EPOCHS, BATCH = 50, 4, 8
+SCHEMA = Schema([Attribute("scarf", ("no", "yes")), Attribute("neckline", ("v", "round", "other"))])
+LABELS = np.random.default_rng(0).integers(-1, [2, 3], (PHOTOS, 2))
+SPLITS = [  # of different lengths: the last batches of the folds differ, and fold-2 ends a step earlier
+    FoldSplit("fold-00", np.arange(0, 33), np.arange(33, 41), 1),
+    FoldSplit("fold-01", np.arange(17, 50), np.arange(0, 9), 2),
+    FoldSplit("fold-02", np.arange(20, 43), np.arange(0, 15), 3),
+]
+
+
+def two_inputs(join: type[keras.layers.Layer]) -> keras.Model:
+    """A linear head, as that of Sister-B."""
+    inputs = [keras.Input((6,)), keras.Input((6,))]
+    return keras.Model(inputs, keras.layers.Dense(SCHEMA.n_logits)(join()(inputs)))
+
+
+def features(widths: Sequence[int], seed: int = 0) -> list[np.ndarray]:
+    return [np.random.default_rng([seed, i]).normal(size=(PHOTOS, width)) for i, width in enumerate(widths)]
+
+
+def trained(head: keras.Model, given: list[np.ndarray], tmp_path: Path, **more: object) -> HeadTrainer:
+    settings = {"mirrored": None, "learning_rate": 0.02, "dtype": "float32", "epochs": EPOCHS} | more
+    of_trainer = {name: settings.pop(name, None) for name in ("weights", "class_weights")}
+    epochs = settings.pop("epochs")
+    heads = StackedHeads(head, SCHEMA, [split.seed for split in SPLITS], given, **settings)
+    trainer = HeadTrainer(heads, SPLITS, LABELS, batch_size=BATCH, **of_trainer)
+    trainer.fit(epochs=epochs, checkpoint=tmp_path / "heads.npz", on_event=lambda event: None)
+    return trainer
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["equal", "weighted"])
+def test_linear_heads_end_as_keras_fit_trains_each(tmp_path, weighted):
+    head, given = two_inputs(keras.layers.Multiply), features([6, 6])
+    weights = np.random.default_rng(1).uniform(0.2, 3, PHOTOS) if weighted else None
+    of_classes = [{"scarf": [1.0, 2.0 + fold], "neckline": [0.5, 3.0, 1.0]} if weighted else {} for fold in range(3)]
+    tables = [class_weight_table(SCHEMA, of_fold) for of_fold in of_classes]
+    trainer = trained(head, given, tmp_path, weights=weights, class_weights=tables)
+    for number, split in enumerate(SPLITS):
+        alone = new_head(head, split.seed, "float32")
+        loss = MaskedAttributeLoss(SCHEMA, class_weights=of_classes[number])
+        alone.compile(keras.optimizers.Adam(0.02), loss=loss, metrics=[AttributeAccuracy(SCHEMA)])
+        history: list[dict[str, float]] = []
+        kept = None
+        for epoch in range(EPOCHS):
+            rows = epoch_order(split.seed, epoch, split.train)
+            logs = alone.fit(
+                [tower[rows] for tower in given],
+                LABELS[rows],
+                sample_weight=None if weights is None else weights[rows],
+                batch_size=BATCH,
+                shuffle=False,
+                validation_data=([tower[split.validation] for tower in given], LABELS[split.validation]),
+                verbose=0,
+            ).history
+            history.append({name: values[0] for name, values in logs.items()})
+            if best_epoch(history) == epoch:
+                kept = alone.get_weights()
+        for ours, theirs in zip(trainer.histories[number], history, strict=True):
+            assert ours == pytest.approx(theirs, abs=1e-5)
+        assert best_epoch(trainer.histories[number]) == best_epoch(history)
+        for ours, theirs in zip(trainer.heads.best_weights(number), kept, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-5)
+        alone.set_weights(kept)
+        np.testing.assert_allclose(
+            trainer.predict([split.validation] * 3)[number],
+            alone.predict([tower[split.validation] for tower in given], verbose=0),
+            atol=1e-5,
+        )
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_systems_heads_in_double_precision_end_as_each_alone(system, tmp_path):
+    model = build(system, SCHEMA, backbone="resnet_mini", person_backbone="resnet_mini", weights="none", size=32)
+    head = head_of(model)
+    given = features([tensor.shape[1] for tensor in head.inputs])
+    trainer = trained(head, given, tmp_path, dtype="float64", learning_rate=0.003, epochs=2)
+    for number, split in enumerate(SPLITS):
+        alone = new_head(head, split.seed, "float64")
+        optimizer, loss = keras.optimizers.Adam(0.003), MaskedAttributeLoss(SCHEMA, reduction=None)
+        maccs, kept = [], None
+        for epoch in range(2):
+            rows = epoch_order(split.seed, epoch, split.train)
+            for start in range(0, len(rows), BATCH):
+                batch = rows[start : start + BATCH]
+                with tf.GradientTape() as tape:
+                    value = tf.reduce_mean(loss.call(LABELS[batch], alone([tower[batch] for tower in given])))
+                optimizer.apply(tape.gradient(value, alone.trainable_variables), alone.trainable_variables)
+            maccs.append(trainer.histories[number][epoch]["val_macc"])
+            if best_epoch(trainer.histories[number][: epoch + 1]) == epoch:
+                kept = alone.get_weights()
+        for ours, theirs in zip(trainer.heads.best_weights(number), kept, strict=True):
+            assert ours.dtype == np.float64
+            np.testing.assert_allclose(ours, theirs, atol=1e-9)
+
+
+def test_mirrored_features_are_taken_where_the_photo_would_be_flipped(tmp_path):
+    """Training on mirrored features alone, where every photo is flipped by chance, needs the flags to be the same."""
+    head, plain = two_inputs(keras.layers.Add), features([6, 6])
+    mirrored = features([6, 6], seed=9)
+    trainer = trained(head, plain, tmp_path, mirrored=mirrored, epochs=1)
+    split = SPLITS[0]
+    rows = epoch_order(split.seed, 0, split.train)
+    flips = random_draws(split.seed, 0, rows)[:, 0] < 0  # as `augment` does
+    assert 0 < flips.sum() < len(rows)
+    alone = new_head(head, split.seed, "float32")
+    alone.compile(keras.optimizers.Adam(0.02), loss=MaskedAttributeLoss(SCHEMA))
+    mixed = [np.where(flips[:, None], b[rows], a[rows]) for a, b in zip(plain, mirrored, strict=True)]
+    alone.fit(mixed, LABELS[rows], batch_size=BATCH, shuffle=False, verbose=0)
+    for ours, theirs in zip(trainer.heads.best_weights(0), alone.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_a_training_that_was_cut_off_ends_with_the_same_bits(tmp_path, monkeypatch):
+    monkeypatch.setattr(head_trainer, "_BETWEEN_CHECKPOINTS", 0.0)
+    head, given = two_inputs(keras.layers.Multiply), features([6, 6])
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    whole = trained(head, given, tmp_path / "a")
+
+    def cut_off(event):
+        if event["event"] == "step" and (event["epoch"], event["step"]) == (2, 3):
+            raise KeyboardInterrupt
+
+    heads = StackedHeads(head, SCHEMA, [1, 2, 3], given, None, learning_rate=0.02)
+    with pytest.raises(KeyboardInterrupt):
+        HeadTrainer(heads, SPLITS, LABELS, batch_size=BATCH).fit(
+            epochs=EPOCHS, checkpoint=tmp_path / "b" / "heads.npz", on_event=cut_off
+        )
+    resumed = trained(head, given, tmp_path / "b")
+    assert resumed.histories == whole.histories
+    for number in range(3):
+        for a, b in zip(whole.heads.best_weights(number), resumed.heads.best_weights(number), strict=True):
+            assert a.tobytes() == b.tobytes()
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    (tmp_path / "heads.npz").write_bytes(b"PK\x03\x04 no archive")
+    with pytest.raises(InputError, match=r"heads\.npz: damaged; remove it"):
+        trained(two_inputs(keras.layers.Add), features([6, 6]), tmp_path)
+
+
+def test_a_loss_that_is_not_finite_ends_the_training_naming_fold_and_step(tmp_path):
+    given = features([6, 6])
+    given[0][30], given[1][30] = 1e25, 1e25  # whose product is no float32, in every fold
+    with pytest.raises(InputError, match=r"fold-0\d: loss is (nan|inf) in epoch 1, step \d; lower --learning-rate"):
+        trained(two_inputs(keras.layers.Multiply), given, tmp_path)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_towers_and_head_are_the_whole_model(system):
+    keras.utils.set_random_seed(0)
+    model = build(system, SCHEMA, backbone="resnet_mini", person_backbone="resnet_mini", weights="none", size=32)
+    rng = np.random.default_rng(0)
+    views = {tensor.name: rng.integers(0, 256, (3, *tensor.shape[1:])).astype(np.uint8) for tensor in model.inputs}
+    pooled = [tower.model({view: views[view] for view in tower.views}) for tower in towers_of(model)]
+    np.testing.assert_allclose(head_of(model)(pooled), model(views), atol=1e-5)

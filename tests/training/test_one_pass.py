@@ -1,0 +1,141 @@
+"""Cross-validation with frozen towers: one pass through the towers, the heads of all folds together."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from keras_sister.config import Experiment
+from keras_sister.data.dataset import Dataset
+from keras_sister.data.dcsa import load_dcsa
+from keras_sister.models import load_model
+from keras_sister.run import Run
+from keras_sister.storage.cache import list_cache
+from keras_sister.training import head_trainer
+from keras_sister.training.cross_validation import cross_validate
+from keras_sister.training.final import final_settings, train_final
+from keras_sister.training.trained import trained_model
+from keras_sister.training.trainer import preprocessor_of
+from tests.conftest import perform_here
+
+pytestmark = pytest.mark.usefixtures("tasks_here")
+
+
+@pytest.fixture(scope="module")
+def dataset(dataset_folder: Path) -> Dataset:
+    return load_dcsa(dataset_folder)
+
+
+@pytest.fixture(scope="module")
+def experiment(dataset_folder: Path) -> Experiment:
+    return Experiment(
+        system="sister_b",
+        backbone="resnet_mini",
+        person_backbone="resnet_mini",
+        weights="none",
+        segmenter=f"masks:{dataset_folder / 'masks'}",
+        size=32,
+        trainable="head",
+        augment=True,
+        folds=3,
+        epochs=3,
+        batch_size=8,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(dataset: Dataset, experiment: Experiment, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A finished run; read only."""
+    run = Run(tmp_path_factory.mktemp("one_pass") / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        perform_here(patch)
+        patch.setenv("KERAS_SISTER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        cross_validate(dataset, experiment, run.folder)
+    return run
+
+
+def views(run: Run) -> dict[str, np.ndarray]:
+    """The model's inputs, by the run's preprocessor from the photo files."""
+    experiment = run.experiment
+    preprocessor = preprocessor_of(experiment)
+    return {view: np.asarray(images) for view, images in preprocessor.load(run.photos).items()}
+
+
+def outcome(run: Run) -> list[bytes | object]:
+    folds = [run.fold(number) for number in range(3)]
+    logits = [np.load(fold.predictions)["logits"].tobytes() for fold in folds]
+    return [*logits, *(run.read(f"{fold.name}/history.json") for fold in folds), run.read("summary.json")]
+
+
+def test_predictions_are_those_of_each_folds_whole_model(finished):
+    given, towers = views(finished), []
+    for number, rows in enumerate(finished.folds):
+        model = trained_model(finished, finished.fold(number).folder / "model.weights.h5")
+        saved = np.load(finished.fold(number).predictions)
+        np.testing.assert_array_equal(saved["rows"], rows)
+        np.testing.assert_allclose(
+            saved["logits"], model.predict({view: of[rows] for view, of in given.items()}, verbose=0), atol=1e-4
+        )
+        towers.append([w for layer in model.layers if isinstance(layer, keras.Model) for w in layer.get_weights()])
+    for one, other in zip(towers[0], towers[2], strict=True):  # frozen
+        np.testing.assert_array_equal(one, other)
+    assert not (finished.folder / "heads.npz").exists()
+
+
+def test_a_run_that_was_cut_off_anywhere_ends_with_the_same_bits(dataset, experiment, finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(head_trainer, "_BETWEEN_CHECKPOINTS", 0.0)
+    places = [("counted", "done", 96), ("epoch", "epoch", 0), ("step", "epoch", 2)]
+
+    def cut_off(event):
+        if places and (event["event"], event.get(places[0][1])) == (places[0][0], places[0][2]):
+            places.pop(0)
+            raise KeyboardInterrupt
+
+    while places:
+        with pytest.raises(KeyboardInterrupt):
+            cross_validate(dataset, experiment, tmp_path / "cut", resume=True, on_event=cut_off)
+    cross_validate(dataset, experiment, tmp_path / "cut", resume=True)
+    assert outcome(Run(tmp_path / "cut")) == outcome(finished)
+
+
+def test_folds_that_are_missing_are_trained_again_to_the_same_bits(dataset, experiment, finished, tmp_path):
+    run = Run(shutil.copytree(finished.folder, tmp_path / "run"))
+    (run.folder / "summary.json").unlink()
+    run.fold(1).predictions.unlink()
+    cross_validate(dataset, experiment, run.folder, resume=True)
+    assert outcome(run) == outcome(finished)
+
+
+def test_systems_share_the_features_of_a_tower(dataset, experiment, tmp_path):
+    """Two systems of the same two towers make each feature once."""
+    made = []
+    for system in ("sister_b", "twin"):
+        plain = replace(experiment, system=system, augment=False, epochs=1)
+        cross_validate(dataset, plain, tmp_path / system)
+        made.append({entry.path.name: entry.size for entry in list_cache(("features",))})
+    assert len(made[0]) == 2  # a photo tower and a person tower
+    assert made[1] == made[0]
+
+
+def test_balanced_class_weights_reach_the_heads(dataset, experiment, finished, tmp_path):
+    """`tests/training/test_heads.py` compares their numbers."""
+    cross_validate(dataset, replace(experiment, class_weights="balanced"), tmp_path / "run")
+    losses = [run.read("fold-00/history.json")["epochs"][0]["loss"] for run in (finished, Run(tmp_path / "run"))]
+    assert losses[0] != losses[1]
+
+
+def test_the_final_model_has_the_head_of_all_photos_on_the_same_towers(dataset, finished, tmp_path):
+    settings = final_settings(finished)
+    file = train_final(dataset, settings, tmp_path / "final", like=finished)
+    run, model = Run(tmp_path / "final"), load_model(file)
+    assert len(run.read("history.json")["epochs"]) == settings.epochs
+    fold = trained_model(finished, finished.folder / "fold-00" / "model.weights.h5")
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            for one, other in zip(layer.get_weights(), fold.get_layer(layer.name).get_weights(), strict=True):
+                np.testing.assert_array_equal(one, other)
+    assert np.isfinite(model.predict(views(run), verbose=0)).all()
+    assert not any((tmp_path / "final").glob("heads.npz"))
