@@ -12,6 +12,7 @@ from keras_sister.config import SYSTEMS, Experiment
 
 from .compare import show_comparison
 from .dataset import dataset_argument, on_unknown_value_option, open_and_show_notes
+from .engine import training_engine, training_engine_options
 from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run, settings_given, track_option
 from .pedestrian_line import pedestrian_line
 from .percent import percent
@@ -54,6 +55,7 @@ def _several(context: click.Context, parameter: click.Parameter, value: str | No
 )
 @click.option("--resume", is_flag=True, help="Continue an interrupted run in --out, with its settings.")
 @track_option
+@training_engine_options
 @click.option(
     "--robustness",
     is_flag=True,
@@ -88,6 +90,7 @@ def cv(
     sister-keras cv street --system baseline --backbone resnet_mini \\
         --weights none --size 112 --folds 4 --epochs 30 --learning-rate 1e-3
     sister-keras cv DCSA --out runs/sister_a --resume --robustness
+    sister-keras cv DCSA --engine ray --address 10.0.0.1:6379 --gpus-per-fold 0.5
     """
     if other_segmenter is not None and not robustness:
         raise click.UsageError("--other-segmenter goes with --robustness.")
@@ -99,6 +102,7 @@ def cv(
     experiments = {
         folder: experiment_to_run(context, folder, resume=resume, wanted=wanted) for folder, wanted in runs.items()
     }
+    engine = training_engine(context)
     photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
     (import_tensorflow if "tensorboard" in track else say_loading)()  # which the workers do
     for folder, experiment in experiments.items():
@@ -112,6 +116,7 @@ def cv(
             resume=resume,
             robustness=robustness,
             other_segmenter=other_segmenter,
+            engine=engine,
         )
     if len(experiments) > 1:
         click.echo()

@@ -83,7 +83,8 @@ _SETTINGS = {
     "loss": _setting(click.Choice(LOSSES), "Loss of a label."),
     "gamma": _setting(
         click.FloatRange(*SHARES["gamma"]),
-        "Focusing parameter: the higher, the less well-predicted labels count; by default 2 for focal, 4 for asymmetric.",
+        "Focusing parameter: the higher, the less well-predicted labels count; by default 2 for focal, 4 for"
+        " asymmetric.",
     ),
     "label_smoothing": _setting(
         click.FloatRange(*SHARES["label_smoothing"]), "Share of a label that is spread over all classes."
@@ -148,6 +149,7 @@ SECTIONS = {
     "Fine-tuning": ("batch_norm", "warm_up_epochs", "tower_rate", "first_layer_rate"),
     "Loss": ("loss", "gamma", "label_smoothing", "class_weights"),
     "Augmentation": ("augment", "drop_view", "random_background", "flip_average"),
+    "Machines": ("engine", "address", "gpus_per_fold", "cpus_per_fold"),
 }
 NOTES = {
     "Model": f"NETWORK: {', '.join(BACKBONES)}, another of keras.applications, the .keras file of your own model, or"

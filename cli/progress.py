@@ -66,6 +66,8 @@ class RunProgress:
         self.console = Console(stderr=True)
         self.lines = None if self.console.is_terminal else _Lines(self.console)
         self.folds = folds
+        self.folds_done = 0
+        self.at_work: dict[str, dict[str, tuple[int, int]]] = {"epochs": {}, "steps": {}}
         self.how_to_resume = how_to_resume
         self.bars = Progress(
             TextColumn("{task.description:<9}"),
@@ -127,20 +129,41 @@ class RunProgress:
         )
 
     def _step(self, event: dict[str, Any]) -> None:
-        self._update("steps", event["step"], event["steps"], f"loss {event['loss']:.4f}")
+        self._update_sum("steps", event, event["step"], event["steps"], f"loss {event['loss']:.4f}")
 
     def _epoch(self, event: dict[str, Any]) -> None:
         scores = {"macc": "MACC", "val_macc": "validation", "pixel_accuracy": "pixel accuracy"}
         note = ", ".join(f"{text} {100 * event[name]:.2f}" for name, text in scores.items() if name in event)
-        self._update("epochs", event["epoch"] + 1, event["epochs"], note)
+        self._update_sum("epochs", event, event["epoch"] + 1, event["epochs"], note)
         self._line(
             f"{event.get('task', 'epoch')} {event['epoch'] + 1}/{event['epochs']}: loss {event['loss']:.4f}, {note}"
         )
 
+    def _lost(self, event: dict[str, Any]) -> None:
+        self._end(event["task"])
+        self.console.print(
+            f"{event['task']}: its worker or machine was lost; started again from its last epoch (retry"
+            f" {event['retry']} of {event['retries']}).",
+            highlight=False,
+            soft_wrap=True,
+        )
+
     def _done(self, event: dict[str, Any]) -> None:
+        self._end(event["task"])
         if self.folds is not None:
-            self._update("folds", event["fold"] + 1, self.folds, "")
+            self.folds_done += 1
+            self._update("folds", self.folds_done, self.folds, "")
         self._line(f"{event['task']}: done")
+
+    def _end(self, task: str) -> None:
+        for counts in self.at_work.values():
+            counts.pop(task, None)
+
+    def _update_sum(self, name: str, event: dict[str, Any], completed: int, total: int, note: str) -> None:
+        """Show the sum over the tasks that are at work at the same time."""
+        counts = self.at_work[name]
+        counts[event.get("task", "")] = (completed, total)
+        self._update(name, sum(done for done, _ in counts.values()), sum(of for _, of in counts.values()), note)
 
     def _update(self, name: str, completed: int, total: int, note: str) -> None:
         self.bars.update(self.ids[name], completed=completed, total=total, note=note, visible=True)

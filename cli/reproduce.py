@@ -14,6 +14,7 @@ from keras_sister.errors import InputError
 from keras_sister.reproduction.plan import TABLES
 
 from .dataset import dataset_argument, open_and_show_notes
+from .engine import training_engine, training_engine_options
 from .experiment import NOTES, SECTIONS, override_options, settings_given
 from .progress import RunProgress
 from .sections import SectionedCommand
@@ -30,6 +31,7 @@ from .sections import SectionedCommand
     help="Segmenter for NAME, as 'cv --segmenter' takes it; without NAME, for all experiments.",
 )
 @override_options
+@training_engine_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -64,6 +66,7 @@ def reproduce(
     from keras_sister.run import OnEvent
 
     check_matplotlib()
+    engine = training_engine(context)
     photos = open_and_show_notes(dataset)
     settings = settings_given(context)
     if "system" in settings:
@@ -81,7 +84,7 @@ def reproduce(
         with RunProgress(folds=plan.cells[number].experiment.folds, how_to_resume="with the same command") as progress:
             yield progress.show
 
-    reproduce_table(plan, photos, out, on_run=shown)
+    reproduce_table(plan, photos, out, engine=engine, on_run=shown)
     Console().print(Markdown((out / f"{table}.md").read_text(encoding="utf-8")))
     click.echo("\n".join(str(out / f"{table}.{ending}") for ending in ("md", "csv", "png")))
 

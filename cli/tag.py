@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from keras_sister.errors import InputError, counted
-from keras_sister.serving.choices import ENGINES, RUNTIMES
+from keras_sister.serving.choices import RUNTIMES
 
+from .engine import check_engine_options, engine_options
 from .progress import count_in_batches
 from .quiet import import_tensorflow
 from .show_tags import show_tags
@@ -70,13 +71,7 @@ _OF_TABLES = ("resume", "update", "overwrite", "keep", "group_by", "summary")
 @click.option(
     "--batch-size", type=click.IntRange(min=1), default=8, show_default=True, help="Photos per call of the network."
 )
-@click.option(
-    "--engine",
-    type=click.Choice(ENGINES),
-    default="local",
-    show_default=True,
-    help="With --out: this machine, or the Ray cluster of RAY_ADDRESS.",
-)
+@engine_options("With --out: tag")
 @click.option("--trust", is_flag=True, help="Load MODEL even if its graph can write files.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per photo, with every attribute.")
 @click.pass_context
@@ -101,6 +96,7 @@ def tag(context: click.Context, model: Path, sources: tuple[str, ...], out: Path
         for name in (*_OF_TABLES, "engine"):
             if options[name] not in (None, False, "local"):
                 raise click.UsageError(f"--{name.replace('_', '-')} goes with --out.")
+    check_engine_options(context)
     if options["update"] and options["overwrite"]:
         raise click.UsageError("--update and --overwrite exclude each other.")
     import_tensorflow()
@@ -173,7 +169,7 @@ def _write_table(
     try:
         with count_in_batches("photos", total) as show:
             done = tag_catalogue(
-                _engine(job, options["engine"]),
+                _engine(job, options["engine"], options["address"]),
                 photos,
                 out,
                 keep=keep,
@@ -192,11 +188,11 @@ def _write_table(
     return 0
 
 
-def _engine(job: "Job", name: str) -> "Engine":
+def _engine(job: "Job", name: str, address: str | None) -> "Engine":
     if name == "ray":
         from keras_sister.catalogue.ray_engine import RayEngine
 
-        return RayEngine(job)
+        return RayEngine(job, address)
     from keras_sister.catalogue.local_engine import LocalEngine
 
     return LocalEngine(job)

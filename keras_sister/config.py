@@ -97,6 +97,9 @@ ON_ERROR = ("stop", "skip")
 GOALS = ("accuracy", "f1", "precision")
 """What thresholds are fitted for."""
 
+ENGINES = ("local", "ray")
+"""Where folds are trained and catalogues are tagged: on this machine, or on a Ray cluster."""
+
 TRACKERS = ("mlflow", "tensorboard")
 """Where the training of a run can be tracked, beside the run folder."""
 

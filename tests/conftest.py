@@ -1,6 +1,7 @@
 """What every test stands on: a view store of its own, and small datasets that the tests draw themselves."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -13,6 +14,7 @@ from keras_sister.errors import InputError
 from keras_sister.run import OnEvent, Run
 from keras_sister.schema import DCSA, UNKNOWN
 from keras_sister.segmentation.segmenters.selfie import find_weights
+from keras_sister.training.engines.engine import OnDone, ignore_task
 
 pytest_plugins = ["tests.exports"]
 
@@ -53,8 +55,15 @@ def perform_tasks_here(patch: pytest.MonkeyPatch) -> None:
         finally:
             keras.config.set_dtype_policy(policy)
 
-    for module in ("cross_validation", "final"):
-        patch.setattr(f"keras_sister.training.{module}.perform_in_child", perform)
+    def perform_all(
+        self: object, run: Run, tasks: Sequence[str], on_event: OnEvent, on_done: OnDone = ignore_task
+    ) -> None:
+        for task in tasks:
+            perform(run, task, on_event)
+            on_done(task)
+
+    patch.setattr("keras_sister.training.engines.local_engine.LocalEngine.perform", perform_all)
+    patch.setattr("keras_sister.training.final.perform_in_child", perform)
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,6 @@ job.
 import itertools
 import json
 import logging
-import os
-import signal
-import socket
-import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +20,7 @@ from keras_sister.catalogue.resumable_table import Part
 from keras_sister.catalogue.table_formats import Row
 from keras_sister.errors import InputError
 from keras_sister.extras import missing_extra
+from keras_sister.ray_cluster import connect, nodes, reason
 from keras_sister.serving.export_folder import newest_version
 from keras_sister.serving.tagger import Tagger
 
@@ -34,20 +31,18 @@ _CPUS = 8  # per actor; one network gains little from more
 class RayEngine:
     """Tags parts in actors, one per GPU, or without GPUs one per up to 8 CPUs; see `keras_sister.catalogue.job.Engine`.
 
-    The cluster is that of ``RAY_ADDRESS`` (``auto`` for one that runs on this machine). Without it a local cluster is
-    started, which listens on loopback.
-
     Args:
         job: the settings.
+        address: of the cluster, see `keras_sister.ray_cluster.connect`; None starts one of this machine.
 
     Raises:
         InputError: if the export cannot be loaded, Ray is not installed, or the cluster is not reachable.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, address: str | None = None) -> None:
         self.job = replace(job, export=newest_version(job.export).resolve())
         Tagger(self.job.export, runtime=job.runtime, trust=job.trust)  # reports errors once, not in every actor
-        _connect()
+        _connect(address)
 
     def tag(self, parts: Iterable[Part], on_photos: OnPhotos) -> Iterator[tuple[Part, list[Row]]]:
         """See `keras_sister.catalogue.job.Engine`. Parts come in the order in which they are completed."""
@@ -61,7 +56,7 @@ class RayEngine:
                     on_photos(len(part.photos))
                     yield part, rows
             except ray.exceptions.RayError as error:
-                raise InputError(f"Ray: {_reason(error)}") from error
+                raise InputError(f"Ray: {reason(error)}") from error
 
     def _dataset(self, parts: Iterable[Part]) -> Any:
         import ray.data
@@ -76,7 +71,7 @@ class RayEngine:
             }
             for part in parts
         ]
-        resources, most = _shares(ray.nodes())
+        resources, most = _shares(nodes())
         return ray.data.from_items(items, override_num_blocks=len(items)).map(
             _Actor,
             fn_constructor_args=(self.job, int(resources.get("num_cpus", 0))),
@@ -98,49 +93,21 @@ class _Actor:
         return {"number": part.number, "rows": json.dumps(rows)}
 
 
-def _connect() -> None:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # Ray warns of how Ray Data itself creates actors
+def _connect(address: str | None) -> None:
+    connect(address)
     try:
         import ray.data
     except ImportError as error:
         raise missing_extra("Engine ray needs Ray Data", "ray") from error
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    address, handler = os.environ.get("RAY_ADDRESS"), signal.getsignal(signal.SIGTERM)
-    if address:
-        try:
-            _check_reachable(address)
-            ray.init(address, ignore_reinit_error=True, **quiet)
-        except OSError as error:
-            raise InputError(
-                f"RAY_ADDRESS={address}: no Ray cluster is reachable, or it requires a token (RAY_AUTH_MODE=token)."
-            ) from error
-    else:  # not "auto", which could join the private cluster of another job
-        ray.init("local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, handler)  # Ray has put its own there, which does not say how to resume
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # failures are raised as well
     ray.data.DataContext.get_current().enable_progress_bars = False
 
 
-def _check_reachable(address: str) -> None:
-    """Try to connect to host and port, because Ray itself retries for minutes."""
-    host, _, port = address.rpartition("//")[2].rpartition(":")
-    if host and port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
-
-
-def _shares(nodes: list[dict[str, Any]]) -> tuple[dict[str, float], int]:
+def _shares(machines: list[dict[str, float]]) -> tuple[dict[str, float], int]:
     """Resources of an actor, and the largest number of actors."""
-    resources = [node["Resources"] for node in nodes if node["Alive"]]
-    gpus = sum(node.get("GPU", 0) for node in resources)
+    gpus = sum(machine.get("GPU", 0) for machine in machines)
     if gpus:
         return {"num_gpus": 1}, int(gpus)
-    cpus = [int(node["CPU"]) for node in resources if node.get("CPU", 0) >= 1]
+    cpus = [int(machine["CPU"]) for machine in machines if machine.get("CPU", 0) >= 1]
     share = min(_CPUS, *cpus) if cpus else 1
     return {"num_cpus": share}, max(1, sum(each // share for each in cpus))
-
-
-def _reason(error: Exception) -> str:
-    """The last line of a worker's error, after its traceback."""
-    return str(error).strip().splitlines()[-1].rpartition("InputError: ")[2]

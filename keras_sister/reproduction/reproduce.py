@@ -16,6 +16,7 @@ from keras_sister.segmentation.segmenters.open import check_segmenter
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.json_files import write_text
 from keras_sister.training.cross_validation import cross_validate
+from keras_sister.training.engines.engine import Engine
 
 
 def reproduce_table(
@@ -23,6 +24,7 @@ def reproduce_table(
     dataset: Dataset,
     out: Path,
     *,
+    engine: Engine | None = None,
     on_run: Callable[[int, Path], AbstractContextManager[OnEvent]] = lambda *_: nullcontext(lambda event: None),
 ) -> Results:
     """Make a table of the paper.
@@ -33,6 +35,7 @@ def reproduce_table(
         plan: plan of the table, from `keras_sister.reproduction.plan.make_plan`.
         dataset: the dataset that the plan was made for.
         out: folder to write into: ``runs/``, and the table as Markdown, CSV and PNG (``table2.md``, …).
+        engine: where folds are trained, see `keras_sister.training.cross_validation.cross_validate`.
         on_run: called with the index of each run, from 0, and its folder; returns a context manager. The run takes
             place inside the context, which yields a function that is called with each event of the run.
 
@@ -51,7 +54,7 @@ def reproduce_table(
     for number, cell in enumerate(plan.cells):
         folder = out / "runs" / cell.name
         with on_run(number, folder) as on_event:
-            cross_validate(dataset, cell.experiment, folder, resume=True, on_event=on_event)
+            cross_validate(dataset, cell.experiment, folder, resume=True, engine=engine, on_event=on_event)
         predictions[cell.name] = replace(read_out_of_fold(folder), name=cell.name)
     results = Results(plan, predictions)
     write_text(out / f"{plan.table}.csv", to_csv(results))

@@ -9,8 +9,5 @@ PRECISIONS = ("float32", "bfloat16")
 FORMATS = {"onnx": "model.onnx", "litert": "model.tflite", "openvino": "model.xml"}
 """Further formats of an exported network, each with its file; OpenVINO's weights are beside it, in ``model.bin``."""
 
-ENGINES = ("local", "ray")
-"""Where a catalogue job runs: on this machine, or on a Ray cluster."""
-
 REST_FORMATS = ("row", "column")
 """Formats of REST requests: ``instances``, one object per photo, or ``inputs``, one list per input."""

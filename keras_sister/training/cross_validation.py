@@ -12,8 +12,9 @@ from keras_sister.data.folds import official_test, stratified_folds
 from keras_sister.errors import InputError, counted
 from keras_sister.evaluation.summary import read_summary, summarize
 from keras_sister.run import OnEvent, Run
+from keras_sister.training.engines.engine import Engine
+from keras_sister.training.engines.local_engine import LocalEngine
 from keras_sister.training.start import is_moved, start_run
-from keras_sister.training.worker import perform_in_child
 
 
 def cross_validate(
@@ -24,6 +25,7 @@ def cross_validate(
     resume: bool = False,
     robustness: bool = False,
     other_segmenter: str | None = None,
+    engine: Engine | None = None,
     on_event: OnEvent = lambda event: None,
 ) -> dict[str, Any]:
     """Cross-validate an experiment: each photo is predicted once, by a model that was not trained on it.
@@ -42,6 +44,7 @@ def cross_validate(
             ``robustness`` in the summary; see `keras_sister.evaluation.robustness`. With `resume`, of a finished run
             too. Of a system without masks, the experiment's segmenter cuts the persons out.
         other_segmenter: with `robustness`: another segmenter, whose masks replace the run's own.
+        engine: where the folds are trained; by default on this machine, by a `LocalEngine`.
         on_event: receives progress events.
 
     Returns:
@@ -58,38 +61,42 @@ def cross_validate(
         >>> summary["macc"]["mean"]
         0.85
     """
-    run = Run(Path(out))
+    run, engine = Run(Path(out)), engine or LocalEngine()
     if not (run.folder / "summary.json").exists():
         _folds(dataset, experiment)  # fails before anything is decoded
     with run.locked():
         start_run(run, dataset, experiment.absolute(), resume=resume)
         finished = (run.folder / "summary.json").exists()
         if not finished or is_moved(run):
-            perform_in_child(run, "views", on_event)
+            engine.perform(run, ["views"], on_event)
         if finished and not robustness:
             return read_summary(run)
         if not finished:
-            _train_folds(run, _folds(dataset.without(run.left_out), experiment), on_event)
+            _train_folds(run, _folds(dataset.without(run.left_out), experiment), engine, on_event)
         if robustness:
-            _predict_changed_photos(run, other_segmenter, on_event)
+            _predict_changed_photos(run, other_segmenter, engine, on_event)
         summary = summarize(run, robustness=robustness)
         run.write("summary.json", summary)
     return summary
 
 
-def _train_folds(run: Run, folds: list[np.ndarray], on_event: OnEvent) -> None:
+def _train_folds(run: Run, folds: list[np.ndarray], engine: Engine, on_event: OnEvent) -> None:
     run.write("folds.json", [fold.tolist() for fold in folds])
-    missing = [number for number in range(len(folds)) if not run.fold(number).predictions.exists()]
+    numbers = {run.fold(number).name: number for number in range(len(folds))}
+
+    def tell(name: str) -> None:
+        on_event({"task": name, "event": "done", "fold": numbers[name]})
+
+    missing = [name for name, number in numbers.items() if not run.fold(number).predictions.exists()]
     if missing and run.experiment.is_one_pass:
-        perform_in_child(run, "heads", on_event)
-    for number in range(len(folds)):
-        fold = run.fold(number)
-        if not fold.predictions.exists():
-            perform_in_child(run, fold.name, on_event)
-        on_event({"task": fold.name, "event": "done", "fold": number})
+        engine.perform(run, ["heads"], on_event)
+        missing = []
+    for name in sorted(numbers.keys() - missing):
+        tell(name)
+    engine.perform(run, missing, on_event, tell)
 
 
-def _predict_changed_photos(run: Run, other_segmenter: str | None, on_event: OnEvent) -> None:
+def _predict_changed_photos(run: Run, other_segmenter: str | None, engine: Engine, on_event: OnEvent) -> None:
     """Predict changed photos where that is not done; if no other segmenter is named, the one of before stays."""
     if other_segmenter is not None:
         if not run.experiment.needs_masks:
@@ -97,7 +104,7 @@ def _predict_changed_photos(run: Run, other_segmenter: str | None, on_event: OnE
         other_segmenter = replace(run.experiment, segmenter=other_segmenter).absolute().segmenter
     if other_segmenter is not None or not (run.folder / "robustness.json").exists():
         run.write("robustness.json", {"other_segmenter": other_segmenter})
-    perform_in_child(run, "robustness", on_event)
+    engine.perform(run, ["robustness"], on_event)
 
 
 def _folds(dataset: Dataset, experiment: Experiment) -> list[np.ndarray]:

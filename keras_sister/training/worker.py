@@ -13,14 +13,23 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Generator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from keras_sister.errors import InputError, is_out_of_memory
 from keras_sister.run import OnEvent, Run
 from keras_sister.storage.disk_errors import disk_error
 from keras_sister.tensorflow_start import start_tensorflow
-from keras_sister.training.work_record import record_work
+from keras_sister.training.work_record import installed_versions, record_work
+
+MODULE = "keras_sister.training.worker"
+"""What a child process runs: this module."""
+
+
+class WorkerKilledError(InputError):
+    """A worker process was ended by a signal, such as the system's where memory runs out."""
 
 
 def perform_in_child(run: Run, task: str, on_event: OnEvent) -> None:
@@ -33,42 +42,84 @@ def perform_in_child(run: Run, task: str, on_event: OnEvent) -> None:
     Raises:
         InputError: that of the child, or one that says how it ended otherwise, such as by a signal.
     """
-    log = run.folder / "logs" / f"{task}.txt"
-    log.parent.mkdir(exist_ok=True)
-    started = time.monotonic()
-    command = [sys.executable, "-m", __name__, str(run.folder), task]
-    with (
-        log.open("w") as errors,
-        subprocess.Popen(  # noqa: S603 - our own module, no shell
-            command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.PIPE, text=True
-        ) as child,
-    ):
-        try:
-            for line in child.stdout or ():
-                event = json.loads(line)
-                if event["event"] == "error":
-                    raise InputError(event["message"])
-                if event["event"] == "out_of_memory":
-                    raise InputError(_out_of_memory(run, task))
-                on_event(event)
-            child.wait()
-        except BaseException:
-            child.kill()
-            raise
-    if child.returncode:
-        raise InputError(_how_it_ended(run, task, child.returncode, log))
-    record_work(run, task, time.monotonic() - started)
+    process = TaskProcess(run, task)
+    for event in process.events():
+        on_event(event)
+    record_work(run, task, process.seconds, installed_versions())
 
 
-def _how_it_ended(run: Run, task: str, code: int, log: Path) -> str:
+class TaskProcess:
+    """A child process that performs one task of a run.
+
+    Args:
+        run, task: see `keras_sister.training.tasks.perform`.
+        environment: variables that it gets in addition to those of this process.
+
+    Attributes:
+        seconds: how long it took; known when it has ended.
+        gpus: how many GPUs it could use; known when it has ended.
+    """
+
+    def __init__(self, run: Run, task: str, environment: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.run, self.task, self.seconds, self.gpus = run, task, 0.0, 0
+        self._log = run.folder / "logs" / f"{task}.txt"
+        self._log.parent.mkdir(exist_ok=True)
+        self._started = time.monotonic()
+        command = [sys.executable, "-m", MODULE, str(run.folder), task]
+        with self._log.open("w") as errors:
+            self._child = subprocess.Popen(  # noqa: S603 - our own module, no shell
+                command,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                stdin=subprocess.PIPE,
+                text=True,
+                env={**os.environ, **environment},
+            )
+
+    def events(self) -> Generator[dict[str, Any]]:
+        """Its progress events, until it has ended; an error or an interruption here ends it.
+
+        Raises:
+            InputError: that of the child, or one that says how it ended otherwise; a `WorkerKilledError` for a signal.
+        """
+        with self._child as child:
+            try:
+                for line in child.stdout or ():
+                    event = json.loads(line)
+                    if event["event"] == "error":
+                        raise InputError(event["message"])
+                    if event["event"] == "out_of_memory":
+                        raise InputError(_out_of_memory(self.run, self.task))
+                    if event["event"] == "gpus":
+                        self.gpus = event["gpus"]
+                    else:
+                        yield event
+                child.wait()
+            except BaseException:
+                child.kill()
+                raise
+        if child.returncode:
+            raise _how_it_ended(self.run, self.task, child.returncode, self._log)
+        self.seconds = time.monotonic() - self._started
+
+    def kill(self) -> None:
+        """End it; what is finished is kept."""
+        self._child.kill()
+
+
+def _how_it_ended(run: Run, task: str, code: int, log: Path) -> InputError:
     if code == -signal.SIGKILL:  # what the kernel does where memory runs out
-        return f"{task}: killed by the system, perhaps because memory ran out. {_use_less_memory(run, task)}"
+        return WorkerKilledError(
+            f"{task}: killed by the system, perhaps because memory ran out. {_use_less_memory(run, task)}"
+        )
     lines = log.read_text(errors="replace").strip().splitlines() or ["no message"]
     if code == -signal.SIGABRT and any("bad_alloc" in line for line in lines):  # what C++ does where memory runs out
-        return _out_of_memory(run, task)
+        return InputError(_out_of_memory(run, task))
     if code < 0:
-        return f"{task}: ended by {signal.Signals(-code).name}; start the command again with --resume. Details: {log}"
-    return f"{task}: failed: {lines[-1]}. Details: {log}"
+        return WorkerKilledError(
+            f"{task}: ended by {signal.Signals(-code).name}; start the command again with --resume. Details: {log}"
+        )
+    return InputError(f"{task}: failed: {lines[-1]}. Details: {log}")
 
 
 def _out_of_memory(run: Run, task: str) -> str:
@@ -107,6 +158,7 @@ def main(folder: str, task: str) -> int:
         from keras_sister.training import tasks
 
         tasks.perform(Run(Path(folder)), task, report)
+        report({"event": "gpus", "gpus": _count_gpus()})
     except InputError as error:
         report({"event": "error", "message": str(error)})
         return 1
@@ -121,6 +173,13 @@ def main(folder: str, task: str) -> int:
         report({"event": "out_of_memory"})
         return 1
     return 0
+
+
+def _count_gpus() -> int:
+    """The GPUs that a task in this process can use, which only TensorFlow knows for sure."""
+    import tensorflow as tf
+
+    return len(tf.config.list_physical_devices("GPU"))
 
 
 def _end_with_parent() -> None:

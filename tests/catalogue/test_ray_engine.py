@@ -81,9 +81,8 @@ def test_a_cluster_writes_the_very_table_that_one_machine_writes(baseline_export
 
 
 def test_a_cluster_that_does_not_answer_is_named(sister_export, photos, tmp_path):
-    child = tag(
-        sister_export.folder, photos[0], "--out", tmp_path / "t.csv", "--engine", "ray", RAY_ADDRESS="127.0.0.1:1"
-    )
+    out = tmp_path / "t.csv"
+    child = tag(sister_export.folder, photos[0], "--out", out, "--engine", "ray", "--address", "127.0.0.1:1")
     assert child.returncode == 1
-    assert "RAY_ADDRESS=127.0.0.1:1: no Ray cluster is reachable" in child.stderr
+    assert "127.0.0.1:1: no Ray cluster is reachable there" in child.stderr
     assert not list(tmp_path.glob("t.csv*"))

@@ -141,3 +141,11 @@ def test_a_worker_that_the_system_kills_is_one_line(dataset_folder, tmp_path):
     assert "--batch-size 4" in line
     assert "Traceback" not in rest
     assert child.returncode == 1
+
+
+@pytest.mark.parametrize("option", ["--address", "--gpus-per-fold", "--cpus-per-fold"])
+@pytest.mark.parametrize("command", ["cv", "reproduce twin"])
+def test_options_of_a_cluster_need_its_engine(dataset_folder, command, option):
+    result = CliRunner().invoke(main, [*command.split(), str(dataset_folder), option, "1"])
+    assert result.exit_code == 2
+    assert f"{option} goes with --engine ray." in result.stderr

@@ -38,3 +38,24 @@ def test_batches_of_a_known_number_tell_the_remaining_time(capsys, monkeypatch):
         for _ in range(3):
             advance(512)
     assert re.search(r"1,536 of 4,000 photos, [\d.]+ per second, about \d+ \w+ left", capsys.readouterr().err)
+
+
+def test_folds_that_are_trained_at_once_are_shown_together(capsys, monkeypatch):
+    """What is counted are the epochs of all folds at work; those of a fold that has ended or was lost are not."""
+    monkeypatch.setattr(progress, "_INTERVAL", 0.0)
+    with progress.RunProgress(folds=3) as shown:
+
+        def epoch(task: str, number: int) -> None:
+            shown.show({"event": "epoch", "task": task, "epoch": number, "epochs": 20, "loss": 1.0, "macc": 0.5})
+
+        epoch("fold-00", 0)
+        epoch("fold-01", 4)
+        shown.show({"event": "done", "task": "fold-01", "fold": 1})
+        epoch("fold-00", 1)
+        shown.show({"event": "lost", "task": "fold-00", "retry": 1, "retries": 3})
+        epoch("fold-02", 0)
+    lines = capsys.readouterr().err.splitlines()
+    counts = [line.split("] ")[1].split(",")[0] for line in lines if " of 20 epochs" in line or " of 40 epochs" in line]
+    assert counts == ["1 of 20 epochs", "6 of 40 epochs", "2 of 20 epochs", "1 of 20 epochs"]
+    assert any("1 of 3 folds" in line for line in lines)
+    assert "fold-00: its worker or machine was lost; started again from its last epoch (retry 1 of 3)." in lines

@@ -1,4 +1,4 @@
-"""The commands, ended at 56 random moments and then run to the end: nothing is lost, and the same bytes come out.
+"""The commands, ended at 61 random moments and then run to the end: nothing is lost, and the same bytes come out.
 
 Three ways to end: SIGKILL for a command and its workers, SIGKILL for the command alone, whose workers must then end by
 themselves, and SIGTERM, which must do what Ctrl-C does. The moments come from a seed, but where they fall depends on
@@ -37,6 +37,9 @@ TINY = [
     "--learning-rate",
     "2e-3",
 ]
+
+SIGNALS = {"local": (), "ray": (signal.SIGTERM, -signal.SIGABRT)}
+"""Exit codes of SIGTERM that are right too, by engine: while Ray starts, it has handlers of its own, and may abort."""
 
 
 def start(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
@@ -162,15 +165,16 @@ def killed_again_and_again(
     assert run(out, None)
 
 
-def test_cv(dataset_folder, tmp_path):
+@pytest.mark.parametrize(("engine", "kills"), [("local", 11), ("ray", 5)])
+def test_cv(dataset_folder, tmp_path, engine, kills):
     def arguments(out: Path) -> list[str]:
         settings = ["--system", "sister_a", "--person-backbone", "resnet_mini", "--folds", "2", "--epochs", "4"]
         masks = ["--segmenter", f"masks:{dataset_folder / 'masks'}"]
-        return ["cv", str(dataset_folder), *TINY, *settings, *masks, "--out", str(out)]
+        return ["cv", str(dataset_folder), *TINY, *settings, *masks, "--engine", engine, "--out", str(out)]
 
     # The page has the duration; that its numbers are those of the run is tested elsewhere.
     patterns = ("summary.json", "folds.json", "fold-*/predictions.npz", "fold-*/history.json", "fold-*/*.h5")
-    killed_again_and_again(arguments, ["--resume"], patterns, 11, tmp_path)
+    killed_again_and_again(arguments, ["--resume"], patterns, kills, tmp_path, SIGNALS[engine])
 
 
 def test_train(dataset_folder, tmp_path):
@@ -205,9 +209,7 @@ def test_tag(sister_export, catalogue, tmp_path, engine, kills):
         chosen = ["--engine", engine, "--resume"]  # which a first job, and one that was complete, take too
         return ["tag", str(sister_export.folder), str(catalogue), "--out", str(out / "t.csv"), *chosen]
 
-    # While Ray starts, it has handlers of its own, and may abort.
-    starting = (signal.SIGTERM, -signal.SIGABRT) if engine == "ray" else ()
-    killed_again_and_again(arguments, [], ("t.csv",), kills, tmp_path, starting)
+    killed_again_and_again(arguments, [], ("t.csv",), kills, tmp_path, SIGNALS[engine])
 
 
 def test_report(dataset_folder, tmp_path):

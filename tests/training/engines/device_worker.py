@@ -1,0 +1,38 @@
+"""In place of the worker: ``python -m tests.training.engines.device_worker RUN TASK`` reports the GPU that it sees.
+
+The file ``gpus`` in the run folder says how many GPUs there are. A fold waits until as many folds have begun; ``hang``
+waits for ever, and ``fail`` reports an error when it does.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+
+def main(folder: Path, task: str) -> None:
+    def tell(**event: object) -> None:
+        print(json.dumps({"task": task, **event}), flush=True)
+
+    gpus = int((folder / "gpus").read_text())
+    device = os.environ.get("CUDA_VISIBLE_DEVICES")
+    tell(event="device", device=device)
+    (folder / f"{task}.pid").write_text(str(os.getpid()))
+    if task.startswith("fold"):
+        (folder / f"taken-{device}").touch(exist_ok=False)  # nobody else has this GPU now
+        while len(list(folder.glob("fold-*.pid"))) < gpus:
+            time.sleep(0.01)
+        (folder / f"taken-{device}").unlink()
+    if task == "fail":
+        while not (folder / "hang.pid").exists():
+            time.sleep(0.01)
+        tell(event="error", message="no label is known")
+        sys.exit(1)
+    if task == "hang":
+        time.sleep(600)
+    tell(event="gpus", gpus=gpus)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,210 @@
+"""Folds on a Ray cluster of this machine: real Ray, real workers, which are really killed."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keras_sister.config import Experiment
+from keras_sister.data.dcsa import load_dcsa
+from keras_sister.errors import InputError
+from keras_sister.ray_cluster import connect
+from keras_sister.run import Run
+from keras_sister.training.cross_validation import cross_validate
+from keras_sister.training.engines import ray_engine
+from keras_sister.training.engines.ray_engine import RayEngine, resources_of_task
+from keras_sister.training.work_record import installed_versions
+
+EXPERIMENT = Experiment(
+    system="baseline",
+    backbone="resnet_mini",
+    weights="none",
+    size=32,
+    folds=2,
+    epochs=5,
+    batch_size=8,
+    learning_rate=2e-3,
+)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """The one session of the slow tests; engines that are given no address use it."""
+    yield
+    import ray
+
+    with pytest.raises(InputError, match="connected to another Ray cluster already"):
+        connect("192.0.2.1:6379")
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def local(dataset_folder, tmp_path_factory) -> Run:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_SISTER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        out = tmp_path_factory.mktemp("runs") / "local"
+        cross_validate(load_dcsa(dataset_folder), EXPERIMENT, out)
+    return Run(out)
+
+
+def outcome(run: Run) -> dict[str, bytes]:
+    """The bytes of all that does not depend on where and when it was made."""
+    timeless = ("dataset.json", "config.yaml", "schema.json", "folds.json", "views.json", "summary.json")
+    folds = [f"fold-{fold:02d}/{name}" for fold in range(2) for name in ("predictions.npz", "history.json")]
+    return {name: (run.folder / name).read_bytes() for name in (*timeless, *folds)}
+
+
+def files(run: Run) -> list[str]:
+    return sorted(str(file.relative_to(run.folder)) for file in run.folder.rglob("*"))
+
+
+def workers(run: Run) -> dict[str, int]:
+    """The process ids of the workers of a run that still run, by task."""
+    found = {}
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = file.read_bytes().split(b"\0")
+        except OSError:  # it has just ended
+            continue
+        if os.fsencode(run.folder) in words:
+            found[words[words.index(os.fsencode(run.folder)) + 1].decode()] = int(file.parent.name)
+    return found
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def is_epoch(event: dict[str, Any], task: str) -> bool:
+    return event["event"] == "epoch" and event["task"] == task and event["epoch"] == 1
+
+
+@pytest.mark.parametrize(
+    ("machines", "given", "expected"),
+    [
+        ([{"CPU": 2.0}], {}, (0, 2)),
+        ([{"CPU": 8.0}, {"CPU": 4.0}, {"CPU": 0.0}], {}, (0, 4)),  # a fold fits on each that has CPUs
+        ([{"CPU": 16.0, "GPU": 1.0}], {}, (1, 16)),
+        ([{"CPU": 16.0, "GPU": 1.0}], {"gpus_per_fold": 0.5}, (0.5, 8)),
+        ([{"CPU": 32.0, "GPU": 4.0}, {"CPU": 64.0}], {"gpus_per_fold": 0.5}, (0.5, 4)),
+        ([{"CPU": 32.0, "GPU": 4.0}], {"gpus_per_fold": 0.25, "cpus_per_fold": 1}, (0.25, 1)),
+        ([{"CPU": 2.0, "GPU": 4.0}], {}, (1, 1)),
+        ([{"CPU": 16.0, "GPU": 1.0}], {"gpus_per_fold": 0.0}, (0, 16)),
+    ],
+)
+def test_what_a_fold_takes_of_a_machine(machines, given, expected):
+    assert tuple(resources_of_task(machines, **given).values()) == expected
+
+
+@pytest.mark.parametrize(
+    ("machines", "given", "message"),
+    [
+        ([{"CPU": 2.0}], {"gpus_per_fold": 0.5}, "--gpus-per-fold 0.5: no machine of the Ray cluster has a GPU"),
+        ([{"CPU": 2.0}], {"cpus_per_fold": 3}, "--cpus-per-fold 3: no machine"),
+        ([{"CPU": 0.0}], {}, "no machine with a CPU"),
+        ([], {}, "no machine with a CPU"),
+    ],
+)
+def test_what_no_machine_has_is_refused(machines, given, message):
+    with pytest.raises(InputError, match=message):
+        resources_of_task(machines, **given)
+
+
+def ended(run: Path, marks: list[str], versions: dict[str, str]) -> dict[str, Any]:
+    """What a machine of the cluster says that cannot perform a task."""
+    (event,) = ray_engine._perform("views", str(run), marks, {}, versions)
+    assert event["event"] == "failed"
+    return event["message"]
+
+
+def test_a_machine_without_the_shared_folders_is_named(tmp_path):
+    mark = tmp_path / "cache" / "mark"
+    message = ended(tmp_path, [str(mark)], installed_versions())
+    assert f"{mark.parent}: not shared with machine {os.uname().nodename}" in message
+    assert "KERAS_SISTER_CACHE" in message
+
+
+def test_a_machine_with_other_versions_is_named(tmp_path):
+    message = ended(tmp_path, [], installed_versions() | {"tensorflow": "2.0.0"})
+    assert f"tensorflow {installed_versions()['tensorflow']}, but this machine has 2.0.0" in message
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("127.0.0.1:1", "127.0.0.1:1: no Ray cluster is reachable there"),
+        ("somewhere", "somewhere: no address of a Ray cluster; give HOST:PORT, or auto"),
+        ("ray://127.0.0.1:10001", "run the command on a machine of the cluster"),
+    ],
+)
+def test_an_address_without_a_cluster_is_named(dataset_folder, tmp_path, address, message):
+    with pytest.raises(InputError, match=message):
+        cross_validate(load_dcsa(dataset_folder), EXPERIMENT, tmp_path / "run", engine=RayEngine(address))
+
+
+@pytest.mark.slow
+def test_workers_are_killed_and_the_run_is_that_of_one_machine(dataset_folder, cluster, local, tmp_path):
+    """The worker of one fold is killed, and the process of Ray that started the worker of the other."""
+    run, told = Run(tmp_path / "run"), []
+
+    def kill(event: dict[str, Any]) -> None:
+        told.append(event)
+        for task, victim in {"fold-00": lambda pid: pid, "fold-01": parent}.items():
+            if is_epoch(event, task) and not any(e["event"] == "lost" and e["task"] == task for e in told):
+                os.kill(victim(workers(run)[task]), signal.SIGKILL)
+
+    summary = cross_validate(load_dcsa(dataset_folder), EXPERIMENT, run.folder, engine=RayEngine(), on_event=kill)
+    lost = [event for event in told if event["event"] == "lost"]
+    assert sorted(event["task"] for event in lost) == ["fold-00", "fold-01"]
+    for event in lost:  # it continues after the last epoch that was kept
+        after = [e for e in told[told.index(event) :] if e["event"] == "epoch" and e["task"] == event["task"]]
+        assert after[0]["epoch"] >= 1
+        assert after[-1]["epoch"] == EXPERIMENT.epochs - 1
+    assert sorted(event["fold"] for event in told if event["event"] == "done") == [0, 1]
+    assert summary == local.read("summary.json")
+    assert outcome(run) == outcome(local)
+    assert files(run) == files(local)
+    assert [entry["versions"] for entry in run.read("work.json")] == [installed_versions()] * 3
+
+
+@pytest.mark.slow
+def test_interrupted_it_leaves_no_process_and_the_other_engine_continues(dataset_folder, cluster, local, tmp_path):
+    run = Run(tmp_path / "run")
+
+    def interrupt(event: dict[str, Any]) -> None:
+        if event["event"] == "epoch" and event["epoch"] == 1:
+            assert workers(run)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cross_validate(load_dcsa(dataset_folder), EXPERIMENT, run.folder, engine=RayEngine(), on_event=interrupt)
+    ends = time.monotonic() + 30
+    while workers(run) and time.monotonic() < ends:
+        time.sleep(0.1)
+    assert workers(run) == {}
+    assert not list(run.folder.glob(".keras-sister-*"))
+    cross_validate(load_dcsa(dataset_folder), EXPERIMENT, run.folder, resume=True)
+    assert outcome(run) == outcome(local)
+
+
+@pytest.mark.slow
+def test_errors_of_workers_are_those_of_one_machine(dataset_folder, cluster, tmp_path, monkeypatch):
+    broken = tmp_path / "000001.jpg"
+    broken.write_bytes(b"GIF89a")
+    dataset = load_dcsa(dataset_folder)
+    dataset = replace(dataset, photos=(broken, *dataset.photos[1:]))
+    with pytest.raises(InputError, match=r"(?s)000001\.jpg.*GIF.*--on-error skip"):
+        cross_validate(dataset, EXPERIMENT, tmp_path / "run", engine=RayEngine())
+    monkeypatch.setattr(ray_engine, "RETRIES", 0)
+    run = Run(tmp_path / "killed")
+
+    def kill(event: dict[str, Any]) -> None:
+        os.kill(workers(run)["views"], signal.SIGKILL)
+
+    with pytest.raises(InputError, match=r"views: killed by the system, .* --resume\. \(on "):
+        cross_validate(load_dcsa(dataset_folder), EXPERIMENT, run.folder, engine=RayEngine(), on_event=kill)
