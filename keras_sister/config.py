@@ -9,7 +9,13 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from keras_sister.backbone_names import applications, is_file, same_letters, with_hash, without_place
+from keras_sister.backbone_names import (
+    applications,
+    brings_weights,
+    same_letters,
+    with_hash,
+    without_place,
+)
 from keras_sister.errors import InputError, check_choice, quoted
 from keras_sister.storage.yaml_files import read_yaml, to_yaml
 
@@ -138,8 +144,9 @@ class Experiment:
 
     Attributes:
         system: a key of `SYSTEMS`.
-        backbone: network of the whole-photo tower, or of the only tower: a name that `backbone_name` knows, or the
-            ``.keras`` file of a model of your own, see `keras_sister.backbones.build_backbone`.
+        backbone: network of the whole-photo tower, or of the only tower: a name that `backbone_name` knows, the
+            ``.keras`` file of a model of your own, or ``keras_hub:`` with a preset of KerasHub or its folder, see
+            `keras_sister.backbones.build_backbone`.
         person_backbone: network of the person tower, likewise.
         weights: initial weights of the towers: ``imagenet``, ``none``, a weight file for every tower, or one for each
             backbone by name, ``{"resnet101": FILE, "resnet50": FILE}``.
@@ -271,19 +278,19 @@ class Experiment:
 
     @property
     def pretrained(self) -> bool:
-        """Whether every tower starts from trained weights: ImageNet's, a file's, or those of a model of your own."""
+        """Whether every tower starts from trained weights: ImageNet's, a file's, or those it comes with."""
         towers = {self.backbone}
         if "photo" in self.views and "segmented" in self.views and self.system != "twin":
             towers.add(self.person_backbone)
-        return self.weights != "none" or all(map(is_file, towers))
+        return self.weights != "none" or all(map(brings_weights, towers))
 
     def absolute(self) -> "Experiment":
         """The same experiment with absolute paths, valid in any working directory.
 
-        The file of a backbone of your own is recorded with the hash of its content.
+        The file of a backbone of your own, and the folder of a preset, are recorded with the hash of their content.
 
         Raises:
-            InputError: if that file cannot be read.
+            InputError: if that file or folder cannot be read.
         """
         weights = self.weights
         if isinstance(weights, dict):
@@ -307,7 +314,7 @@ class Experiment:
         )
 
     def contents(self) -> dict[str, Any]:
-        """All settings by name, with the content of a backbone's file in place of its path, for comparisons."""
+        """All settings by name, with the content of a backbone's file or folder in place of its path."""
         backbones = {name: without_place(getattr(self, name)) for name in ("backbone", "person_backbone")}
         return {**asdict(self), **backbones}
 
@@ -332,7 +339,7 @@ def backbone_name(setting: str, value: object, *, files: bool = False) -> str:
         setting: the setting that names it.
         value: a name in `BACKBONES`, or of a network of the installed ``keras.applications``, with or without
             capitals, hyphens and underscores.
-        files: a ``.keras`` file is allowed too, and stays as it is.
+        files: a ``.keras`` file and a preset of KerasHub are allowed too, and stay as they are.
 
     Raises:
         InputError: naming the setting, for anything else.
@@ -341,13 +348,13 @@ def backbone_name(setting: str, value: object, *, files: bool = False) -> str:
         >>> backbone_name("backbone", "EfficientNetV2B0")
         'efficientnetv2-b0'
     """
-    if files and isinstance(value, str) and is_file(value):
+    if files and isinstance(value, str) and brings_weights(value):
         return value
     known = {same_letters(name): name for name in (*applications(), *BACKBONES)}
     if not isinstance(value, str) or same_letters(value) not in known:
         near = difflib.get_close_matches(same_letters(str(value))[:80], known, n=1)
         hint = f" Did you mean {known[near[0]]}?" if near else ""
-        file = ", or the .keras file of your own" if files else ""
+        file = ", the .keras file of your own, or keras_hub:PRESET_OR_FOLDER" if files else ""
         raise InputError(
             f"{setting} must be one of {', '.join(BACKBONES)}, another network of keras.applications{file}."
             f" Received: {quoted(value)}.{hint}"

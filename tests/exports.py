@@ -77,7 +77,7 @@ def trained_run(folder: Path, photos: list[Path], **settings: object) -> Run:
     run = Run(folder)
     labels = np.random.default_rng(0).integers(0, 2, (len(photos), len(SCHEMA))).astype(np.int8)
     networks = {"backbone": "resnet_mini", "person_backbone": "resnet_mini", "weights": "none", "size": 64}
-    start_run(run, Dataset(SCHEMA, tuple(photos), labels), Experiment(**networks, **settings), resume=False)
+    start_run(run, Dataset(SCHEMA, tuple(photos), labels), Experiment(**{**networks, **settings}), resume=False)
     fill_view_store(run, lambda event: None)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(run.experiment.precision)

@@ -6,10 +6,11 @@ from typing import Any
 
 import keras
 
-from keras_sister.backbone_names import is_file
+from keras_sister.backbone_names import is_file, is_preset
 from keras_sister.backbones.applications import APPLICATIONS, last_feature_map
 from keras_sister.backbones.efficientnet_lite import IMAGENET, LITE, efficientnet_lite, find_imagenet, load_pth
 from keras_sister.backbones.finite import check_finite
+from keras_sister.backbones.hub_preset import check_preset, hub_feature_map
 from keras_sister.backbones.own import own_backbone
 from keras_sister.backbones.resnet_mini import resnet_mini
 from keras_sister.config import backbone_name
@@ -28,7 +29,9 @@ def build_backbone(
         network: a name in `keras_sister.config.BACKBONES`, or any other of the installed ``keras.applications``; or a
             functional or sequential ``keras.Model`` of your own, or its ``.keras`` file, from raw RGB, 0–255,
             (batch, height, width, 3), to one feature map (batch, height, width, channels). Your model is copied with
-            its weights, so that two towers built from it do not share weights; `weights` is then ignored.
+            its weights, so that two towers built from it do not share weights; `weights` is then ignored. Or
+            ``keras_hub:PRESET_OR_FOLDER``, an image backbone of KerasHub with the weights of its preset, see
+            `keras_sister.backbones.hub_preset.hub_feature_map`; `weights` is ignored too.
         size: height and width of the input, in pixels, at least 32.
         weights: ``imagenet`` (downloaded and cached); ``none`` for random initialisation; a file, either
             ``….weights.h5``, one of ``keras.applications`` without top, or a ``.pth`` of EfficientNet-Lite; or a dict
@@ -39,8 +42,8 @@ def build_backbone(
         A ``keras.Model``: (batch, size, size, 3) to (batch, height, width, channels).
 
     Raises:
-        InputError: for an unknown name, weights that cannot be loaded, or a model of your own that cannot be copied or
-            does not have one input image and one output map.
+        InputError: for an unknown name, weights that cannot be loaded, or a model of your own or a preset that cannot
+            be copied or does not have one input image and one output map.
 
     Example:
         >>> build_backbone("resnet50", size=224, weights="none").output_shape
@@ -49,6 +52,8 @@ def build_backbone(
     pixels = keras.Input((size, size, 3), name="pixels")
     if isinstance(network, keras.Model) or is_file(network):
         return keras.Model(pixels, own_backbone(network, size)(pixels), name=name)
+    if is_preset(network):
+        return keras.Model(pixels, hub_feature_map(network, pixels, size=size), name=name)
     network = backbone_name("backbone", network)
     source = _weights_of(network, weights)
     backbone = keras.Model(pixels, _feature_map(network, pixels, pretrained=source == "imagenet"), name=name)
@@ -72,16 +77,18 @@ def weight_file(network: str, weights: str | dict[str, str]) -> WeightFile | Non
 
 
 def fetch_weights(network: str, weights: str | dict[str, str], on_bytes: OnBytes) -> None:
-    """Download a backbone's pinned weight file, so that `build_backbone` finds it in the cache.
+    """Download a backbone's pinned weight file, so that `build_backbone` finds it in the cache; check a preset.
 
     Args:
         network, weights: see `build_backbone`.
         on_bytes: receives the progress.
 
     Raises:
-        InputError: if the file is not available.
+        InputError: if the file or the preset is not available.
     """
-    if weight_file(network, weights):
+    if is_preset(network):
+        check_preset(network)
+    elif weight_file(network, weights):
         find_imagenet(network, on_bytes)
 
 
