@@ -1,6 +1,6 @@
 """The options that say what is trained and how: the fields of `keras_sister.config.Experiment`, one to one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -139,7 +139,8 @@ SECTIONS = {
     "Variation of photos": ("augment", "drop_view", "random_background", "flip_average"),
 }
 NOTES = {
-    "Model": f"NETWORK: {', '.join(BACKBONES)}, another of keras.applications, or the .keras file of your own model."
+    "Model": f"NETWORK: {', '.join(BACKBONES)}, another of keras.applications, the .keras file of your own model, or"
+    " keras_hub:PRESET_OR_FOLDER, an image backbone of KerasHub."
 }
 
 
@@ -170,17 +171,27 @@ def track_option(command: Callable) -> Callable:
 
 
 def override_options(command: Callable) -> Callable:
-    """The same for a command whose settings come from elsewhere, but for the system, the segmenter and the split."""
+    """The same for a command whose settings come from elsewhere, but for the system, the segmenter and the split.
+
+    Networks may be given several times.
+    """
     return _with_settings(
-        command, dict.fromkeys(name for name in _SETTINGS if name not in ("system", "segmenter", "split"))
+        command,
+        dict.fromkeys(name for name in _SETTINGS if name not in ("system", "segmenter", "split")),
+        repeated={
+            "backbone": "Network of the whole-photo tower; once for each row.",
+            "person_backbone": "Network of the person tower; once for all rows, or once for each.",
+        },
     )
 
 
-def _with_settings(command: Callable, defaults: dict[str, Any]) -> Callable:
+def _with_settings(command: Callable, defaults: dict[str, Any], repeated: Mapping[str, str] | None = None) -> Callable:
     for name, default in reversed(defaults.items()):
         option = {**_SETTINGS[name], "default": () if name == "weights" else default}
         if default is None:
             option["show_default"] = False
+        if repeated and name in repeated:
+            option |= {"multiple": True, "default": (), "help": repeated[name]}
         flag = f"--{name.replace('_', '-')}"
         command = click.option(f"{flag}/--no-{flag[2:]}" if option.pop("is_flag", False) else flag, **option)(command)
     return click.option(

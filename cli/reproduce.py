@@ -46,7 +46,8 @@ def reproduce(
     TABLE is table1, table2, table3, twin, figure4 or figure5 of the paper, or systems, which compares all systems.
 
     Runs missing experiments, resumes interrupted ones, and writes TABLE.md, TABLE.csv and TABLE.png. The settings are
-    the paper's. With other settings, the table lists the deviations and leaves the paper's numbers out.
+    the paper's. With other settings, the table lists the deviations and leaves the paper's numbers out. Several
+    --backbone have a row each.
 
     \b
     sister-keras reproduce table2 DCSA --segmenter fcn8s-voc=fcn

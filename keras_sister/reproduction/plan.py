@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from keras_sister.backbone_names import short_name, shown_name
+from keras_sister.backbone_names import short_name, shown_name, with_hash
 from keras_sister.config import SYSTEMS, Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
@@ -19,6 +19,8 @@ TABLES = ("table1", "table2", "table3", "twin", "figure4", "figure5", "systems")
 """Names of the tables, each a file in ``keras_sister/reproduction/tables``."""
 
 DCSA_PHOTOS = 1856
+
+_NETWORKS = ("backbone", "person_backbone")
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,13 @@ def make_plan(
         table: one of `TABLES`.
         dataset: dataset to train and test on.
         settings: settings that replace the paper's in every experiment, by the field names of `Experiment`.
+            ``backbone`` may be several, in a list, which have a row each where the paper has a row for each of its
+            own; ``person_backbone`` is then one for all of them, or as many.
         segmenters: the segmenter behind each name in ``experiments.yaml``, for example ``{"fcn8s-voc": "fcn"}``.
 
     Raises:
-        InputError: if the table is unknown, a segmenter is missing, or a setting is invalid.
+        InputError: if the table is unknown, a segmenter is missing, a setting is invalid, or a figure gets several
+            backbones.
 
     Example:
         >>> plan = make_plan("table2", dataset, segmenters={"fcn8s-voc": "fcn"})
@@ -93,17 +98,55 @@ def make_plan(
     if table not in TABLES:
         raise InputError(f"table must be one of {', '.join(TABLES)}. Received: {table!r}")
     form = _read(f"tables/{table}.yaml")
-    settings = {name: value for name, value in (settings or {}).items() if value is not None}
+    settings = {
+        name: _recorded(value) if name in _NETWORKS else value
+        for name, value in (settings or {}).items()
+        if value is not None
+    }
     if settings.get("split"):
         raise InputError(f"{table}: compares systems over folds; omit split.")
+    groups = _groups(settings)
+    if len(groups) > 1 and "attributes" in form:
+        raise InputError(f"{table}: shows one backbone; give --backbone once.")
     named = [name for row in form["rows"] for name in row]
-    experiments = {name: _experiment(name, table, settings, segmenters or {}) for name in named}
     deviations = _deviations(named, settings, dataset)
     rows: list[list[Cell]] = []
+    for group in groups:
+        experiments = {name: _experiment(name, table, group, segmenters or {}) for name in named}
+        rows += _rows(form, experiments, deviations, is_one_group=len(groups) == 1)
+    # With other settings, several rows of the paper may become the same.
+    rows = [row for number, row in enumerate(rows) if _experiments(row) not in map(_experiments, rows[:number])]
+    return Plan(table, form["title"], rows, _attributes(form, dataset), form.get("paper"), deviations)
+
+
+def _groups(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The settings of each group of rows: of one for each backbone that is given."""
+    networks = {name: settings[name] for name in _NETWORKS if name in settings}
+    backbones, persons = (networks.get(name, []) for name in _NETWORKS)
+    if len(persons) not in (0, 1, len(backbones)):
+        raise InputError(
+            "person_backbone: give one for all rows, or one for each backbone in the same order. Received:"
+            f" {len(persons)} for {len(backbones)}"
+        )
+    return [
+        {**settings, **{name: found[min(number, len(found) - 1)] for name, found in networks.items()}}
+        for number in range(max(1, len(backbones)))
+    ]
+
+
+def _rows(
+    form: Mapping[str, Any], experiments: Mapping[str, Experiment], deviations: list[str], *, is_one_group: bool
+) -> list[list[Cell]]:
+    """The rows of one backbone, or of the paper's; of rows that differ in their batch size only, the first."""
+    rows: dict[str, list[Cell]] = {}
     for names in form["rows"]:
+        shown = _shown(asdict(experiments[names[0]]))
+        label = form.get("row", "").format(**shown)
+        if not is_one_group and label != shown["backbone"]:
+            label = f"{label} ({shown['backbone']})"
         row = [
             Cell(
-                row=form.get("row", "").format(**_shown(asdict(experiments[name]))),
+                row=label,
                 column=column,
                 name=name if not deviations else _name(experiments[name]),
                 experiment=experiments[name],
@@ -111,10 +154,18 @@ def make_plan(
             )
             for column, name in zip(form["columns"], names, strict=True)
         ]
-        # With other settings, several rows of the paper may become the same.
-        if [cell.experiment for cell in row] not in [[cell.experiment for cell in other] for other in rows]:
-            rows.append(row)
-    return Plan(table, form["title"], rows, _attributes(form, dataset), form.get("paper"), deviations)
+        rows.setdefault(label, row)
+    return list(rows.values())
+
+
+def _experiments(row: list[Cell]) -> list[Experiment]:
+    return [cell.experiment for cell in row]
+
+
+def _recorded(networks: Any) -> list[Any]:
+    """One network or several, with the hash of their content, which tells files and folders of one name apart."""
+    listed = list(networks) if isinstance(networks, list | tuple) else [networks]
+    return [with_hash(network) if isinstance(network, str) else network for network in listed]
 
 
 @cache
@@ -152,18 +203,19 @@ def _deviations(named: list[str], settings: Mapping[str, Any], dataset: Dataset)
     papers = [{**asdict(Experiment()), **_paper_settings(name)} for name in dict.fromkeys(named)]
     for setting, value in settings.items():
         theirs = list(dict.fromkeys(str(paper[setting]) for paper in papers))
+        ours = list(map(shown_name, value)) if setting in _NETWORKS else [value]
         # The path of a file is not a setting of the paper, and neither is the seed.
         is_path = (setting == "weights" and value != "none") or (setting == "segmenter" and len(theirs) == 1)
-        if not is_path and setting != "seed" and theirs != [str(value)]:
-            shown = _shown({setting: value})[setting]
-            deviations.append(f"`{setting}` is {shown} in every experiment; the paper uses {' or '.join(theirs)}.")
+        if not is_path and setting != "seed" and theirs != list(map(str, ours)):
+            where = " in every experiment" if len(ours) == 1 else ""
+            shown = " or ".join(map(str, ours))
+            deviations.append(f"`{setting}` is {shown}{where}; the paper uses {' or '.join(theirs)}.")
     return deviations
 
 
 def _shown(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings for a page: backbones of your own without their folders."""
-    networks = ("backbone", "person_backbone")
-    return {name: shown_name(value) if name in networks else value for name, value in settings.items()}
+    return {name: shown_name(value) if name in _NETWORKS else value for name, value in settings.items()}
 
 
 def _name(experiment: Experiment) -> str:

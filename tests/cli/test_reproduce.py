@@ -50,6 +50,7 @@ def test_a_figure_is_made_and_a_second_call_trains_nothing(dataset_folder, tmp_p
         (["--segmenter", "a", "--segmenter", "b"], "a and b have no name; give NAME=SEGMENTER for each"),
         (["--config", "system.yaml"], "system.yaml: remove 'system'; table2 determines the systems"),
         (["--segmenter", "nothing-there", *SMALL], "nothing-there: not a segmenter"),
+        (["--segmenter", "nothing-there", *SMALL, "--backbone=efficientnet-lite0"], "sisters: 6 runs Deviation"),
     ],
 )
 def test_invalid_input_gives_an_error_of_one_line(dataset_folder, tmp_path, monkeypatch, arguments, fault):

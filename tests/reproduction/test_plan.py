@@ -1,6 +1,9 @@
+import hashlib
+
 import numpy as np
 import pytest
 
+from keras_sister.backbone_names import with_hash
 from keras_sister.config import Experiment
 from keras_sister.errors import InputError
 from keras_sister.reproduction.plan import TABLES, make_plan
@@ -67,12 +70,8 @@ def test_other_settings_are_deviations_and_omit_the_papers_numbers():
         "`edges` is soft in every experiment; the paper uses hard.",
     ]
     assert all(cell.experiment.folds == 4 for cell in plan.cells)
-    # The batch size still differs between the rows, so all three remain.
-    assert [[cell.experiment.batch_size for cell in row] for row in plan.rows] == [
-        [64, 32, 32],
-        [32, 32, 32],
-        [32, 16, 16],
-    ]
+    # The rows would differ in their batch sizes only; the first remains.
+    assert [[cell.experiment.batch_size for cell in row] for row in plan.rows] == [[64, 32, 32]]
     paper = {cell.name for cell in make_plan("table2", FULL, segmenters=SEGMENTERS).cells}
     assert not paper & {cell.name for cell in plan.cells}  # nor may they share its run folders
 
@@ -80,6 +79,36 @@ def test_other_settings_are_deviations_and_omit_the_papers_numbers():
 def test_rows_that_become_equal_are_shown_once():
     plan = make_plan("table2", FULL, settings={"backbone": "resnet_mini", "batch_size": 8}, segmenters=SEGMENTERS)
     assert [[cell.row for cell in row] for row in plan.rows] == [["resnet_mini"] * 3]
+
+
+def test_several_backbones_have_a_row_each(tmp_path):
+    file = tmp_path / "mine.keras"
+    file.write_bytes(b"a network")
+    shown = f"mine.keras#{hashlib.sha256(b'a network').hexdigest()[:8]}"
+    settings = {"backbone": ["resnet_mini", str(file)], "person_backbone": ("resnet_mini",), "weights": "none"}
+    plan = make_plan("table2", FULL, settings=settings, segmenters=SEGMENTERS)
+    assert [[cell.row for cell in row] for row in plan.rows] == [["resnet_mini"] * 3, [shown] * 3]
+    assert plan.deviations[0] == (
+        f"`backbone` is resnet_mini or {shown}; the paper uses resnet50 or resnet101 or resnet152."
+    )
+    for row, backbone in zip(plan.rows, ("resnet_mini", with_hash(str(file))), strict=True):
+        assert [cell.experiment.system for cell in row] == ["baseline", "sister_a", "sister_b"]
+        assert {(cell.experiment.backbone, cell.experiment.person_backbone) for cell in row} == {
+            (backbone, "resnet_mini")
+        }
+    assert len(plan.cells) == 6
+
+    pairs = {"backbone": ["resnet101", "resnet50"], "person_backbone": ["resnet50", "resnet101"]}
+    row, other = make_plan("twin", FULL, settings=pairs, segmenters=SEGMENTERS).rows
+    assert row[0].experiment.person_backbone == "resnet50"
+    assert other[0].experiment.person_backbone == "resnet101"
+    systems = make_plan("systems", FULL, settings=pairs, segmenters=SEGMENTERS)
+    assert len(systems.rows) == 18
+    assert systems.rows[0][0].row == "baseline (resnet101)"
+    with pytest.raises(InputError, match=r"one for each backbone in the same order\. Received: 2 for 3"):
+        make_plan("table2", FULL, settings={**pairs, "backbone": ["a", "b", "c"]}, segmenters=SEGMENTERS)
+    with pytest.raises(InputError, match="figure4: shows one backbone; give --backbone once"):
+        make_plan("figure4", FULL, settings=pairs, segmenters=SEGMENTERS)
 
 
 def test_paths_and_seeds_are_not_deviations():
