@@ -14,7 +14,7 @@ _IMAGES = (SIZE, SIZE, 3)
 
 
 def write_presets(folder: Path) -> None:
-    """Write ``resnet``, ``vit``, ``dinov2`` and ``siglip`` for images of 32 pixels; ``dinov2`` is for 48."""
+    """Write ``resnet``, ``mit``, ``vit``, ``dinov2`` and ``siglip`` for images of 32 pixels; ``dinov2`` is for 48."""
     keras.utils.set_random_seed(0)
     for name, network, converter in _presets():
         for weight in getattr(network, "vision_encoder", network).trainable_weights:
@@ -37,6 +37,18 @@ def _presets() -> Iterator[tuple[str, Any, Any]]:
     )
     scale, offset = [1 / 255 / s for s in std], [-m / s for m, s in zip(mean, std, strict=True)]
     yield "resnet", resnet, layers.ResNetImageConverter(image_size=(SIZE, SIZE), scale=scale, offset=offset)
+    mit = models.MiTBackbone(
+        layerwise_depths=[1],
+        num_layers=1,
+        layerwise_num_heads=[1],
+        layerwise_sr_ratios=[1],
+        max_drop_path_rate=0.1,
+        layerwise_patch_sizes=[7],
+        layerwise_strides=[4],
+        hidden_dims=[8],
+        image_shape=_IMAGES,
+    )
+    yield "mit", mit, layers.MiTImageConverter(image_size=(SIZE, SIZE), scale=1 / 255)
     vit = models.ViTBackbone(image_shape=_IMAGES, mlp_dim=16, **_SMALL)
     yield "vit", vit, layers.ViTImageConverter(image_size=(SIZE, SIZE), scale=1 / 127.5, offset=-1.0)
     dino = models.DINOV2Backbone(

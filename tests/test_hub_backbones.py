@@ -28,6 +28,8 @@ from .harness import to_numpy
 from .hub_presets import PATCH, SIZE, write_presets
 from .pages import examples
 
+MAPS = ("resnet", "mit")
+"""Networks whose output is a map already: of Keras's layers, and of KerasHub's own."""
 PHOTOS = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3)).astype(np.uint8)
 MASKS = np.zeros((2, SIZE, SIZE, 1), np.uint8)
 MASKS[0, :, : 2 * PATCH] = 255  # the left half; nobody in the other
@@ -60,12 +62,14 @@ def map_of_keras_hub(folder: Path, pixels: Any) -> np.ndarray:
     else:
         shape = {"image_shape": (SIZE, SIZE, 3)} if name == "dinov2" else {}
         tokens = Backbone.from_preset(str(folder), **shape)({"images": pixels} if name == "dinov2" else pixels)
-    leading = {"resnet": 0, "vit": 1, "dinov2": 1 + 2, "siglip": 0}[name]
+    if name in MAPS:
+        return to_numpy(tokens)
+    leading = {"vit": 1, "dinov2": 1 + 2, "siglip": 0}[name]
     tokens = to_numpy(tokens)[:, leading:]
-    return tokens if name == "resnet" else tokens.reshape(len(tokens), SIZE // PATCH, SIZE // PATCH, -1)
+    return tokens.reshape(len(tokens), SIZE // PATCH, SIZE // PATCH, -1)
 
 
-@pytest.mark.parametrize("name", ["resnet", "vit", "dinov2", "siglip"])
+@pytest.mark.parametrize("name", [*MAPS, "vit", "dinov2", "siglip"])
 def test_a_tower_computes_what_keras_hub_computes(name, presets, tmp_path):
     from keras_hub.layers import ImageConverter
 
@@ -80,7 +84,7 @@ def test_a_tower_computes_what_keras_hub_computes(name, presets, tmp_path):
     changed = PHOTOS.copy()
     changed[:, PATCH : 2 * PATCH, 2 * PATCH : 3 * PATCH] ^= 255
     cells = np.abs(to_numpy(tower(changed)) - found).sum(axis=-1)  # the patch in row 1, column 2
-    if name != "resnet":
+    if name not in MAPS:
         assert [np.unravel_index(of.argmax(), of.shape) for of in cells] == [(1, 2), (1, 2)]
 
     tower.save(tmp_path / "tower.keras")
@@ -168,7 +172,7 @@ def test_a_saved_model_is_loaded_in_a_fresh_process_on_jax(presets, tmp_path):
 
 def test_the_example_of_the_docs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (example,) = examples("docs/concepts/backbones.md", "python")
+    _, example = examples("docs/concepts/backbones.md", "python")
     given: dict[str, Any] = {}
     exec(example.text, given)  # noqa: S102 - our own page
     assert given["model"].get_layer("photo_tower").output_shape == (None, 4, 4, 32)
@@ -223,10 +227,18 @@ def edit(file: Path, **settings: object) -> None:
     ("change", "size", "message"),
     [
         (lambda folder: (folder / "config.json").unlink(), SIZE, "has no config.json"),
-        (lambda folder: (folder / "config.json").write_text("no JSON"), SIZE, "not an image backbone that can be"),
+        (
+            lambda folder: (folder / "config.json").write_text("no JSON"),
+            SIZE,
+            "not an image backbone that can be loaded",
+        ),
         (lambda folder: (folder / "image_converter.json").unlink(), SIZE, r"image_converter\.json.* doesn't exist"),
         (lambda folder: edit(folder / "image_converter.json", scale=0.0), SIZE, "does more than a scale and an offset"),
-        (lambda folder: (folder / "model.weights.h5").write_bytes(b"torn"), SIZE, "not an image backbone that can be"),
+        (
+            lambda folder: (folder / "model.weights.h5").write_bytes(b"torn"),
+            SIZE,
+            "not an image backbone that can be loaded",
+        ),
         (lambda folder: edit(folder / "config.json", num_layers=2), SIZE, "not an image backbone that can be loaded"),
         (lambda folder: None, 64, "takes images of 32 × 32 pixels; use --size 32"),
     ],
@@ -246,7 +258,8 @@ def test_sizes_that_a_patch_does_not_divide_are_refused(presets):
 @pytest.mark.parametrize(
     ("backbone", "message"),
     [
-        ("keras_hub:no_such_preset", "Unknown preset identifier.* Without a network, download the preset elsewhere"),
+        ("keras_hub:dinov2_smal", "dinov2_smal: not a preset of the installed keras-hub.* Did you mean dinov2_small"),
+        ("keras_hub:kaggle://short", "cannot be loaded: Unexpected Kaggle preset.* give its folder: keras_hub:FOLDER"),
         ("keras_hub:./no/such/folder", r"no such folder: \./no/such/folder"),
         ("keras_hub:", "backbone must be one of .* or keras_hub:PRESET_OR_FOLDER"),
     ],

@@ -1,5 +1,6 @@
 """Backbones from presets of KerasHub: the network, its weights, and how its image converter scales pixels."""
 
+import difflib
 import inspect
 import json
 import warnings
@@ -8,11 +9,12 @@ from typing import Any
 
 import keras
 import numpy as np
+import requests
 
 from keras_sister.backbone_names import folder_hash, preset_folder, split_preset
 from keras_sister.backbones.finite import check_finite
 from keras_sister.backbones.hub_network import LEADING, HubNetwork, inner_model, keras_hub
-from keras_sister.errors import InputError, reason_of
+from keras_sister.errors import InputError, reason_of, shortened
 from keras_sister.layers import PixelNormalization
 
 _ANY_SIZE = ("DINOV2Backbone", "DINOV3Backbone")
@@ -59,10 +61,11 @@ def check_preset(backbone: str) -> None:
 
 
 def _place(backbone: str) -> str:
-    """The preset's name, handle or folder, whose content is the recorded one."""
+    """The preset's name, handle or folder, which exists and has the recorded content."""
     place, recorded = split_preset(backbone)
     if recorded is None:
         preset_folder(place)
+        _check_named(place)
     elif not Path(place).is_dir():
         raise InputError(f"backbone: no such folder: {place}.")
     elif folder_hash(Path(place)) != recorded:
@@ -108,7 +111,7 @@ def _load(place: str, size: int) -> Any:
             network = hub.models.Backbone.from_preset(place, dtype=policy, **resized)
     except Exception as error:
         raise _cannot_load(place, error) from error
-    network = getattr(network, _VISION, network)
+    network = getattr(network, _VISION, None) or network
     _check_size(network, place, size)
     return network
 
@@ -127,13 +130,14 @@ def _takes_any_size(kind: type) -> bool:
 
 def _check_size(network: Any, place: str, size: int) -> None:
     kind = type(network).__name__
-    outputs = keras.tree.flatten(network.outputs)
-    if kind not in LEADING and (len(outputs) != 1 or len(outputs[0].shape) != 4):
+    inputs, outputs = (getattr(network, ends, None) or [] for ends in ("inputs", "outputs"))
+    has_map = kind in LEADING or (len(outputs) == 1 and len(outputs[0].shape) == 4)
+    if len(inputs) != 1 or not has_map:
         raise InputError(
             f"keras_hub:{place}: {kind} has no single feature map; expected a convolutional network or one of"
             f" {', '.join(LEADING)}."
         )
-    taken = network.inputs[0].shape[1:3]
+    taken = inputs[0].shape[1:3]
     if taken != (size, size) and taken != (None, None):
         raise InputError(f"keras_hub:{place}: takes images of {taken[0]} × {taken[1]} pixels; use --size {taken[0]}.")
     if kind in _ANY_SIZE and size % network.patch_size:
@@ -166,11 +170,24 @@ def _copy_of(network: Any, place: str) -> HubNetwork:
     return copy
 
 
+def _check_named(place: str) -> None:
+    """Refuse a name that the installed KerasHub does not know."""
+    known = keras_hub().models.Backbone.presets
+    if "://" in place or place in known or Path(place).is_dir():
+        return
+    near = difflib.get_close_matches(place[:80], known, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise InputError(f"keras_hub:{shortened(place)}: not a preset of the installed keras-hub, and no folder.{hint}")
+
+
 def _cannot_load(place: str, error: BaseException) -> InputError:
-    reason = f"keras_hub:{place}: not an image backbone that can be loaded here: {reason_of(error)}."
+    reason = "no connection" if isinstance(error, requests.ConnectionError) else reason_of(error)
     if Path(place).is_dir():
-        return InputError(reason)
-    return InputError(f"{reason} Without a network, download the preset elsewhere and use keras_hub:FOLDER.")
+        return InputError(f"keras_hub:{place}: not an image backbone that can be loaded: {reason}.")
+    return InputError(
+        f"keras_hub:{place}: cannot be loaded: {reason}. Without a connection to Kaggle or Hugging Face, download the"
+        " preset elsewhere and give its folder: keras_hub:FOLDER."
+    )
 
 
 def _numpy(values: Any) -> np.ndarray:
