@@ -42,7 +42,7 @@ OnEvent = Callable[[dict[str, Any]], None]
 - ``without_person``: no person was found in ``photos`` of ``of`` photos;
 - ``step``: ``epoch`` (from 0) of ``epochs``, ``step`` (from 1) of ``steps``, and the ``loss``;
 - ``epoch``: ``epoch`` of ``epochs`` has ended, with its scores;
-- ``lost``: a worker of a cluster or its machine was lost; the task is started again, for the time ``retry`` of
+- ``lost``: a worker process on a cluster, or its machine, was lost; the task is started again, as retry ``retry`` of
   ``retries``;
 - ``done``: the task has ended; for a fold with its number, ``fold``.
 """

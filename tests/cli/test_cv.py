@@ -143,9 +143,17 @@ def test_a_worker_that_the_system_kills_is_one_line(dataset_folder, tmp_path):
     assert child.returncode == 1
 
 
-@pytest.mark.parametrize("option", ["--address", "--gpus-per-fold", "--cpus-per-fold"])
-@pytest.mark.parametrize("command", ["cv", "reproduce twin"])
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("cv {}", "--address"),
+        ("cv {}", "--gpus-per-fold"),
+        ("cv {}", "--cpus-per-fold"),
+        ("reproduce twin {}", "--gpus-per-fold"),
+        ("tag model {}", "--address"),
+    ],
+)
 def test_options_of_a_cluster_need_its_engine(dataset_folder, command, option):
-    result = CliRunner().invoke(main, [*command.split(), str(dataset_folder), option, "1"])
+    result = CliRunner().invoke(main, [*command.format(dataset_folder).split(), option, "1"])
     assert result.exit_code == 2
     assert f"{option} goes with --engine ray." in result.stderr
