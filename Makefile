@@ -23,11 +23,11 @@ test-all: $(VENV)/.installed-dev ## all tests
 fuzz: $(VENV)/.installed-dev    ## damaged files for every reader, FUZZ_SECONDS each; what fails is kept in tests/fuzz/found
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
-latest:                         ## all tests against pre-releases of what the models run on; for a weekly job
+latest:                         ## the tests against pre-releases of what the models run on; for a weekly job
 	$(PYTHON) -m venv $(VENV)-latest
 	$(VENV)-latest/bin/pip install --quiet --editable '.[dev]'
 	$(VENV)-latest/bin/pip install --quiet --upgrade --pre tensorflow keras numpy
-	$(VENV)-latest/bin/python -m pytest $(TEST_OPTIONS)
+	$(VENV)-latest/bin/python -m pytest $(TEST_OPTIONS) -m "not long"
 
 lint: $(VENV)/.installed-dev    ## style, types, unsafe calls, who may import whom, docs/cli.md, the site built strictly
 	$(BIN)/ruff check .

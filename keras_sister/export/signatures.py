@@ -89,10 +89,13 @@ class Signatures:
     def write(self, folder: str | Path) -> None:
         """Write them as a SavedModel into a new folder.
 
-        As traced, without the functions themselves: those TensorFlow would trace again while it saves them.
+        Each is there as a signature, and as an attribute of the loaded object, which ``keras.layers.TFSMLayer`` takes.
+        They are written as traced: a ``tf.function`` would be traced again while TensorFlow saves it.
         """
         signatures = {name: function.get_concrete_function() for name, function in self._traced.items()}
         exported = tf.Module()
+        for name, signature in signatures.items():
+            setattr(exported, name, signature)
         exported.weights = _each_once(v for signature in signatures.values() for v in signature.graph.variables)
         tf.saved_model.save(exported, str(folder), signatures=signatures)
 

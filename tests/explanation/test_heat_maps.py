@@ -1,7 +1,3 @@
-import os
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -155,25 +151,3 @@ def test_errors_are_one_line():
         with pytest.raises(InputError, match=message) as caught:
             heat_map(model, photos, **options)
         assert "\n" not in str(caught.value)
-
-
-PROGRAM = """
-import sys
-sys.modules["tensorflow"] = None
-import keras, numpy as np
-from keras_sister import heat_map
-from tests.explanation.red import red_model, views
-
-for method in ("gradient", "occlusion"):
-    print(heat_map(red_model(), views((250, 0, 0)), attribute="red", class_name="yes", method=method)["photo"].sum())
-"""
-
-
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_other_backends_give_the_same_maps_without_tensorflow(backend):
-    environment = {**os.environ, "KERAS_BACKEND": backend}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    for line, method in zip(done.stdout.split(), METHODS, strict=True):
-        expected = heat_map(red_model(), RED, attribute="red", class_name="yes", method=method)["photo"].sum()
-        assert float(line) == pytest.approx(float(expected), rel=1e-3)

@@ -1,4 +1,4 @@
-"""Keras's own test of a layer, for every layer of ours: ``python -m tests.layers.keras_harness`` runs it."""
+"""Keras's own test of a layer, for every layer of ours."""
 
 from typing import Any
 
@@ -40,9 +40,3 @@ CASES: list[tuple[type[keras.layers.Layer], dict[str, Any], Any, Any, Any]] = [
 def run_layer_test(layer: type[keras.layers.Layer], arguments: Any, shape: Any, dtype: Any, expected: Any) -> None:
     """Configuration, symbolic and eager shapes, weights, a training step, mixed precision."""
     TestCase().run_layer_test(layer, arguments, input_shape=shape, input_dtype=dtype, expected_output_shape=expected)
-
-
-if __name__ == "__main__":
-    for case in CASES:
-        run_layer_test(*case)
-    print(f"{len(CASES)} cases on {keras.backend.backend()}")

@@ -1,6 +1,4 @@
-import os
-import subprocess
-import sys
+"""On JAX and PyTorch the same runs in `tests.test_other_backends`."""
 
 import pytest
 
@@ -23,17 +21,3 @@ def test_every_layer_passes_the_test_of_keras(case):
 
 def test_no_layer_is_forgotten():
     assert {case[0].__name__ for case in CASES} == {name for name in vars(layers) if name[0].isupper()}
-
-
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_on_other_backends_too(backend):
-    if backend == "torch":
-        pytest.importorskip("torch")
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.layers.keras_harness"],
-        env={**os.environ, "KERAS_BACKEND": backend},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [str(len(CASES)), "cases", "on", backend]
