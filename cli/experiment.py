@@ -83,12 +83,7 @@ _SETTINGS = {
     "loss": _setting(click.Choice(LOSSES), "Loss of a label."),
     "gamma": _setting(
         click.FloatRange(*SHARES["gamma"]),
-<<<<<<< HEAD
-        "Focusing parameter: the higher, the less well-predicted labels count; by default 2 for focal, 4 for"
-        " asymmetric.",
-=======
         "Focusing parameter: the higher, the less well-predicted labels count; default 2 for focal, 4 for asymmetric.",
->>>>>>> gate14
     ),
     "label_smoothing": _setting(
         click.FloatRange(*SHARES["label_smoothing"]), "Share of a label that is spread over all classes."
