@@ -2,8 +2,9 @@
 
 Cameras store the pixels as the sensor saw them, and in the tag *Orientation* how to turn them. The tag is found where
 Pillow's ``ImageOps.exif_transpose`` finds it: in the APP1 segments of a JPEG (after JFIF, XMP or comments; also of an
-MPO), in the chunk ``eXIf`` of a PNG and in the chunk ``EXIF`` of a WebP, in both byte orders. A damaged header means
-orientation 1, upright; it is never an error.
+MPO), in the chunk ``eXIf`` of a PNG and in the chunk ``EXIF`` of a WebP, in both byte orders. Pillow also reads it in
+XMP and in the text chunks that old versions of ImageMagick wrote into PNGs; browsers do not, and neither does this.
+A damaged header means orientation 1, upright; it is never an error.
 """
 
 import tensorflow as tf

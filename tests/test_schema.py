@@ -90,6 +90,15 @@ def test_attributes_must_differ_and_have_classes():
         Attribute("scarf", ("yes", "yes"))
 
 
+def test_classes_are_a_list_and_not_the_letters_of_a_text():
+    for of_text in (
+        lambda: Attribute("scarf", "yes"),
+        lambda: Schema.from_dict({"attributes": [{"name": "scarf", "classes": "yes"}]}),
+    ):
+        with pytest.raises(InputError, match=r"classes of 'scarf' must be a list, such as .* Received: 'yes'"):
+            of_text()
+
+
 def test_the_file_has_the_documented_form():
     assert json.loads(SMALL.to_json())["attributes"][1] == {"name": "sleeves", "classes": ["none", "short", "long"]}
 

@@ -1,7 +1,9 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from click.testing import CliRunner
 
 from cli.compare import _labels
@@ -37,6 +39,9 @@ def test_one_fold_says_what_cannot_be_compared(tmp_path: Path):
         result = CliRunner().invoke(main, [*command, *map(str, one_fold)])
         assert result.exit_code == 0, result.output
         assert "nan" not in result.output
+    for command in (["compare", *map(str, one_fold)], ["evaluate", str(one_fold[0])]):
+        document = CliRunner().invoke(main, [*command, "--json"]).stdout
+        assert json.loads(document, parse_constant=lambda name: pytest.fail(name))  # such as NaN
     compared = CliRunner().invoke(main, ["compare", *map(str, one_fold)]).output
     assert "Only one fold has known labels: the spread over folds cannot be compared." in " ".join(compared.split())
     assert "one fold: no spread" in (tmp_path / "page.html").read_text()

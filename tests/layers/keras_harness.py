@@ -37,6 +37,10 @@ CASES: list[tuple[type[keras.layers.Layer], dict[str, Any], Any, Any, Any]] = [
 """Layer, arguments, shape and dtype of the inputs, shape of the outputs."""
 
 
-def run_layer_test(layer: type[keras.layers.Layer], arguments: Any, shape: Any, dtype: Any, expected: Any) -> None:
+def run_layer_test(
+    layer: type[keras.layers.Layer], arguments: Any, shape: Any, dtype: Any, expected: Any, **options: Any
+) -> None:
     """Configuration, symbolic and eager shapes, weights, a training step, mixed precision."""
-    TestCase().run_layer_test(layer, arguments, input_shape=shape, input_dtype=dtype, expected_output_shape=expected)
+    TestCase().run_layer_test(
+        layer, arguments, input_shape=shape, input_dtype=dtype, expected_output_shape=expected, **options
+    )

@@ -14,6 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import main
+from keras_sister.catalogue.previous_rows import PreviousRows
+from keras_sister.catalogue.rows import FINGERPRINT
 from keras_sister.errors import InputError
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.cache import cache_folder
@@ -125,6 +127,17 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("cannot mount a file system here")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_ends_an_update_of_a_table_in_one_line(full_disk):
+    """Its previous rows are in a database, whose errors are not those of the operating system."""
+    rows = ({FINGERPRINT: f"{i}", "tags": "x" * 1000} for i in range(500))
+    with pytest.raises(OSError, match=r"previous\.sqlite") as caught:
+        PreviousRows(full_disk / "previous.sqlite", rows)
+    assert str(disk_error(caught.value)) == (
+        f"{full_disk}/previous.sqlite: database or disk is full."
+        " Free some space and start the command again, a run with --resume."
+    )
 
 
 @pytest.mark.slow

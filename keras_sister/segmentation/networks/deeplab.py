@@ -28,13 +28,17 @@ PRESET = "deeplab_v3_plus_resnet50_pascalvoc"
 
 
 class SpatialPyramidPooling(deeplab_v3_layers.SpatialPyramidPooling):
-    """KerasHub's layer, which fails to load from a file because shapes come back as lists.
+    """KerasHub's layer, but for two faults: it fails to load from a file because shapes come back as lists, and under
+    mixed precision its output is float32, though it says otherwise.
 
     It keeps the name of KerasHub's class because the weights in the file are named after it.
     """
 
     def build(self, input_shape: Any) -> None:
         super().build(tuple(input_shape))
+
+    def call(self, inputs: Any) -> Any:
+        return keras.ops.cast(super().call(inputs), self.compute_dtype)
 
 
 CUSTOM_OBJECTS = {"SpatialPyramidPooling": SpatialPyramidPooling}
