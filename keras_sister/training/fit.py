@@ -13,6 +13,7 @@ from keras_sister.errors import InputError
 from keras_sister.run import OnEvent, best_epoch
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.training.phases import Phase
+from keras_sister.training.precision import current_precision
 
 WEIGHTS = "model.weights.h5"
 CHECKPOINT = "checkpoint.npz"
@@ -108,7 +109,7 @@ class _Finite(keras.callbacks.Callback):
                 raise InputError(
                     f"{self.task}: {name} is {value} in epoch {self.epoch + 1}, step {self.step}; lower"
                     f" --learning-rate (now {float(self.model.optimizer.learning_rate):g}) or choose another"
-                    f" --precision (now {keras.config.dtype_policy().name}), with another --out."
+                    f" --precision (now {current_precision()}), with another --out."
                 )
 
 

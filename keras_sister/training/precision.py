@@ -38,7 +38,7 @@ def resolve_precision(experiment: Experiment) -> tuple[Experiment, str]:
     Raises:
         InputError: if the experiment says ``onednn_bfloat16`` itself and the CPU cannot.
     """
-    if experiment.precision == "onednn_bfloat16" and not _cpu_instructions():
+    if experiment.precision == "onednn_bfloat16" and not cpu_instructions():
         raise InputError(
             "precision: onednn_bfloat16 needs a CPU that multiplies bfloat16 (AVX512_BF16 or AMX_BF16), which this one"
             " does not; use float32, with another --out."
@@ -51,7 +51,7 @@ def resolve_precision(experiment: Experiment) -> tuple[Experiment, str]:
         lowest = min(capabilities)
         precision = "mixed_bfloat16" if lowest >= _GPU_CAPABILITY else "float32"
         reason = f"GPU of compute capability {lowest[0]}.{lowest[1]}"
-    elif instructions := _cpu_instructions():
+    elif instructions := cpu_instructions():
         precision, reason = "onednn_bfloat16", f"CPU with {instructions.upper()}"
     else:
         precision, reason = "float32", "no CPU or GPU here multiplies bfloat16"
@@ -73,12 +73,21 @@ def set_precision(precision: str) -> None:
         tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
 
 
+def current_precision() -> str:
+    """The precision that `set_precision` was last told in this process."""
+    import keras
+    import tensorflow as tf
+
+    rewrites = tf.config.optimizer.get_experimental_options().get("auto_mixed_precision_onednn_bfloat16")
+    return "onednn_bfloat16" if rewrites else keras.config.dtype_policy().name
+
+
 def policy_of(precision: str) -> str:
     """The Keras dtype policy of a precision: with ``onednn_bfloat16`` the model is one of float32."""
     return "float32" if precision == "onednn_bfloat16" else precision
 
 
-def _cpu_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
+def cpu_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
     """The flag of the instructions by which TensorFlow would multiply bfloat16 on the CPU, or None."""
     if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
         return None

@@ -16,7 +16,7 @@ from keras_sister.errors import InputError
 from keras_sister.run import Run
 from keras_sister.schema import DCSA
 from keras_sister.training import precision
-from keras_sister.training.precision import policy_of, resolve_precision, set_precision
+from keras_sister.training.precision import current_precision, policy_of, resolve_precision, set_precision
 from keras_sister.training.start import start_run
 
 FLAGS = {
@@ -34,7 +34,7 @@ def machine(monkeypatch):
     """Sets what this machine can do: the flag of its CPU, the compute capabilities of its GPUs."""
 
     def describe(cpu: str | None = None, gpus: tuple[tuple[int, int], ...] = ()) -> None:
-        monkeypatch.setattr(precision, "_cpu_instructions", lambda: cpu)
+        monkeypatch.setattr(precision, "cpu_instructions", lambda: cpu)
         monkeypatch.setattr(precision, "_gpu_capabilities", lambda: list(gpus))
 
     return describe
@@ -45,10 +45,10 @@ def test_the_flags_of_the_cpu(tmp_path, monkeypatch, text):
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(text)
-    assert precision._cpu_instructions(cpuinfo) == FLAGS[text]
-    assert precision._cpu_instructions(tmp_path / "none") is None
+    assert precision.cpu_instructions(cpuinfo) == FLAGS[text]
+    assert precision.cpu_instructions(tmp_path / "none") is None
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")  # TensorFlow would leave the graph as it is
-    assert precision._cpu_instructions(cpuinfo) is None
+    assert precision.cpu_instructions(cpuinfo) is None
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,10 @@ def test_onednn_bfloat16_is_a_rewrite_of_a_float32_model():
         set_precision("onednn_bfloat16")
         assert keras.config.dtype_policy().name == "float32" == policy_of("onednn_bfloat16")
         assert tf.config.optimizer.get_experimental_options()["auto_mixed_precision_onednn_bfloat16"]
+        assert current_precision() == "onednn_bfloat16"
+        tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": False})
         set_precision("mixed_bfloat16")
-        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+        assert keras.config.dtype_policy().name == "mixed_bfloat16" == current_precision()
     finally:
         keras.config.set_dtype_policy(policy)
         tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": False, **options})
