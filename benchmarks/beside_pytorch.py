@@ -25,7 +25,8 @@ from benchmarks.step_process import Row, StepProcess
 SECONDS = 4.0
 """Of one turn."""
 
-_KERAS = {"KERAS_BACKEND": "tensorflow", "TF_ENABLE_ONEDNN_OPTS": "1"}  # as `keras_sister.training.worker`
+# As `keras_sister.training.worker`, and quiet.
+_KERAS = {"KERAS_BACKEND": "tensorflow", "TF_ENABLE_ONEDNN_OPTS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 @click.command()

@@ -13,6 +13,7 @@ from keras_sister.errors import InputError
 from keras_sister.run import OnEvent, best_epoch
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.training.phases import Phase
+from keras_sister.training.precision import current_precision
 
 WEIGHTS = "model.weights.h5"
 CHECKPOINT = "checkpoint.npz"
@@ -123,8 +124,7 @@ class _Finite(keras.callbacks.Callback):
     def _check(self, logs: dict[str, float] | None) -> None:
         for name, value in (logs or {}).items():
             if not math.isfinite(value):
-                policy = keras.config.dtype_policy().name
-                other = f" or choose another --precision (now {policy})" if self.has_precision else ""
+                other = f" or choose another --precision (now {current_precision()})" if self.has_precision else ""
                 raise InputError(
                     f"{self.task}: {name} is {value} in epoch {self.epoch + 1}, step {self.step}; lower"
                     f" --learning-rate (now {float(self.model.optimizer.learning_rate):g}){other}, with another --out."

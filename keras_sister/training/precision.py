@@ -73,6 +73,15 @@ def set_precision(precision: str) -> None:
         tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
 
 
+def current_precision() -> str:
+    """The precision that `set_precision` was last told in this process."""
+    import keras
+    import tensorflow as tf
+
+    rewrites = tf.config.optimizer.get_experimental_options().get("auto_mixed_precision_onednn_bfloat16")
+    return "onednn_bfloat16" if rewrites else keras.config.dtype_policy().name
+
+
 def policy_of(precision: str) -> str:
     """The Keras dtype policy of a precision: with ``onednn_bfloat16`` the model is one of float32."""
     return "float32" if precision == "onednn_bfloat16" else precision

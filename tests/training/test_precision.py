@@ -16,7 +16,7 @@ from keras_sister.errors import InputError
 from keras_sister.run import Run
 from keras_sister.schema import DCSA
 from keras_sister.training import precision
-from keras_sister.training.precision import policy_of, resolve_precision, set_precision
+from keras_sister.training.precision import current_precision, policy_of, resolve_precision, set_precision
 from keras_sister.training.start import start_run
 
 FLAGS = {
@@ -97,8 +97,10 @@ def test_onednn_bfloat16_is_a_rewrite_of_a_float32_model():
         set_precision("onednn_bfloat16")
         assert keras.config.dtype_policy().name == "float32" == policy_of("onednn_bfloat16")
         assert tf.config.optimizer.get_experimental_options()["auto_mixed_precision_onednn_bfloat16"]
+        assert current_precision() == "onednn_bfloat16"
+        tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": False})
         set_precision("mixed_bfloat16")
-        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+        assert keras.config.dtype_policy().name == "mixed_bfloat16" == current_precision()
     finally:
         keras.config.set_dtype_policy(policy)
         tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": False, **options})
