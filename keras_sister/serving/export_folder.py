@@ -72,7 +72,7 @@ def new_version(folder: Path) -> Iterator[Path]:
     try:
         temporary.mkdir(parents=True)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written to: {error.strerror}") from error
+        raise InputError(f"{folder}: cannot be written to: {error.strerror}.") from error
     remove_leftovers(folder)
     try:
         yield temporary

@@ -5,6 +5,7 @@ import os
 
 from keras_sister.errors import InputError, reason_of
 from keras_sister.storage.cache import cache_folder
+from keras_sister.storage.leftovers import aside_prefix
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -19,10 +20,16 @@ def disk_error(error: OSError) -> InputError:
         >>> disk_error(PermissionError(13, "Permission denied", "/root/.cache/keras-sister/views"))
         InputError('/root/.cache/keras-sister/views: Permission denied. Set KERAS_SISTER_CACHE to a folder that …')
     """
-    reason = reason_of(error)
-    named = isinstance(error.filename, str | bytes | os.PathLike)
-    place = os.fsdecode(error.filename) if named else ""
+    reason, place = reason_of(error), _place(error)
     return InputError(f"{place}: {reason}.{_way_out(error, place)}" if place else f"{reason}.{_way_out(error, place)}")
+
+
+def _place(error: OSError) -> str:
+    """The file that could not be read or written, by the name that it gets when it is complete; empty if unknown."""
+    # Where a copy fills the disk, the second name is the file that was to be written.
+    file = error.filename2 if error.errno in _FULL and error.filename2 is not None else error.filename
+    named = isinstance(file, str | bytes | os.PathLike)
+    return os.fsdecode(file).replace(aside_prefix(), "") if named else ""
 
 
 def _way_out(error: OSError, place: str) -> str:

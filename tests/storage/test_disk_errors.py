@@ -17,6 +17,7 @@ from keras_sister.errors import InputError
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.cache import cache_folder
 from keras_sister.storage.disk_errors import disk_error
+from keras_sister.storage.json_files import write_json
 
 TINY = [
     "--system",
@@ -59,6 +60,13 @@ def test_a_full_disk_names_the_file_that_was_to_be_written(tmp_path):
         " Free some space and start the command again, a run with --resume."
     )
     assert str(disk_error(caught.value)) == message
+
+
+def test_what_cannot_be_written_has_its_own_name_and_not_that_of_the_temporary_file(tmp_path):
+    for write in (lambda file: write_json(file, {}), lambda file: write_atomically(file, Path.mkdir)):
+        with pytest.raises(OSError, match="No such file") as caught:
+            write(tmp_path / "none" / "summary.json")
+        assert str(disk_error(caught.value)) == f"{tmp_path}/none/summary.json: No such file or directory."
 
 
 @pytest.mark.parametrize("name", ["x" * 250 + ".json", "é" * 120 + ".json"])
@@ -105,6 +113,13 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("cannot mount a file system here")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_copy_that_fills_the_disk_names_the_copy(tmp_path, full_disk):
+    (tmp_path / "photo.jpg").write_bytes(b"x" * 200_000)
+    with pytest.raises(OSError, match="No space left") as caught:
+        shutil.copyfile(tmp_path / "photo.jpg", full_disk / "copy.jpg")
+    assert str(disk_error(caught.value)).startswith(f"{full_disk}/copy.jpg: No space left on device. Free some space")
 
 
 @pytest.mark.slow
