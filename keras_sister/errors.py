@@ -64,6 +64,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or exhausted
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, of whatever library, says that the disk is full."""
+    return reason_of(error) == _DISK_FULL
+
+
 def check_choice(name: str, value: object, allowed: Iterable[str]) -> None:
     """Check that a value is one of the allowed ones.
 

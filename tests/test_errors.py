@@ -43,9 +43,17 @@ def test_what_other_libraries_say_becomes_one_short_line(error, reason):
     assert reason_of(error) == reason
 
 
-def test_a_full_disk_is_not_taken_for_exhausted_memory(tmp_path):
+def test_a_full_disk_is_not_taken_for_exhausted_memory(tmp_path, monkeypatch):
     (tmp_path / "full").symlink_to("/dev/full")
-    with pytest.raises(tf.errors.OpError) as caught:
+
+    def fill():
         tf.io.write_file(str(tmp_path / "full"), b"x" * 1_000_000)
+
+    with pytest.raises(tf.errors.OpError) as caught:
+        fill()
     assert reason_of(caught.value) == "No space left on device"
     assert not is_out_of_memory(caught.value)
+    monkeypatch.setitem(main.commands, "fill", click.command()(fill))
+    result = CliRunner().invoke(main, ["fill"])
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert result.stderr.startswith("Error: No space left on device. Free some space")
