@@ -34,6 +34,7 @@ from keras_sister.photo_files import UnreadablePhotosError, content_hash, try_re
 from keras_sister.photo_kinds import why_not_decoded
 from keras_sister.storage.cache import cache_folder
 from keras_sister.storage.leftovers import aside_prefix, remove_leftovers
+from keras_sister.storage.regular_files import check_regular
 
 BLOCK = 64
 """Photos per block, and the most that a killed process loses."""
@@ -267,6 +268,7 @@ def _keys(block: Path) -> list[str]:
 
 def _index(block: Path) -> dict[str, Any]:
     """The index of a block; an error of any kind if it is missing or damaged."""
+    check_regular(block / "index.json")
     index = json.loads((block / "index.json").read_bytes())
     if not index["keys"] or index["keys_sha256"] != _digest_of(index["keys"]):
         raise ValueError(f"{block}: the keys are not those that were written")
@@ -278,6 +280,7 @@ def _digest_of(keys: list[str]) -> str:
 
 
 def _is_verified(file: Path, digest: str) -> bool:
+    check_regular(file)
     status = file.stat()
     state = (file, status.st_ino, status.st_size, status.st_mtime_ns)
     if state in _verified:
