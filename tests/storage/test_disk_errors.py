@@ -69,6 +69,18 @@ def test_what_cannot_be_written_has_its_own_name_and_not_that_of_the_temporary_f
         assert str(disk_error(caught.value)) == f"{tmp_path}/none/summary.json: No such file or directory."
 
 
+def test_a_pipe_a_device_or_a_folder_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "device").symlink_to("/dev/null")
+    for name in ("pipe", "folder", "device"):
+        with pytest.raises(OSError, match="not a regular file") as caught:
+            write_json(tmp_path / name, {})
+        assert str(disk_error(caught.value)) == f"{tmp_path / name}: not a regular file."
+    assert Path("/dev/null").is_char_device()
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 @pytest.mark.parametrize("name", ["x" * 250 + ".json", "é" * 120 + ".json"])
 def test_a_name_of_any_length_is_written_atomically(tmp_path, name):
     write_atomically(tmp_path / name, lambda temporary: temporary.write_text("{}"))
