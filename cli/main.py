@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from keras_sister import __version__
-from keras_sister.errors import InputError, is_out_of_memory
+from keras_sister.errors import InputError, is_disk_full, is_out_of_memory
 from keras_sister.storage.disk_errors import disk_error
 
 from .app import app
@@ -61,6 +61,8 @@ class _Commands(click.Group):
         except OSError as error:
             raise click.ClickException(str(disk_error(error))) from error
         except Exception as error:
+            if is_disk_full(error):
+                raise click.ClickException(str(disk_error(error))) from error
             if not is_out_of_memory(error):
                 raise
             raise click.ClickException(

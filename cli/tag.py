@@ -162,7 +162,7 @@ def _write_table(
     from keras_sister.catalogue.tag_catalogue import UnreadablePhotosError, tag_catalogue
 
     summary = options["summary"]
-    if summary and (summary.is_dir() or not summary.absolute().parent.is_dir()):
+    if summary and not (summary.is_file() if summary.exists() else summary.absolute().parent.is_dir()):
         raise InputError(f"{summary}: cannot be written; --summary takes a file in a folder that exists.")
     job = Job(model, options["threshold"], options["runtime"], options["batch_size"], options["trust"])
     replace = "update" if options["update"] else "overwrite" if options["overwrite"] else None

@@ -7,6 +7,8 @@ _QUOTED = 80
 
 _REASON = 200
 
+_DISK_FULL = "No space left on device"
+
 
 class InputError(ValueError):
     """A mistake in files, settings or arguments. The message names it and the way out in one or two lines.
@@ -49,6 +51,8 @@ def reason_of(error: BaseException) -> str:
     """
     if isinstance(error, MemoryError):
         return "it needs more memory than there is"
+    if _DISK_FULL in str(error):  # TensorFlow's and Arrow's errors say much before it
+        return _DISK_FULL
     said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     line = next((" ".join(line.split()) for line in said.splitlines() if line.strip()), type(error).__name__)
     return (line if len(line) <= _REASON else f"{line[: _REASON - 1]}…").removesuffix(".")
@@ -56,7 +60,13 @@ def reason_of(error: BaseException) -> str:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out: Python's and NumPy's, or TensorFlow's, which need not be imported."""
-    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+    exhausted = type(error).__name__ == "ResourceExhaustedError" and _DISK_FULL not in str(error)
+    return isinstance(error, MemoryError) or exhausted
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, of whatever library, says that the disk is full."""
+    return reason_of(error) == _DISK_FULL
 
 
 def check_choice(name: str, value: object, allowed: Iterable[str]) -> None:

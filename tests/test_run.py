@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -249,3 +250,15 @@ def test_more_classes_than_a_byte_holds(tmp_path):
     np.testing.assert_array_equal(run.labels, labels)
     predicted = read_out_of_fold(run.folder).predicted
     assert predicted[:, 1].max() > 127
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "name", ["predictions.npz", "checksums.json", "history.json", "../summary.json", "../folds.json"]
+)
+def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(run, name):
+    file = run.fold(0).folder / name
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(InputError, match=file.name):
+        read_all(run)

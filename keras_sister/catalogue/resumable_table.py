@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_sister.catalogue.table_formats import Row, table_format
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, reason_of
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.json_files import write_text
 from keras_sister.storage.lock import OWNER, locked
@@ -234,9 +234,8 @@ class ResumableTable:
         try:
             yield
         except OSError as error:
-            reason = error.strerror or error
             raise InputError(
-                f"{self.out}: cannot be written: {reason}. Finished parts are kept; add --resume to continue."
+                f"{self.out}: cannot be written: {reason_of(error)}. Finished parts are kept; add --resume to continue."
             ) from error
 
     def _place(self, number: int) -> Path:

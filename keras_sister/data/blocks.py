@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from keras_sister.storage.leftovers import aside_prefix
+from keras_sister.storage.regular_files import check_regular
 
 BLOCK = 64
 """Photos per block, and the most that a killed process loses."""
@@ -106,6 +107,7 @@ def digest_of(keys: list[str]) -> str:
 
 def _index(block: Path) -> dict[str, Any]:
     """The index of a block; an error of any kind if it is missing or damaged."""
+    check_regular(block / "index.json")
     index = json.loads((block / "index.json").read_bytes())
     if not index["keys"] or index["keys_sha256"] != digest_of(index["keys"]):
         raise ValueError(f"{block}: the keys are not those that were written")
@@ -113,6 +115,7 @@ def _index(block: Path) -> dict[str, Any]:
 
 
 def _is_verified(file: Path, digest: str) -> bool:
+    check_regular(file)
     status = file.stat()
     state = (file, status.st_ino, status.st_size, status.st_mtime_ns)
     if state in _verified:

@@ -15,6 +15,7 @@ from keras_sister.config import BEFORE_IT_EXISTED, Experiment
 from keras_sister.errors import InputError
 from keras_sister.run import Run, changed
 from keras_sister.storage.json_files import read_json, write_json
+from keras_sister.storage.regular_files import check_regular
 
 CHECKSUMS = "checksums.json"
 
@@ -130,6 +131,7 @@ def _digest_of(content: Any) -> str:
 
 
 def _digest_of_file(file: Path) -> str:
+    check_regular(file)
     try:
         with file.open("rb") as contents:
             return hashlib.file_digest(contents, "sha256").hexdigest()

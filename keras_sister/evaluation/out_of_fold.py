@@ -12,6 +12,7 @@ from keras_sister.evaluation.checksums import check_checksums, contents_of, sett
 from keras_sister.evaluation.scores import accuracies, macc, majority_classes
 from keras_sister.run import Run
 from keras_sister.schema import Schema
+from keras_sister.storage.regular_files import check_regular
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ def read_out_of_fold(folder: Path) -> OutOfFold:
 def _checked_logits(file: Path, schema: Schema, rows: np.ndarray, labels: np.ndarray, names: list[str]) -> np.ndarray:
     """The logits in a fold's file: finite, of these photos and labels."""
     try:
+        check_regular(file)
         with file.open("rb") as contents, np.load(contents, allow_pickle=False) as saved:
             content = {name: saved[name] for name in ("rows", "labels", "photos", "logits")}
     except Exception as error:  # NumPy and zipfile raise many kinds for a damaged file

@@ -11,6 +11,7 @@ from keras_sister.evaluation.out_of_fold import OutOfFold, read_out_of_fold
 from keras_sister.evaluation.paired import Difference, bootstrap_gains
 from keras_sister.run import Run
 from keras_sister.schema import Schema
+from keras_sister.storage.regular_files import check_regular
 
 BACKGROUNDS = 3
 """Other backgrounds that each person is shown in front of."""
@@ -160,8 +161,9 @@ def _read_fold(run: Run, number: int, schema: Schema, rows: np.ndarray, predicte
     """The arrays in a fold's file, checked: finite logits of these photos, backgrounds of the same fold."""
     file = run.fold(number).robustness
     if not file.exists():
-        raise _unusable(run, number, "is missing")
+        raise InputError(f"{file}: is missing; run the command again with --resume --robustness.")
     try:
+        check_regular(file)
         with file.open("rb") as contents, np.load(contents, allow_pickle=False) as saved:
             fold = {name: saved[name] for name in saved.files}
         shape = (len(rows), schema.n_logits)

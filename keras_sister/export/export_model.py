@@ -151,7 +151,7 @@ def _disk_errors(out: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, tf.errors.ResourceExhaustedError) as error:
-        raise InputError(f"{out}: cannot be written: {reason_of(error)}") from error
+        raise InputError(f"{out}: cannot be written: {reason_of(error)}. Nothing was published.") from error
 
 
 def _verify(

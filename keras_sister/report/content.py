@@ -1,5 +1,6 @@
 """What the page of a run shows, as plain numbers and text. Everything is computed from the run folder."""
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from keras_sister.report.charts import LineChart, line_chart
 from keras_sister.report.issues_section import IssuesSection, issues_section
 from keras_sister.report.robustness_section import robustness_rows
 from keras_sister.report.thresholds_section import reliability_sections
-from keras_sister.run import Run
+from keras_sister.run import Run, changed
 from keras_sister.schema import Schema
 
 _MOST_PAIRS = 20  # of confused classes, where a matrix would be too large
@@ -133,14 +134,35 @@ def run_content(run: Run, *, name: str | None = None, shown: int = 24) -> RunCon
         curves=_curves(run),
         best_epochs=[fold["best_epoch"] + 1 for fold in summary["folds"]],
         mistakes=most_certain_mistakes(run, ours, shown),
-        nobody=views.get("without_person") if run.experiment.needs_masks else None,
+        nobody=_nobody(run, views) if run.experiment.needs_masks else None,
         left_out=run.read("left_out.json") if run.left_out else [],
         classes=_class_counts(run.schema, run.labels),
-        work=run.read("work.json") if (run.folder / "work.json").exists() else [],
+        work=_work(run),
         thresholds=read_thresholds(run, ours),
         robustness=robustness_rows(summary),
         issues=issues_section(run, ours),
     )
+
+
+def _work(run: Run) -> list[dict[str, Any]]:
+    if not (run.folder / "work.json").exists():
+        return []
+    work = run.read("work.json")
+    try:
+        whole = all(isinstance(w["task"], str) and math.isfinite(w["seconds"]) and dict(w["versions"]) for w in work)
+    except (LookupError, TypeError, ValueError):
+        whole = False
+    if not whole:
+        raise changed(run.folder / "work.json")
+    return list(work)
+
+
+def _nobody(run: Run, views: dict[str, Any]) -> list[str] | None:
+    """The names of the photos in which nobody was found; None in a run of before they were noted."""
+    names = views.get("without_person")
+    if names is not None and not (isinstance(names, list) and {p.name for p in run.photos}.issuperset(map(str, names))):
+        raise changed(run.folder / "views.json")
+    return names
 
 
 def tested_rows(run: Run) -> np.ndarray:

@@ -69,7 +69,8 @@ def write_report(folders: Sequence[Path], out: Path) -> list[str]:
         .get_template("page.html.j2")
         .render(sections=sections, comparisons=comparisons, version=__version__)
     )
-    write_text(out, html)
+    # Names in bytes that are not UTF-8 are shown as `keras_sister.photo_files.printable_path` does.
+    write_text(out, html.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
     return [f"{s.content.name}: the page shows no photos: {s.without_pictures}" for s in sections if s.without_pictures]
 
 

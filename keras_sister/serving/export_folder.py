@@ -11,6 +11,7 @@ from pathlib import Path
 from keras_sister.errors import InputError
 from keras_sister.schema import Schema
 from keras_sister.storage.leftovers import aside_prefix, remove_leftovers
+from keras_sister.storage.regular_files import check_regular
 
 _NAME = re.compile("[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -50,6 +51,7 @@ def export_fingerprint(export: Path) -> str:
     folder = newest_version(export)
     digest = hashlib.sha256()
     for file in (folder / "saved_model.pb", *sorted((folder / "variables").glob("*"))):
+        check_regular(file)
         with file.open("rb") as contents:
             digest.update(hashlib.file_digest(contents, "sha256").digest())
     return digest.hexdigest()
@@ -72,7 +74,7 @@ def new_version(folder: Path) -> Iterator[Path]:
     try:
         temporary.mkdir(parents=True)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written to: {error.strerror}") from error
+        raise InputError(f"{folder}: cannot be written to: {error.strerror}.") from error
     remove_leftovers(folder)
     try:
         yield temporary

@@ -1,5 +1,6 @@
 """Atomic file writes: a file is either complete or absent, whenever the process is killed."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable
@@ -23,7 +24,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         write: called with the temporary path; must write the file there.
 
     Raises:
-        OSError: if the file cannot be written, naming it. The temporary file is removed.
+        OSError: if the file cannot be written, naming it, or if a folder, a pipe or a device is there. The temporary
+            file is removed.
 
     Example:
         >>> write_atomically(Path("summary.json"), lambda temporary: temporary.write_text("{}"))
@@ -31,6 +33,8 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     if path.parent not in _swept:
         remove_leftovers(path.parent)
         _swept.add(path.parent)
+    if path.exists() and not path.is_file():  # a rename would replace a device, such as /dev/null
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     temporary = path.with_name(_temporary_name(path.name))
     try:
         write(temporary)

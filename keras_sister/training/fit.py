@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_sister.errors import InputError
 from keras_sister.run import OnEvent, best_epoch
 from keras_sister.storage.atomic import write_atomically
+from keras_sister.storage.regular_files import check_regular
 from keras_sister.training.phases import Phase
 from keras_sister.training.precision import current_precision
 
@@ -190,6 +191,7 @@ def _history(path: Path) -> list[dict[str, float]]:
     if not path.exists():
         return []
     try:
+        check_regular(path)
         with path.open("rb") as contents, np.load(contents, allow_pickle=False) as saved:
             return json.loads(str(saved["history"]))
     except Exception as error:  # NumPy and zipfile raise many kinds for a damaged file
@@ -198,6 +200,7 @@ def _history(path: Path) -> list[dict[str, float]]:
 
 def _restore(model: keras.Model, path: Path) -> None:
     try:
+        check_regular(path)
         with path.open("rb") as contents, np.load(contents, allow_pickle=False) as saved:
             for i, variable in enumerate(_state(model)):
                 variable.assign(saved[f"v{i}"])

@@ -17,6 +17,7 @@ from keras_sister.segmentation.background_swap import dilated, eroded, shows_bac
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmentation.segmenters.open import open_segmenter
 from keras_sister.storage.atomic import write_atomically
+from keras_sister.storage.regular_files import check_regular
 from keras_sister.training.fit import WEIGHTS
 from keras_sister.training.trained import preprocessor_of_run, trained_model
 
@@ -119,6 +120,7 @@ def _fill(run: Run, preprocessor: Preprocessor, on_event: OnEvent) -> ViewPairs:
 def _fingerprints(run: Run, number: int) -> list[str] | None:
     """The fingerprints in a fold's file; None if it is missing or damaged."""
     try:
+        check_regular(run.fold(number).robustness)
         with np.load(run.fold(number).robustness, allow_pickle=False) as saved:
             return saved["fingerprints"].tolist()
     except Exception:  # NumPy and zipfile raise many kinds for a damaged file, which is then made again

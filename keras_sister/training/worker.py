@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from keras_sister.errors import InputError, is_out_of_memory
+from keras_sister.errors import InputError, is_disk_full, is_out_of_memory
 from keras_sister.run import OnEvent, Run
 from keras_sister.storage.disk_errors import disk_error
 from keras_sister.tensorflow_start import start_tensorflow
@@ -168,6 +168,9 @@ def main(folder: str, task: str) -> int:
         report({"event": "error", "message": str(disk_error(error))})
         return 1
     except Exception as error:
+        if is_disk_full(error):
+            report({"event": "error", "message": str(disk_error(error))})
+            return 1
         if not is_out_of_memory(error):
             raise
         report({"event": "out_of_memory"})

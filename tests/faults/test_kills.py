@@ -1,4 +1,4 @@
-"""The commands, ended at 61 random moments and then run to the end: nothing is lost, and the same bytes come out.
+"""The commands, ended at 71 random moments and then run to the end: nothing is lost, and the same bytes come out.
 
 Three ways to end: SIGKILL for a command and its workers, SIGKILL for the command alone, whose workers must then end by
 themselves, and SIGTERM, which must do what Ctrl-C does. The moments come from a seed, but where they fall depends on
@@ -21,6 +21,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_sister.app.corrections import keep_correction
+from keras_sister.schema import DCSA
+
+from ..evaluation.calibrated_run import write_calibrated_run
 from ..pages import ROOT
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
@@ -230,6 +234,50 @@ def test_explain(sister, photos, tmp_path):
         return ["explain", str(sister.folder), *map(str, photos), *attributes, "--out", str(out)]
 
     killed_again_and_again(arguments, [], ("*.png",), 6, tmp_path)
+
+
+def test_segment_preview(dataset_folder, tmp_path):
+    def arguments(out: Path) -> list[str]:
+        out.mkdir(exist_ok=True)
+        masks = ["--segmenter", f"masks:{dataset_folder / 'masks'}"]
+        return ["segment", "preview", str(dataset_folder / "images"), *masks, "--out", str(out / "sheet.png")]
+
+    killed_again_and_again(arguments, [], ("sheet.png",), 3, tmp_path)
+
+
+def test_thresholds(tmp_path):
+    run = write_calibrated_run(tmp_path / "run").folder
+
+    def arguments(out: Path) -> list[str]:
+        if not out.exists():
+            shutil.copytree(run, out)
+        return ["thresholds", str(out), "--precision", "0.8"]
+
+    killed_again_and_again(arguments, [], ("thresholds.json",), 4, tmp_path)
+
+
+def test_data_review(tmp_path):
+    run = write_calibrated_run(tmp_path / "run").folder
+
+    def arguments(out: Path) -> list[str]:
+        out.mkdir(exist_ok=True)
+        (out / "tasks.json").unlink(missing_ok=True)  # a second one would be refused; tasks.xml alone is not
+        return ["data", "review", str(run), "--out", str(out / "tasks.json")]
+
+    killed_again_and_again(arguments, [], ("tasks.json", "tasks.xml"), 4, tmp_path)
+
+
+def test_data_apply(dataset_folder, tmp_path):
+    corrections = tmp_path / "corrections"
+    keep_correction(corrections, dataset_folder / "images" / "000001.jpg", DCSA, "scarf", "yes")
+
+    def arguments(out: Path) -> list[str]:
+        out.mkdir(exist_ok=True)
+        if (out / "new").exists():  # it was complete; a second one would be refused
+            shutil.rmtree(out / "new")
+        return ["data", "apply", str(dataset_folder), str(corrections), "--out", str(out / "new")]
+
+    killed_again_and_again(arguments, [], ("new/images/*", "new/masks/*", "new/labels/*"), 4, tmp_path)
 
 
 def test_app(sister, photos, tmp_path):

@@ -4,6 +4,8 @@ import base64
 import csv
 import io
 import itertools
+import json
+import os
 import re
 from collections import Counter
 from dataclasses import replace
@@ -374,6 +376,16 @@ def test_names_are_text_and_never_markup(tmp_path):
     assert note.split(": ")[-1] in document.text
     pairs = table(document, "many (14 classes)")
     assert 1 <= len(pairs) <= 14
+
+
+def test_a_folder_in_bytes_that_are_no_utf_8_and_damaged_notes(tmp_path):
+    run = write_run(tmp_path / os.fsdecode(b"caf\xe9"), np.array([[0, 1], [1, 2], [0, 0], [1, -1], [0, 1], [1, 0]]))
+    write_report([run.folder], tmp_path / "page.html")
+    assert "caf\\xe9" in parse((tmp_path / "page.html").read_text()).all("h1")[0].text
+    for damaged in (["a", 3], [{"task": "views", "seconds": 1e999, "versions": {}}], [{"task": "views"}], {"a": 1}):
+        (run.folder / "work.json").write_text(json.dumps(damaged))
+        with pytest.raises(InputError, match=r"work\.json"):
+            write_report([run.folder], tmp_path / "page.html")
 
 
 def test_intervals_by_group(tmp_path):

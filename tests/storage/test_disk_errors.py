@@ -20,6 +20,7 @@ from keras_sister.errors import InputError
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.cache import cache_folder
 from keras_sister.storage.disk_errors import disk_error
+from keras_sister.storage.json_files import write_json
 
 TINY = [
     "--system",
@@ -69,6 +70,25 @@ def test_a_folder_that_takes_no_files_is_told_by_the_file_that_was_to_be_written
     with pytest.raises(OSError, match=r"/proc/self/summary\.json") as caught:
         write_atomically(Path("/proc/self/summary.json"), lambda temporary: temporary.write_text("{}"))
     assert str(disk_error(caught.value)) == f"/proc/self/summary.json: {caught.value.strerror}."
+
+
+def test_what_cannot_be_written_has_its_own_name_and_not_that_of_the_temporary_file(tmp_path):
+    for write in (lambda file: write_json(file, {}), lambda file: write_atomically(file, Path.mkdir)):
+        with pytest.raises(OSError, match="No such file") as caught:
+            write(tmp_path / "none" / "summary.json")
+        assert str(disk_error(caught.value)) == f"{tmp_path}/none/summary.json: No such file or directory."
+
+
+def test_a_pipe_a_device_or_a_folder_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "device").symlink_to("/dev/null")
+    for name in ("pipe", "folder", "device"):
+        with pytest.raises(OSError, match="not a regular file") as caught:
+            write_json(tmp_path / name, {})
+        assert str(disk_error(caught.value)) == f"{tmp_path / name}: not a regular file."
+    assert Path("/dev/null").is_char_device()
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 @pytest.mark.parametrize("name", ["x" * 250 + ".json", "é" * 120 + ".json"])
@@ -138,6 +158,13 @@ def test_a_full_disk_ends_an_update_of_a_table_in_one_line(full_disk):
         f"{full_disk}/previous.sqlite: database or disk is full."
         " Free some space and start the command again, a run with --resume."
     )
+
+
+def test_a_copy_that_fills_the_disk_names_the_copy(tmp_path, full_disk):
+    (tmp_path / "photo.jpg").write_bytes(b"x" * 200_000)
+    with pytest.raises(OSError, match="No space left") as caught:
+        shutil.copyfile(tmp_path / "photo.jpg", full_disk / "copy.jpg")
+    assert str(disk_error(caught.value)).startswith(f"{full_disk}/copy.jpg: No space left on device. Free some space")
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_sister.data.segmentation.dataset import SegmentationDataset, resize_label_map
 from keras_sister.data.view_store import ViewPairs
+from keras_sister.storage.atomic import write_atomically
 
 
 def write_label_maps(
@@ -27,11 +28,21 @@ def write_label_maps(
 
     Raises:
         InputError: if a label map cannot be read.
+        OSError: if the file cannot be written, with its name.
     """
-    maps = np.lib.format.open_memmap(file, "w+", np.uint8, (len(dataset.photos), size, size, 1))
-    for row in range(len(dataset.photos)):
-        maps[row, ..., 0] = resize_label_map(dataset.labels(row), size, size)
-        on_photo(row + 1)
+    shape = (len(dataset.photos), size, size, 1)
+
+    def write(temporary: Path) -> None:
+        # Not through a memory map: where the disk is full, writing to one kills the process.
+        with temporary.open("wb") as maps:
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(maps, header)
+            for row in range(len(dataset.photos)):
+                maps.write(resize_label_map(dataset.labels(row), size, size).astype(np.uint8).tobytes())
+                on_photo(row + 1)
+
+    write_atomically(file, write)
+    maps: np.ndarray = np.load(file, mmap_mode="r")
     return maps
 
 
