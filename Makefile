@@ -11,7 +11,7 @@ TEST_OPTIONS := -n 2 --dist loadfile --no-loadscope-reorder
 demo: $(VENV)/.installed        ## the complete workflow on synthetic photos, in DEMO
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh "$(DEMO)"
 
-test: $(VENV)/.installed-dev    ## all tests but the long one, which kills commands at 56 moments
+test: $(VENV)/.installed-dev    ## all tests but the long one, which kills commands at 77 moments
 	$(BIN)/python -m pytest $(TEST_OPTIONS) -m "not long"
 
 test-quick: $(VENV)/.installed-dev ## the tests of at most 20 seconds each

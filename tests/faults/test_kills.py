@@ -1,4 +1,4 @@
-"""The commands, ended at 71 random moments and then run to the end: nothing is lost, and the same bytes come out.
+"""The commands, ended at 77 random moments and then run to the end: nothing is lost, and the same bytes come out.
 
 Three ways to end: SIGKILL for a command and its workers, SIGKILL for the command alone, whose workers must then end by
 themselves, and SIGTERM, which must do what Ctrl-C does. The moments come from a seed, but where they fall depends on
@@ -179,6 +179,19 @@ def test_cv(dataset_folder, tmp_path, engine, kills):
     # The page has the duration; that its numbers are those of the run is tested elsewhere.
     patterns = ("summary.json", "folds.json", "fold-*/predictions.npz", "fold-*/history.json", "fold-*/*.h5")
     killed_again_and_again(arguments, ["--resume"], patterns, kills, tmp_path, SIGNALS[engine])
+
+
+def test_one_pass(dataset_folder, tmp_path, monkeypatch):
+    """Views and features of each run are its own: a pass that was killed ends with the bits of one that was not."""
+
+    def arguments(out: Path) -> list[str]:
+        monkeypatch.setenv("KERAS_SISTER_CACHE", f"{out}-cache")
+        settings = ["--systems", "sister_b,baseline", "--person-backbone", "resnet_mini", "--folds", "3"]
+        frozen = ["--trainable", "head", "--augment", "--epochs", "4", "--segmenter", f"masks:{dataset_folder}/masks"]
+        return ["cv", str(dataset_folder), *TINY, *settings, *frozen, "--out", str(out)]
+
+    patterns = ("*/summary.json", "*/fold-*/predictions.npz", "*/fold-*/history.json", "*/fold-*/*.h5")
+    killed_again_and_again(arguments, ["--resume"], patterns, 6, tmp_path)
 
 
 def test_train(dataset_folder, tmp_path):
