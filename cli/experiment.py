@@ -242,6 +242,8 @@ def experiment_to_run(
         base = load_experiment(begun)
     given = settings_given(context) | (wanted or {})
     before = asdict(base) if base else {}
+    if given.get("trainable", before.get("trainable")) != before.get("trainable"):
+        before.pop("learning_rate", None)  # it was one for other weights
     recipe = RECIPES.get(context.params.get("recipe") or "", {})
     if {**before, **given}.get("trainable") == "head":
         recipe = {name: value for name, value in recipe.items() if name not in FINE_TUNING}

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from keras_sister.backbone_names import short_name, shown_name, with_hash
-from keras_sister.config import SYSTEMS, Experiment
+from keras_sister.config import LEARNING_RATES, SYSTEMS, Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
 from keras_sister.schema import DCSA
@@ -103,6 +103,8 @@ def make_plan(
         for name, value in (settings or {}).items()
         if value is not None
     }
+    if settings.get("trainable") == "head":  # the paper's rate is one for all weights
+        settings.setdefault("learning_rate", LEARNING_RATES["head"])
     if settings.get("split"):
         raise InputError(f"{table}: compares systems over folds; omit split.")
     groups = _groups(settings)

@@ -41,6 +41,12 @@ def test_recipes_leave_out_fine_tuning_where_towers_are_frozen():
     assert experiment_of("--recipe", "modern", base=Experiment(trainable="head")) == head
 
 
+def test_the_learning_rate_of_other_weights_is_not_taken_over():
+    assert experiment_of("--trainable", "head", base=Experiment(seed=3)) == Experiment(trainable="head", seed=3)
+    assert experiment_of("--trainable", "all", base=Experiment(trainable="head")).learning_rate == 1e-5
+    assert experiment_of("--seed", "1", base=Experiment(learning_rate=0.02)).learning_rate == 0.02
+
+
 def test_both_recipes_set_the_same_settings():
     assert set(RECIPES["paper"]) == set(RECIPES["modern"])
 

@@ -76,6 +76,14 @@ def test_other_settings_are_deviations_and_omit_the_papers_numbers():
     assert not paper & {cell.name for cell in plan.cells}  # nor may they share its run folders
 
 
+def test_frozen_towers_are_reproduced_with_the_learning_rate_of_heads():
+    plan = make_plan("table2", FULL, settings={"trainable": "head"}, segmenters=SEGMENTERS)
+    assert {cell.experiment.learning_rate for cell in plan.cells} == {1e-3}
+    assert "`learning_rate` is 0.001 in every experiment; the paper uses 1e-05." in plan.deviations
+    given = make_plan("table2", FULL, settings={"trainable": "head", "learning_rate": 0.01}, segmenters=SEGMENTERS)
+    assert {cell.experiment.learning_rate for cell in given.cells} == {0.01}
+
+
 def test_rows_that_become_equal_are_shown_once():
     plan = make_plan("table2", FULL, settings={"backbone": "resnet_mini", "batch_size": 8}, segmenters=SEGMENTERS)
     assert [[cell.row for cell in row] for row in plan.rows] == [["resnet_mini"] * 3]
