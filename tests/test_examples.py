@@ -25,7 +25,7 @@ SMALLER = {
     ("data", "street"): "--photos 24",
     ("segment", "train"): "--size 32 --epochs 1",
     ("cv",): "--size 32 --folds 2 --epochs 1",
-    ("cv", "street"): "--weights none",
+    ("cv", "street", "--systems"): "--weights none",
     ("cv", "shop/dataset.yaml"): "--system baseline --weights none",
 }
 """Settings by the first words of a command. They replace those of the examples: the last one of an option wins."""
