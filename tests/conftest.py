@@ -1,8 +1,11 @@
 """What every test stands on: a view store of its own, and small datasets that the tests draw themselves."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as in workers: before Keras loads TensorFlow, for the same bits
 
 import keras
 import numpy as np

@@ -127,8 +127,8 @@ def _out_of_memory(run: Run, task: str) -> str:
 
 
 def _use_less_memory(run: Run, task: str) -> str:
-    """How to go on after a task ran out of memory; ``views`` does not work in batches of the user's choice."""
-    if task == "views" or run.experiment.batch_size == 1:
+    """How to go on after a task ran out of memory; for some a smaller batch size would not help."""
+    if task in ("views", "heads") or run.experiment.batch_size == 1:
         return "Close other programs and start the command again with --resume."
     half = run.experiment.batch_size // 2
     return (

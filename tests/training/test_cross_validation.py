@@ -327,12 +327,16 @@ def test_photos_without_a_person_are_counted_and_named(dataset_folder, dataset, 
 
 
 @pytest.mark.slow
-def test_memory_that_runs_out_in_the_worker_is_one_line(dataset, tmp_path):
+@pytest.mark.parametrize(
+    ("trainable", "message"),
+    [("all", r"fold-00: out of memory.*--resume.*--batch-size 4"), ("head", r"heads: out of memory.*--resume")],
+)
+def test_memory_that_runs_out_in_the_worker_is_one_line(dataset, tmp_path, trainable, message):
     """The backbone pads a photo to terabytes, which no machine can allocate."""
     file = tmp_path / "huge.keras"
     keras.Sequential([keras.Input((32, 32, 3)), keras.layers.ZeroPadding2D(500_000)]).save(file)
-    with pytest.raises(InputError, match=r"fold-00: out of memory.*--resume.*--batch-size 4") as caught:
-        cross_validate(dataset, replace(EXPERIMENT, backbone=str(file), trainable="head"), tmp_path / "run")
+    with pytest.raises(InputError, match=message) as caught:
+        cross_validate(dataset, replace(EXPERIMENT, backbone=str(file), trainable=trainable), tmp_path / "run")
     assert "\n" not in str(caught.value)
 
 
