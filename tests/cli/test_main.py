@@ -48,7 +48,8 @@ def test_help_fits_80_columns_and_no_summary_is_cut_off(command):
 def test_help_lists_settings_in_sections_and_every_choice_once(command):
     _, out, _ = invoke(command, "--help")
     headings = [line.rstrip(":") for line in out.splitlines() if line.endswith(":") and not line.startswith(" ")]
-    assert headings == ["Options", *SECTIONS]
+    on_cluster = command != "train"  # which trains one model
+    assert headings == ["Options", *(title for title in SECTIONS if on_cluster or title != "Machines")]
     words = re.findall(r"[\w-]+", out)
     notes = re.findall(r"[\w-]+", out[out.index("NETWORK: ") : out.index("Person masks:")])
     assert all(notes.count(network) == 1 for network in BACKBONES)
