@@ -94,7 +94,8 @@ def test_cells_of_other_labels_and_other_columns_stay(shop, tmp_path):
 def test_only_what_can_be_written_is_written(shop, tmp_path):
     (tmp_path / "shop2.csv").write_text("mine")
     with pytest.raises(InputError, match=r"shop2\.csv: already exists"):
-        check_out(shop, tmp_path / "shop2.yaml")
+        relabel(shop, tmp_path / "shop2.yaml", {})
+    assert (tmp_path / "shop2.csv").read_text() == "mine"
     with pytest.raises(InputError, match=r"--out must be a dataset file with the suffix \.yaml"):
         check_out(shop, tmp_path / "shop2")
     shawl = '\n  shawl: {classes: ["no", "yes", maybe], spellings: {Y: "yes"}, title: "Scarf?"}'
