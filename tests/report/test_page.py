@@ -32,7 +32,7 @@ from keras_sister.report.robustness_section import robustness_rows
 from keras_sister.run import Run
 from keras_sister.schema import DCSA, Attribute, Schema
 from keras_sister.training.tasks import fill_view_store
-from keras_sister.training.work_record import record_work
+from keras_sister.training.work_record import installed_versions, record_work
 
 from ..evaluation.calibrated_run import write_calibrated_run
 from ..run_folder import note_all_checksums, write_run
@@ -60,7 +60,7 @@ def run(dataset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     fill_view_store(found, lambda event: None)
     note_all_checksums(found)
     for task, seconds in (("views", 3.2), ("fold-00", 131.0)):
-        record_work(found, task, seconds)
+        record_work(found, task, seconds, installed_versions())
     return found
 
 
