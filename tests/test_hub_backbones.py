@@ -120,6 +120,7 @@ def test_masked_pools_and_explains_the_tokens_under_the_person(presets):
     assert heat.max() > 0
 
 
+@pytest.mark.slow
 def test_a_trained_head_is_exported(presets, photos, tmp_path):
     backbone = f"keras_hub:{presets / 'vit'}"
     run = trained_run(tmp_path / "run", photos[:1], system="baseline", backbone=backbone, size=SIZE, trainable="head")
@@ -159,6 +160,7 @@ np.save(sys.argv[3], keras_sister.load_model(sys.argv[2])(views))
 """
 
 
+@pytest.mark.slow
 def test_a_saved_model_is_loaded_in_a_fresh_process_on_jax(presets, tmp_path):
     model = build("baseline", SCHEMA, backbone=f"keras_hub:{presets / 'vit'}", size=SIZE)
     files = [str(tmp_path / name) for name in ("views.npz", "model.keras", "logits.npy")]

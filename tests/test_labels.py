@@ -6,6 +6,7 @@ import sys
 from .pages import ROOT
 
 
+@pytest.mark.slow
 def test_labels_mean_the_same_in_a_process_of_its_own():
     done = subprocess.run([sys.executable, "-m", "tests.label_rules"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -6,6 +6,7 @@ import struct
 import warnings
 
 import numpy as np
+import PIL
 import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
@@ -57,6 +58,10 @@ def photo(place: str, tags: bytes) -> bytes:
     if place == "png":
         return encoded(SMALL, "PNG", exif=tags)
     return encoded(SMALL, "WEBP", exif=tags, lossless=place.startswith("lossless"))
+
+
+PILLOW_GIVES_UP = int(PIL.__version__.split(".")[0]) < 13
+"""Earlier versions read nothing of a table of which one entry is damaged."""
 
 
 def by_pillow(contents: bytes) -> np.ndarray:
@@ -127,7 +132,8 @@ def test_damaged_headers_turn_a_photo_as_pillow_does_or_not_at_all(place):
         for position in rng.integers(6, min(70, len(tags)), rng.integers(1, 4)):
             tags[position] = rng.choice([rng.integers(256), tags[position] ^ 1 << rng.integers(8), 0, 255])
         contents = photo(place, bytes(tags))
-        assert orientation_in_graph(tf.constant(contents)) == orientation_by_pillow(contents), bytes(tags)
+        found, expected = int(orientation_in_graph(tf.constant(contents))), orientation_by_pillow(contents)
+        assert found == expected or (PILLOW_GIVES_UP and expected == 1), bytes(tags)
 
 
 def test_damaged_segments_are_no_error():

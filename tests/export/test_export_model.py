@@ -145,6 +145,7 @@ def test_an_export_that_fails_its_verification_leaves_nothing_behind(photos, tmp
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_person_found_elsewhere_does_not_prove_either(fcn, photos, tmp_path, monkeypatch):
     """A model that does not look at what was cut out: the tags cannot tell, the mask and the person share can."""
     views = {view: keras.Input((64, 64, 3), name=view) for view in ("photo", "segmented")}

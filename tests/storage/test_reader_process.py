@@ -13,6 +13,12 @@ from keras_sister.storage import reader_process
 from keras_sister.storage.reader_process import read_apart
 
 
+@pytest.fixture(autouse=True)
+def new_process() -> None:
+    """One that another test started in another folder would not find the readers below."""
+    reader_process._stop()
+
+
 def crash(file: Path) -> dict[str, np.ndarray]:
     """A reader that reads where there is no memory."""
     ctypes.string_at(0)
