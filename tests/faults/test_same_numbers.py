@@ -30,19 +30,20 @@ def found(dataset_folder, tmp_path_factory):
 
 def check_same(found: dict, expected: dict) -> None:
     assert found["majority"] == pytest.approx(expected["majority"], abs=1e-12)  # no training in it
-    assert found["macc"] == pytest.approx(expected["macc"], abs=0.01)
+    assert found["macc"] == pytest.approx(expected["macc"], abs=0.02)
     for fold, other in zip(found["folds"], expected["folds"], strict=True):
         for name in ("loss", "val_loss"):
-            assert fold[name] == pytest.approx(other[name], rel=1e-3)
-        assert fold["logits"]["std"] == pytest.approx(other["logits"]["std"], rel=0.01)
-        assert fold["logits"]["mean"] == pytest.approx(other["logits"]["mean"], abs=0.002)
+            assert fold[name] == pytest.approx(other[name], rel=5e-3)
+        assert fold["logits"]["std"] == pytest.approx(other["logits"]["std"], rel=0.02)
+        assert fold["logits"]["mean"] == pytest.approx(other["logits"]["mean"], abs=0.005)
 
 
 def test_a_golden_run_has_the_numbers_that_it_had(found):
     """A silent change of data, augmentation, model, loss or training shows here; another CPU's rounding does not.
 
-    One thread instead of two changes the losses by 2e-7 of their value; 1e-3 leaves room for other processors. If a
-    change is meant, write the file anew: see `tests.faults.golden_run`.
+    One thread instead of two changes the losses by 2e-7 of their value, oneDNN instead of TensorFlow's own kernels in
+    the third epoch by 2e-3; the limits leave room for other processors. If a change is meant, write the file anew: see
+    `tests.faults.golden_run`.
     """
     check_same(found, GOLDEN)
 
