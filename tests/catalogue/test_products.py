@@ -130,7 +130,11 @@ def test_the_next_night_only_products_with_other_photos_are_tagged(engine, shop,
     assert [int(row["photos"]) for row in rows] == [3, 2, 0, 1, 1, 1]
     assert rows[3:5] == first[3:5]
     tag(engine, shop, out="fresh.csv")
-    assert read(shop / "fresh.csv") == rows
+    for fresh, row in zip(read(shop / "fresh.csv"), rows, strict=True):
+        # In batches of other photos oneDNN rounds the last digit otherwise.
+        numbers = {name: value for name, value in row.items() if isinstance(value, float)}
+        assert {name: fresh[name] for name in numbers} == pytest.approx(numbers, abs=1e-5)
+        assert {**fresh, **numbers} == row
 
 
 def test_merging_is_a_mean_and_does_not_mind_the_order():
