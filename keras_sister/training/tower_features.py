@@ -14,7 +14,6 @@ from keras_sister.errors import InputError
 from keras_sister.folding import fold_batch_norm
 from keras_sister.models.frozen import Tower, towers_of
 from keras_sister.run import OnEvent, Run
-from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.training.trainer import preprocessor_of
 
 _AT_ONCE = 32  # photos that a tower sees together
@@ -82,7 +81,7 @@ class _Computer:
 def _graph(run: Run, tower: Tower, mirrored: bool) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
     """From a batch of view pairs to features, in one graph, with batch normalisation folded."""
     network = fold_batch_norm(tower.model)
-    preprocessor = _preprocessor(run, tower)
+    preprocessor = preprocessor_of(run.experiment, views=tower.views, with_segmenter=False)
 
     @tf.function(reduce_retracing=True)
     def features(pair: dict[str, tf.Tensor]) -> tf.Tensor:
@@ -91,19 +90,6 @@ def _graph(run: Run, tower: Tower, mirrored: bool) -> Callable[[dict[str, tf.Ten
         return tf.cast(network(preprocessor.views(pair), training=False), tf.float32)
 
     return features
-
-
-def _preprocessor(run: Run, tower: Tower) -> Preprocessor:
-    """A preprocessor of the views of one tower alone."""
-    whole = preprocessor_of(run.experiment, with_segmenter=False)
-    return Preprocessor(
-        None,
-        size=whole.size,
-        views=tower.views,
-        background=whole.background,
-        edges=whole.edges,
-        min_person_share=whole.min_person_share,
-    )
 
 
 def _description(run: Run, tower: Tower, mirrored: bool) -> dict[str, Any]:

@@ -67,9 +67,8 @@ class _Tracker:
         self.logged: set[tuple[str, int]] = set()
 
     def show(self, event: dict[str, Any]) -> None:
-        if (
-            event["event"] == "epoch" and event["task"] != "heads"
-        ):  # the mean of all folds; theirs are logged at the end
+        # An epoch of the task `heads` is the mean of all folds; theirs are logged at the end.
+        if event["event"] == "epoch" and event["task"] != "heads":
             self._log_once(event["task"], event["epoch"], {k: v for k, v in event.items() if k not in _NO_SCORES})
         elif event["event"] == "done":
             self.catch_up()

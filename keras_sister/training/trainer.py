@@ -1,6 +1,7 @@
 """One model of a run: built from the settings, trained on some photos, evaluated on others."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,11 +118,14 @@ class Trainer:
         return *example, tf.gather(self.weights.astype("float32"), rows)
 
 
-def preprocessor_of(experiment: Experiment, *, with_segmenter: bool = True) -> Preprocessor:
+def preprocessor_of(
+    experiment: Experiment, *, views: Sequence[str] | None = None, with_segmenter: bool = True
+) -> Preprocessor:
     """The preprocessor of an experiment.
 
     Args:
         experiment: the settings.
+        views: other views than those of its system, such as those of one tower.
         with_segmenter: open the experiment's segmenter if its system needs masks. Without it the preprocessor makes
             views from stored view pairs only.
 
@@ -134,7 +138,7 @@ def preprocessor_of(experiment: Experiment, *, with_segmenter: bool = True) -> P
     return Preprocessor(
         segmenter,
         size=experiment.size,
-        views=experiment.views,
+        views=tuple(views or experiment.views),
         background=experiment.background,
         edges=experiment.edges,
         min_person_share=experiment.min_person_share,
