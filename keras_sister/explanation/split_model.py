@@ -24,7 +24,7 @@ class SplitModel:
     """
 
     lower: keras.Model
-    upper: keras.Model
+    upper: keras.Function
     between: tuple[str, ...]
     towers: tuple[str, ...]
 
@@ -35,7 +35,7 @@ class SplitModel:
 
     def logits(self, maps: dict[str, Any]) -> Any:
         """The logits for what `maps` returned."""
-        return self.upper([maps[name] for name in self.between], training=False)
+        return self.upper([maps[name] for name in self.between])
 
 
 def split(model: keras.Model) -> SplitModel:
@@ -56,4 +56,6 @@ def split(model: keras.Model) -> SplitModel:
     inputs = {tensor.name: tensor for tensor in model.inputs}
     tensors = list(between.values())
     towers = tuple(view for view in inputs if view in between and view != "mask")
-    return SplitModel(keras.Model(inputs, tensors), keras.Model(tensors, model.outputs[0]), tuple(between), towers)
+    # A second `keras.Model` that starts at an input of the first moves that input to a new node, and the first could no
+    # longer be saved; a `Function` leaves the graph as it is. Its layers run as for prediction.
+    return SplitModel(keras.Model(inputs, tensors), keras.Function(tensors, model.outputs[0]), tuple(between), towers)
