@@ -136,7 +136,7 @@ def _tensorflow_steps(model: Any, views: Any, labels: Any, *, forward: bool) -> 
 
     def steps(count: int) -> None:
         for _ in range(count):
-            outputs = function(batches)
+            outputs = function([next(batches)] if forward else batches)
         np.asarray(next(iter(outputs.values())) if isinstance(outputs, dict) else outputs)  # waits for a GPU
 
     return steps
