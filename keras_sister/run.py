@@ -8,6 +8,7 @@
     thresholds.json  with ``sister-keras thresholds``: temperatures, thresholds and their scores
     work.json      the completed tasks, with seconds and the versions of the packages
     fold-00/ …     one folder per fold: history.json, model.weights.h5, predictions.npz, checksums.json
+    towers.weights.h5  with ``--trainable head``, whose folds have a head.weights.h5 each: the towers of all folds
     issues.csv     all known labels, the most suspicious first; issues.jpg, the contact sheet of flagged ones
     robustness.json, fold-00/robustness.npz  with ``--robustness``: predictions for changed photos
     tensorboard/, mlflow.json  with ``--track``: event files; the run of MLflow
@@ -30,6 +31,8 @@ from keras_sister.errors import InputError, quoted
 from keras_sister.schema import Schema
 from keras_sister.storage.json_files import read_json, write_json, write_text
 from keras_sister.storage.lock import locked
+
+HEAD_WEIGHTS = "head.weights.h5"
 
 _HASH = re.compile("[0-9a-f]{64}")
 
@@ -238,6 +241,15 @@ class Run:
     def fold(self, number: int) -> Fold:
         """The folder of a fold, counted from 0."""
         return Fold(self.folder / f"fold-{number:02d}")
+
+    def fold_weights(self, number: int) -> Path:
+        """The file of a fold's trained weights: of the whole model, or of its head if the folds share `towers`."""
+        return self.fold(number).folder / (HEAD_WEIGHTS if self.experiment.is_one_pass else "model.weights.h5")
+
+    @property
+    def towers(self) -> Path:
+        """The file of the weights of frozen towers, which all folds share."""
+        return self.folder / "towers.weights.h5"
 
     def read(self, name: str) -> Any:
         """Read one of the run's JSON files.

@@ -13,7 +13,7 @@ from typing import Any
 
 from keras_sister.config import BEFORE_IT_EXISTED, Experiment
 from keras_sister.errors import InputError
-from keras_sister.run import Run, changed
+from keras_sister.run import HEAD_WEIGHTS, Run, changed
 from keras_sister.storage.json_files import read_json, write_json
 from keras_sister.storage.regular_files import check_regular
 
@@ -31,7 +31,11 @@ _FIRST_SETTINGS = (
 )
 """Those that every run has had since there are checksums."""
 
-_WRITTEN = ("history.json", "model.weights.h5", "cross_validation.json", "thresholds.json")
+_WRITTEN = ("history.json", "model.weights.h5", HEAD_WEIGHTS, "cross_validation.json", "thresholds.json")
+
+
+_TOWERS = "../towers.weights.h5"
+"""Part of what is trained in a fold's folder, though all folds share it."""
 
 
 def note_checksums(run: Run, folder: Path, last: str, written: Path) -> None:
@@ -44,6 +48,8 @@ def note_checksums(run: Run, folder: Path, last: str, written: Path) -> None:
         written: where it is until then.
     """
     files = {name: folder / name for name in _WRITTEN if (folder / name).exists()} | {last: written}
+    if (folder / HEAD_WEIGHTS).exists():
+        files[_TOWERS] = run.towers
     write_json(folder / CHECKSUMS, contents_of(run) | {name: _digest_of_file(file) for name, file in files.items()})
 
 
@@ -76,9 +82,10 @@ def check_checksums(run: Run, folder: Path, *names: str, contents: dict[str, str
     for name, digest in (contents or contents_of(run)).items():
         if noted.get(name) != digest:
             raise InputError(f"{run.folder / name}: {_MADE_FROM[name].format(task=task)}. Restore it.")
-    for name in names:
-        if noted.get(name) != (_digest_of_file(folder / name) if (folder / name).exists() else None):
-            raise InputError(f"{folder / name}: not as training wrote it; changed or damaged. {_way_out(run, folder)}")
+    for name in (*names, _TOWERS) if HEAD_WEIGHTS in names else names:
+        file = run.towers if name == _TOWERS else folder / name
+        if noted.get(name) != (_digest_of_file(file) if file.exists() else None):
+            raise InputError(f"{file}: not as training wrote it; changed or damaged. {_way_out(run, folder)}")
 
 
 def _way_out(run: Run, folder: Path) -> str:

@@ -11,7 +11,6 @@ from keras_sister.models.saved import load_model, schema_of
 from keras_sister.photo_files import content_hash_or_none
 from keras_sister.run import Run
 from keras_sister.segmentation.preprocessor import Preprocessor
-from keras_sister.training.fit import WEIGHTS
 from keras_sister.training.trained import preprocessor_of_run, trained_model
 
 
@@ -72,7 +71,7 @@ def models_for(source: Path, photos: Sequence[Path]) -> Iterator[Chosen]:
 
 def _fold(run: Run, number: int, photos: list[Path], why: str = "") -> Chosen:
     fold = run.fold(number)
-    weights = fold.folder / WEIGHTS
+    weights = run.fold_weights(number)
     if not weights.exists() or not fold.predictions.exists():
         raise InputError(f"{weights}: missing; the fold has not ended, or keeps no weights.")
     note = f"{why}; by the model of {fold.name}" if why else ""

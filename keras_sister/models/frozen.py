@@ -42,6 +42,12 @@ def towers_of(model: keras.Model) -> list[Tower]:
     return towers
 
 
+def all_towers_of(model: keras.Model) -> keras.Model:
+    """The towers of a system as one model, for their weights: views by name to a list of pooled features."""
+    inputs = {tensor.name: tensor for tensor in model.inputs}
+    return keras.Model(inputs, [pool.output for pool in _pools(model)], name="towers")
+
+
 def head_of(model: keras.Model) -> keras.Model:
     """The rest of the model: a list of pooled features to logits. It shares the model's weights."""
     return keras.Model([pool.output for pool in _pools(model)], model.outputs[0], name="head")

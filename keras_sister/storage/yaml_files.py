@@ -5,6 +5,8 @@ YAML 1.1, which PyYAML reads by itself, ``no`` is false, ``0100`` is 64, ``1:30`
 here they are text. Aliases are refused, because a few hundred bytes of them unfold to gigabytes.
 """
 
+import copy
+import functools
 import re
 from collections.abc import Hashable
 from pathlib import Path
@@ -86,6 +88,12 @@ def yaml_scalar(text: str) -> str:
 
 
 def _load(text: str, name: str, loader: type[yaml.SafeLoader]) -> Any:
+    return copy.deepcopy(_parsed(text, name, loader))  # type: ignore[arg-type]  # a class can be hashed
+
+
+@functools.lru_cache(maxsize=4)
+def _parsed(text: str, name: str, loader: type[yaml.SafeLoader]) -> Any:
+    """Kept, because a run's settings are read hundreds of times, and parsing them takes hundredths of a second."""
     try:
         _check(text)
         return yaml.load(text, Loader=loader)  # noqa: S506  # nosec B506 # a SafeLoader

@@ -4,7 +4,6 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
@@ -47,7 +46,7 @@ class HeadTrainer:
         class_weights: Sequence[np.ndarray] | None = None,
     ) -> None:
         equal = np.ones((len(heads.schema), max(len(attribute.classes) for attribute in heads.schema)))
-        self.class_weights = class_weights or [equal] * len(folds)
+        self.class_weights = np.stack(class_weights or [equal] * len(folds))
         self.heads, self.folds, self.labels, self.weights = heads, folds, labels, weights
         # Every batch has as many places, so that the step is compiled once.
         self.batch_size = min(batch_size, max(len(fold.train) for fold in folds))
@@ -85,29 +84,28 @@ class HeadTrainer:
         orders = [epoch_order(fold.seed, epoch, fold.train) for fold in self.folds]
         mirrors = [self._mirrors(fold.seed, epoch, order) for fold, order in zip(self.folds, orders, strict=True)]
         steps = math.ceil(max(map(len, orders)) / self.batch_size)
-        scores = [_Scores(self.heads.schema) for _ in self.folds]
+        scores = _Scores(self.heads.schema, len(self.folds))
         for step in range(steps):
             here = slice(step * self.batch_size, (step + 1) * self.batch_size)
             rows, present = _padded([order[here] for order in orders], self.batch_size)
             mirror, _ = _padded([flags[here] for flags in mirrors], self.batch_size)
             counts = present.sum(axis=1)
             weights = present if self.weights is None else present * self.weights[rows]
-            labels = self.labels[rows]
-            of_labels = np.stack([self._label_weights(number, own) for number, own in enumerate(labels)])
+            fold, labels = np.arange(len(rows))[:, None], self.labels[rows]
+            of_labels = self._label_weights(fold, labels)
             losses, logits = self.heads.step(rows, mirror, labels, of_labels, weights / np.maximum(counts, 1)[:, None])
-            for number, score in enumerate(scores):
-                own = present[number]
-                _check_finite(self.folds[number].name, {"loss": losses[number]}, epoch, step)
-                score.add(losses[number], logits[number][own], labels[number][own])
-            loss = float(np.mean([score.result()["loss"] for score in scores]))
+            for own, loss in zip(self.folds, losses, strict=True):
+                _check_finite(own.name, {"loss": loss}, epoch, step)
+            scores.add(losses, np.nonzero(present)[0], logits[present], labels[present])
+            loss = float(np.mean([score["loss"] for score in scores.results()]))
             on_event(
                 {"event": "step", "epoch": epoch, "epochs": epochs, "step": step + 1, "steps": steps, "loss": loss}
             )
-        return [score.result() for score in scores]
+        return scores.results()
 
-    def _label_weights(self, fold: int, labels: np.ndarray) -> np.ndarray:
-        """The weight of each label in a fold's loss, (rows, attributes)."""
-        return self.class_weights[fold][np.arange(labels.shape[1]), np.maximum(labels, 0)]
+    def _label_weights(self, fold: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """The weight of each label in its fold's loss, of the shape of `labels`; `fold` is a number for each photo."""
+        return self.class_weights[fold[..., None], np.arange(labels.shape[-1]), np.maximum(labels, 0)]
 
     def _mirrors(self, seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
         """Whether each photo is mirrored in this epoch: where `keras_sister.data.augment` would flip it."""
@@ -116,19 +114,23 @@ class HeadTrainer:
         return random_draws(seed, epoch, rows)[:, 0] < 0
 
     def _validate(self, epoch: int) -> list[dict[str, float]]:
-        rows = [fold.validation for fold in self.folds]
-        results: list[dict[str, float]] = []
-        for number, (fold, logits) in enumerate(zip(self.folds, self._predict(rows, best=False), strict=True)):
-            score, own = _Scores(self.heads.schema), fold.validation
-            if len(own):
-                labels = (self.labels[own], self._label_weights(number, self.labels[own]).astype(logits.dtype))
-                losses = keras.ops.convert_to_numpy(self.heads.loss.call(labels, logits))
-                _check_finite(fold.name, {"val_loss": losses.mean()}, epoch)
-                score.add(losses.mean(dtype=np.float64), logits, self.labels[own])
-                results.append({f"val_{name}": value for name, value in score.result().items()})
-            else:
-                results.append({})
-        return results
+        of_folds = [fold.validation for fold in self.folds]
+        predicted = self._predict(of_folds, best=False)
+        counts = [len(rows) for rows in of_folds]
+        fold, rows = np.repeat(np.arange(len(counts)), counts), np.concatenate(of_folds)
+        if not len(rows):
+            return [{} for _ in counts]
+        logits, labels = np.concatenate(predicted), self.labels[rows]
+        weights = self._label_weights(fold, labels).astype(logits.dtype)
+        of_photos = keras.ops.convert_to_numpy(self.heads.loss.call((labels, weights), logits))
+        parts = np.split(of_photos, np.cumsum(counts)[:-1])
+        losses = np.array([part.mean(dtype=np.float64) if len(part) else 0.0 for part in parts])
+        for own, loss in zip(self.folds, losses, strict=True):
+            _check_finite(own.name, {"val_loss": loss}, epoch)
+        scores = _Scores(self.heads.schema, len(counts))
+        scores.add(losses, fold, logits, labels)
+        named = [{f"val_{name}": value for name, value in score.items()} for score in scores.results()]
+        return [score if count else {} for score, count in zip(named, counts, strict=True)]
 
     def _predict(self, rows: Sequence[np.ndarray], *, best: bool) -> list[np.ndarray]:
         longest = max(map(len, rows))
@@ -157,31 +159,29 @@ class HeadTrainer:
             raise InputError(f"{checkpoint}: damaged; remove it to train from the first epoch again.") from error
 
 
-@dataclass
 class _Scores:
-    """Loss and MACC of an epoch so far, as `keras.Model.fit` reports them."""
+    """Loss and MACC of every fold in an epoch so far, as `keras.Model.fit` reports them."""
 
-    schema: Schema
-    loss: float = 0.0
-    photos: int = 0
-    right: np.ndarray = field(init=False)
-    known: np.ndarray = field(init=False)
+    def __init__(self, schema: Schema, folds: int) -> None:
+        self.schema, self.loss, self.photos = schema, np.zeros(folds), np.zeros(folds, np.int64)
+        self.right, self.known = np.zeros((2, folds, len(schema)))
 
-    def __post_init__(self) -> None:
-        self.right, self.known = np.zeros(len(self.schema)), np.zeros(len(self.schema))
-
-    def add(self, loss: float, logits: np.ndarray, labels: np.ndarray) -> None:
-        """Take the mean loss, the logits and the labels of a batch."""
+    def add(self, losses: np.ndarray, fold: np.ndarray, logits: np.ndarray, labels: np.ndarray) -> None:
+        """Take a batch of each fold: its mean loss, (folds,), and of every photo the fold, the logits, the labels."""
+        photos = np.bincount(fold, minlength=len(self.loss))
+        self.loss += losses.astype(np.float64) * photos
+        self.photos += photos
         known = labels >= 0
-        self.loss += float(loss) * len(labels)
-        self.photos += len(labels)
-        self.known += known.sum(axis=0)
-        self.right += (known & (self.schema.predict(logits) == labels)).sum(axis=0)
+        np.add.at(self.known, fold, known)
+        np.add.at(self.right, fold, known & (self.schema.predict(logits) == labels))
 
-    def result(self) -> dict[str, float]:
-        seen = self.known > 0
-        macc = float((self.right[seen] / self.known[seen]).mean()) if seen.any() else 0.0
-        return {"loss": self.loss / max(self.photos, 1), "macc": macc}
+    def results(self) -> list[dict[str, float]]:
+        results = []
+        for loss, photos, right, known in zip(self.loss, self.photos, self.right, self.known, strict=True):
+            seen = known > 0
+            macc = float((right[seen] / known[seen]).mean()) if seen.any() else 0.0
+            results.append({"loss": float(loss) / max(int(photos), 1), "macc": macc})
+        return results
 
 
 def _padded(parts: Sequence[np.ndarray], width: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,12 +11,11 @@ import keras
 import numpy as np
 
 from keras_sister.losses import MaskedAttributeLoss, class_weight_table
-from keras_sister.models.frozen import head_of
+from keras_sister.models.frozen import all_towers_of, head_of
 from keras_sister.run import OnEvent, Run, best_epoch
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.json_files import write_json
 from keras_sister.training.class_weights import balanced_class_weights
-from keras_sister.training.fit import WEIGHTS
 from keras_sister.training.fold_split import FoldSplit, fold_split
 from keras_sister.training.head_trainer import HeadTrainer
 from keras_sister.training.predictions import write_predictions
@@ -30,8 +29,8 @@ HEADS_CHECKPOINT = "heads.npz"
 def train_heads(run: Run, on_event: OnEvent) -> None:
     """Train the heads of all folds, and predict each fold's photos by the head that was not trained on them.
 
-    Writes ``history.json``, ``model.weights.h5`` and ``predictions.npz`` into the folder of every fold without
-    predictions.
+    Writes ``history.json``, ``head.weights.h5`` and ``predictions.npz`` into the folder of every fold without
+    predictions, and once the weights of the towers.
 
     Raises:
         InputError: if no label of a fold's training photos is known; if a feature, a loss or a logit is not a finite
@@ -40,13 +39,16 @@ def train_heads(run: Run, on_event: OnEvent) -> None:
     splits = [fold_split(run, number) for number in range(len(run.folds))]
     model, trainer = _train(run, splits, on_event)
     predicted = trainer.predict(run.folds)
+    if not run.towers.exists():
+        write_atomically(run.towers, all_towers_of(model).save_weights)
+    head = head_of(model)
     for number, logits in enumerate(predicted):
         fold = run.fold(number)
         if fold.predictions.exists():
             continue
         fold.folder.mkdir(exist_ok=True)
-        _set_head(model, trainer.heads.best_weights(number))
-        write_atomically(fold.folder / WEIGHTS, model.save_weights)
+        _set_weights(head, trainer.heads.best_weights(number))
+        write_atomically(run.fold_weights(number), head.save_weights)
         _write_history(fold.folder, trainer.histories[number])
         write_predictions(run, number, logits)
     (run.folder / HEADS_CHECKPOINT).unlink(missing_ok=True)
@@ -60,7 +62,7 @@ def train_head_on_all_photos(run: Run, on_event: OnEvent) -> keras.Model:
     """
     rows = np.arange(len(run.labels))
     model, trainer = _train(run, [FoldSplit("train", rows, rows[:0], run.experiment.seed)], on_event)
-    _set_head(model, trainer.heads.best_weights(0))
+    _set_weights(head_of(model), trainer.heads.best_weights(0))
     _write_history(run.folder, trainer.histories[0])
     return model
 
@@ -100,8 +102,8 @@ def _class_weights(run: Run, split: FoldSplit) -> np.ndarray:
     return class_weight_table(run.schema, balanced_class_weights(run.schema, run.labels[split.train], weights))
 
 
-def _set_head(model: keras.Model, weights: Sequence[np.ndarray]) -> None:
-    for variable, value in zip(head_of(model).trainable_variables, weights, strict=True):
+def _set_weights(head: keras.Model, weights: Sequence[np.ndarray]) -> None:
+    for variable, value in zip(head.trainable_variables, weights, strict=True):
         variable.assign(value)
 
 

@@ -21,14 +21,14 @@ def write_predictions(run: Run, number: int, logits: np.ndarray) -> None:
     Raises:
         InputError: if a logit is not a finite number.
     """
-    fold, rows = run.fold(number), run.folds[number]
+    fold, rows, photos = run.fold(number), run.folds[number], run.photos
     if not np.isfinite(logits).all():
         raise InputError(
             f"{fold.name}: the model of epoch {fold.best_epoch + 1} predicts a logit that is not finite; lower"
             " --learning-rate or choose another --precision, with another --out."
         )
     predictions = {
-        "photos": np.array([run.photos[row].name for row in rows]),
+        "photos": np.array([photos[row].name for row in rows]),
         "rows": rows,
         "labels": run.labels[rows],
         "logits": logits,

@@ -18,7 +18,6 @@ from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmentation.segmenters.open import open_segmenter
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.regular_files import check_regular
-from keras_sister.training.fit import WEIGHTS
 from keras_sister.training.trained import preprocessor_of_run, trained_model
 
 _MASK_CHANGES: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
@@ -152,7 +151,7 @@ def _changes(run: Run, views: _Views) -> dict[str, _Change]:
 def _predict_fold(run: Run, number: int, views: _Views, changes: dict[str, _Change]) -> Iterator[int]:
     """Predict one fold's photos and write its file; yields the number of photos after each change."""
     fold, rows = run.fold(number), run.folds[number]
-    weights = fold.folder / WEIGHTS
+    weights = run.fold_weights(number)
     if not weights.exists():
         raise InputError(f"{weights}: missing; remove {fold.folder} and run the command again to train it again.")
     model = trained_model(run, weights, precision=run.experiment.precision)

@@ -54,9 +54,9 @@ class StackedHeads:
         self.best = [tf.Variable(weight) for weight in self.weights]
         self.steps = np.zeros(self.folds, np.int64)
         # XLA joins the update of a weight and its two moments into one pass over the memory, which is the bottleneck.
-        self._update = tf.function(self._update_in_graph, jit_compile=True)
-        self._step = tf.function(self._step_in_graph)
-        self._logits = tf.function(self._logits_in_graph, reduce_retracing=True)
+        self._update = tf.function(self._update_in_graph, jit_compile=True, autograph=False)
+        self._step = tf.function(self._step_in_graph, autograph=False)
+        self._logits = tf.function(self._logits_in_graph, reduce_retracing=True, autograph=False)
 
     def step(
         self,

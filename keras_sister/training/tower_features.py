@@ -83,7 +83,7 @@ def _graph(run: Run, tower: Tower, mirrored: bool) -> Callable[[dict[str, tf.Ten
     network = fold_batch_norm(tower.model)
     preprocessor = preprocessor_of(run.experiment, views=tower.views, with_segmenter=False)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def features(pair: dict[str, tf.Tensor]) -> tf.Tensor:
         if mirrored:
             pair = {name: tf.reverse(image, [2]) for name, image in pair.items()}

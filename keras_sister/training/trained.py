@@ -11,7 +11,8 @@ from keras_sister import images
 from keras_sister.errors import InputError, reason_of
 from keras_sister.evaluation.checksums import check_checksums
 from keras_sister.models import mirror_averaged
-from keras_sister.run import Run
+from keras_sister.models.frozen import all_towers_of, head_of
+from keras_sister.run import HEAD_WEIGHTS, Run
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.training.precision import policy_of
 from keras_sister.training.trainer import build_model, preprocessor_of
@@ -22,7 +23,7 @@ def trained_model(run: Run, weights: Path, *, precision: str = "float32") -> ker
 
     Args:
         run: the run.
-        weights: its ``model.keras``, or the ``model.weights.h5`` of a fold.
+        weights: its ``model.keras``, or the file of a fold's weights, `keras_sister.run.Run.fold_weights`.
         precision: another precision, such as that of the run.
 
     Raises:
@@ -36,7 +37,11 @@ def trained_model(run: Run, weights: Path, *, precision: str = "float32") -> ker
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # Keras only warns of a layer that is missing in the file
             averaged = mirror_averaged(model) if run.experiment.flip_average else model
-            (averaged if weights.suffix == ".keras" else model).load_weights(weights)  # a fold keeps the model inside
+            if weights.name == HEAD_WEIGHTS:
+                all_towers_of(model).load_weights(run.towers)
+                head_of(model).load_weights(weights)
+            else:  # a fold keeps the model inside
+                (averaged if weights.suffix == ".keras" else model).load_weights(weights)
     except (OSError, ValueError, KeyError, BadZipFile, UserWarning) as error:
         raise InputError(f"{weights}: does not match config.yaml: {reason_of(error)}") from error
     finally:

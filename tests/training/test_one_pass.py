@@ -73,7 +73,7 @@ def outcome(run: Run) -> list[bytes | object]:
 def test_predictions_are_those_of_each_folds_whole_model(finished):
     given, towers = views(finished), []
     for number, rows in enumerate(finished.folds):
-        model = trained_model(finished, finished.fold(number).folder / "model.weights.h5")
+        model = trained_model(finished, finished.fold_weights(number))
         saved = np.load(finished.fold(number).predictions)
         np.testing.assert_array_equal(saved["rows"], rows)
         np.testing.assert_allclose(
@@ -132,7 +132,7 @@ def test_the_final_model_has_the_head_of_all_photos_on_the_same_towers(dataset, 
     file = train_final(dataset, settings, tmp_path / "final", like=finished)
     run, model = Run(tmp_path / "final"), load_model(file)
     assert len(run.read("history.json")["epochs"]) == settings.epochs
-    fold = trained_model(finished, finished.folder / "fold-00" / "model.weights.h5")
+    fold = trained_model(finished, finished.fold_weights(0))
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             for one, other in zip(layer.get_weights(), fold.get_layer(layer.name).get_weights(), strict=True):
