@@ -1,7 +1,6 @@
 """Photo files on disk: which files are photos, and their bytes. No TensorFlow."""
 
 import hashlib
-import itertools
 import os
 import stat
 from collections import Counter
@@ -13,8 +12,6 @@ from keras_sister.photo_kinds import MAX_PIXELS, too_many_pixels, why_not_a_phot
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp")
 """Suffixes of photo files, in lower case."""
-
-_NAMED = 100  # photos that an error names
 
 _MAX_BYTES = 100_000_000  # more than any photo of MAX_PIXELS has
 
@@ -99,7 +96,7 @@ def no_photos(place: Path | str, left_out: LeftOut) -> str:
 
 
 class UnreadablePhotosError(InputError):
-    """Some photos of a list cannot be read. The message names the first `_NAMED` and counts the others.
+    """Some photos of a list cannot be read. The message names all of them.
 
     Attributes:
         reasons: by the row of the photo in the list, a line that names it and says why.
@@ -107,9 +104,7 @@ class UnreadablePhotosError(InputError):
 
     def __init__(self, photos: Sequence[Path], reasons: dict[int, str]) -> None:
         self.reasons = dict(sorted(reasons.items()))
-        lines = list(itertools.islice(self.reasons.values(), _NAMED))
-        if len(reasons) > _NAMED:
-            lines.append(f"… and {len(reasons) - _NAMED:,} more; 'sister-keras data check' lists all.")
+        lines = list(self.reasons.values())
         if len(reasons) > 1:
             lines.insert(0, f"{len(reasons):,} of {len(photos):,} photos cannot be read:")
         super().__init__("\n".join(lines))

@@ -74,10 +74,9 @@ def test_an_animated_webp():
     assert "an animated WebP; save the wanted frame" in why_not_decoded(contents)
 
 
-@pytest.mark.parametrize("broken", [1, 12, 100, 130])
-def test_an_error_names_all_photos_that_cannot_be_read_but_thousands(broken):
+@pytest.mark.parametrize("broken", [1, 12, 130])
+def test_an_error_names_all_photos_that_cannot_be_read(broken):
     photos = [Path(f"{i:04}.jpg") for i in range(200)]
     lines = str(UnreadablePhotosError(photos, {i: f"{photos[i]}: empty." for i in range(broken)})).splitlines()
-    assert sum(line.endswith(".jpg: empty.") for line in lines) == min(broken, 100)
+    assert sum(line.endswith(".jpg: empty.") for line in lines) == broken
     assert (lines[0] == f"{broken} of 200 photos cannot be read:") == (broken > 1)
-    assert (lines[-1] == "… and 30 more; 'sister-keras data check' lists all.") == (broken == 130)

@@ -197,7 +197,7 @@ class Preprocessor:
             By view uint8 arrays, shape (photos, size, size, 3), RGB, or (photos, size, size, 1) for ``mask``.
 
         Raises:
-            UnreadablePhotosError: if files cannot be read or segmented, naming all of them (of many the first hundred).
+            UnreadablePhotosError: if files cannot be read or segmented, naming all of them.
             ValueError: if there are no paths, or `size` is None and the photos differ in size.
         """
         files = [Path(path) for path in paths]

@@ -15,6 +15,9 @@ from PIL import Image
 from keras_sister.errors import InputError
 from keras_sister.photo_kinds import exif_orientation
 
+_EXPECTED = "expected a PNG, or a NumPy array of numbers from 0 to 1, 255 or 65535"
+_FEW_VALUES = 32
+"""A map of class numbers has at most as many, a mask with soft edges usually more."""
 _QUARTER_TURNS = (5, 6, 7, 8)
 _ROUNDING = 1e-3
 """How far a resized mask of floats may leave [0, 1]."""
@@ -24,12 +27,13 @@ class MaskFolder:
     """A segmenter that reads each photo's mask from a folder.
 
     The mask of ``000001.jpg`` is ``FOLDER/000001.png``, of any size with the aspect ratio of the upright photo and of
-    any kind (grey, palette, colour, 1 or 16 bits), or ``FOLDER/000001.npy``, an array (height, width): white, or the
-    highest value of 8 or 16 bits, for person; black or 0 for background; greys for soft edges. A mask without values
-    above 1 is taken to range from 0 to 1.
+    any kind that shows greys (grey, palette, colour, 1 or 16 bits), or ``FOLDER/000001.npy``, an array (height, width):
+    white, or the highest value of 8 or 16 bits, for person; black or 0 for background; greys for soft edges. A mask
+    without values above 1 is taken to range from 0 to 1.
 
     Args:
         folder: the folder of masks.
+        person: the files hold class numbers (of a PNG with a palette, its indices), of which this one is the person.
 
     Attributes:
         size: None: masks are resized to the images.
@@ -45,8 +49,8 @@ class MaskFolder:
 
     size: int | None = None
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, *, person: int | None = None) -> None:
+        self.folder, self.person = Path(folder), person
         if not self.folder.is_dir():
             raise InputError(f"{folder}: no such folder of masks.")
         files = sorted(file for file in self.folder.glob("[!.]*") if file.suffix in (".png", ".npy") and file.is_file())
@@ -55,7 +59,7 @@ class MaskFolder:
         digest = hashlib.sha256()
         for file in files:
             digest.update(os.fsencode(file.name) + hashlib.sha256(file.read_bytes()).digest())
-        self.fingerprint = f"masks:{digest.hexdigest()}"
+        self.fingerprint = f"masks:{digest.hexdigest()}" + ("" if person is None else f"#person={person}")
         self._files = {file.stem: file for file in files}
 
     def __repr__(self) -> str:
@@ -69,8 +73,8 @@ class MaskFolder:
         """Check that every photo has a readable mask of its own aspect ratio.
 
         Raises:
-            InputError: naming the first mask that is missing, not readable, that of two photos, or of another aspect
-                ratio than the upright photo, more than rounding explains.
+            InputError: naming the first mask that is missing, not readable, that of two photos, coloured, transparent,
+                a map of class numbers, or of another aspect ratio than the upright photo, more than rounding explains.
         """
         twice = [name for name, count in Counter(photo.stem for photo in photos).items() if count > 1]
         if twice:
@@ -84,11 +88,15 @@ class MaskFolder:
         for photo in photos:
             file = self._files[photo.stem]
             try:
-                mask = _read(file)
+                values = _values(file, numbers=self.person is not None)
+                mask = self._mask(values)
+            except InputError:
+                raise
             except Exception as error:
                 # Pillow raises OSError, SyntaxError, struct.error and others for broken files, NumPy ValueError.
-                expected = "expected a PNG, or a NumPy array of numbers from 0 to 1, 255 or 65535"
-                raise InputError(f"{file}: not a readable mask; {expected}.") from error
+                raise InputError(f"{file}: not a readable mask; {_EXPECTED}.") from error
+            if self.person is None:
+                _refuse_class_numbers(file, values)
             _check_size(file, (mask.shape[1], mask.shape[0]), photo)
 
     def __call__(self, images: tf.Tensor, names: tf.Tensor | None = None) -> tf.Tensor:
@@ -109,27 +117,83 @@ class MaskFolder:
 
     def mask(self, name: str) -> np.ndarray:
         """A photo's mask at its own size: float32 array, shape (height, width, 1), in [0, 1]. Call `check` first."""
-        return _read(self._files[name])
+        return self._mask(_values(self._files[name], numbers=self.person is not None))
+
+    def _mask(self, values: np.ndarray) -> np.ndarray:
+        if self.person is None:
+            return _probabilities(values)
+        return (values == self.person).astype(np.float32).reshape(*values.shape[:2], 1)
 
     def _look_up(self, name: Any) -> np.ndarray:
         return self.mask(os.fsdecode(np.asarray(name).item()))  # bytes in a graph, an array in eager mode
 
 
-def _read(file: Path) -> np.ndarray:
-    """A mask as float32 (height, width, 1) in [0, 1]; one without values above 1 is used as it is."""
+def open_mask_folder(place: str) -> MaskFolder:
+    """Open ``FOLDER`` or ``FOLDER#person=NUMBER``.
+
+    Raises:
+        InputError: for another option, and as `MaskFolder` does.
+    """
+    folder, hash_sign, option = place.partition("#")
+    if not hash_sign or Path(place).is_dir():
+        return MaskFolder(place)
+    name, _, number = option.partition("=")
+    if name != "person" or not number.isdecimal():
+        raise InputError(f"masks:{place}: expected masks:FOLDER or masks:FOLDER#person=NUMBER.")
+    return MaskFolder(folder, person=int(number))
+
+
+def _values(file: Path, *, numbers: bool) -> np.ndarray:
+    """What a file holds, (height, width) or (height, width, 1): greys, or class numbers.
+
+    Raises:
+        InputError: for a picture of colours, or one that is transparent in places.
+        ValueError: for an array of anything but numbers.
+    """
     if file.suffix == ".npy":
-        mask = np.load(file, allow_pickle=False)
-        if mask.dtype.kind not in "biuf":
-            raise ValueError(mask.dtype)
-    else:
-        with Image.open(file, formats=["PNG"]) as image:
-            mask = np.asarray(image if image.mode.startswith("I") else image.convert("L"))
-    height, width = mask.shape[:2]
-    mask = mask.reshape(height, width, 1).astype(np.float32)  # fails for more than one channel
+        values = np.load(file, allow_pickle=False)
+        if values.dtype.kind not in "biuf":
+            raise ValueError(values.dtype)
+        return values
+    with Image.open(file, formats=["PNG"]) as image:
+        if image.mode in ("1", "L") or image.mode.startswith("I") or (numbers and image.mode == "P"):
+            return np.asarray(image)
+        *colours, alpha = np.moveaxis(np.asarray(image.convert("RGBA")), 2, 0)
+    if (alpha < 255).any():
+        raise InputError(f"{file}: transparent in places; a mask is white where the person is, and black elsewhere.")
+    if any((colour != colours[0]).any() for colour in colours):
+        raise InputError(
+            f"{file}: has colours; a mask is white where the person is, and black elsewhere. For a PNG whose palette is"
+            f" of class numbers, name the person's: masks:{file.parent}#person=NUMBER."
+        )
+    return colours[0]
+
+
+def _probabilities(values: np.ndarray) -> np.ndarray:
+    """A mask as float32 (height, width, 1) in [0, 1]; one without values above 1 is used as it is."""
+    height, width = values.shape[:2]
+    mask = values.reshape(height, width, 1).astype(np.float32)  # fails for more than one channel
     highest = mask.max()
     if not (mask.min() >= -_ROUNDING and highest <= 65535):  # true of NaN too
         raise ValueError(f"numbers from {mask.min()} to {highest}")
     return np.clip(mask / (1 if highest <= 1 + _ROUNDING else 255 if highest <= 255 else 65535), 0, 1)
+
+
+def _refuse_class_numbers(file: Path, values: np.ndarray) -> None:
+    """Refuse few different values that fill areas between black and white: no soft edge does."""
+    values = values.reshape(values.shape[:2])
+    found = np.unique(values)
+    if len(found) > _FEW_VALUES or (found != np.round(found)).any():
+        return
+    between = (values > 1) & (values < (255 if found.max() <= 255 else 65535))
+    corner = values[:-1, :-1]
+    same = (corner == values[1:, :-1]) & (corner == values[:-1, 1:]) & (corner == values[1:, 1:])
+    if (between[:-1, :-1] & same).sum() * 2 > between.sum():
+        some = ", ".join(f"{value:g}" for value in found[:6]) + (", …" if len(found) > 6 else "")
+        raise InputError(
+            f"{file}: areas of the values {some} look like class numbers; name the person's:"
+            f" masks:{file.parent}#person=NUMBER. A mask is white where the person is, and black elsewhere."
+        )
 
 
 def _check_size(file: Path, mask: tuple[int, int], photo: Path) -> None:

@@ -16,7 +16,7 @@ def open_segmenter(spec: str, *, keep_largest: bool = False, margin: int = 0) ->
             - ``FOLDER``: a network made by ``sister-keras segment train`` or ``segment import``;
             - ``saved_model:PATH`` or ``hub:HANDLE``: see `keras_sister.segmentation.segmenters.saved_model`;
             - ``deeplab:PRESET``: a DeepLab V3+ of KerasHub;
-            - ``masks:FOLDER``: masks that exist as files.
+            - ``masks:FOLDER``: masks that exist as files; ``masks:FOLDER#person=15`` for maps of class numbers.
         keep_largest: keep only the largest connected component of each mask.
         margin: dilate the mask by this many pixels, at the segmenter's size.
 
@@ -45,7 +45,7 @@ def check_segmenter(spec: str) -> None:
     if kind in ("hub", "deeplab") and colon:
         return
     if kind in ("selfie", "masks", "saved_model") and colon:
-        if not Path(place.partition("#")[0] if kind == "saved_model" else place).exists():
+        if not Path(place if kind == "selfie" else place.partition("#")[0]).exists() and not Path(place).exists():
             raise InputError(f"{spec}: no such file or folder.")
     elif kind != "selfie" and not Path(spec).is_dir():
         raise _not_a_segmenter(spec)
@@ -66,9 +66,9 @@ def _open(spec: str) -> Segmenter:
 
         return deeplab_preset_segmenter(place)
     if colon and kind == "masks":
-        from keras_sister.segmentation.segmenters.mask_folder import MaskFolder
+        from keras_sister.segmentation.segmenters.mask_folder import open_mask_folder
 
-        return MaskFolder(place)
+        return open_mask_folder(place)
     if Path(spec).is_dir():
         from keras_sister.segmentation.segmenters.network import load_segmenter
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError
@@ -83,6 +83,52 @@ def test_arrays_that_are_no_mask_are_named(array, tmp_path):
     np.save(tmp_path / "000001.npy", array, allow_pickle=True)
     with pytest.raises(InputError, match=r"000001\.npy: not a readable mask"):
         MaskFolder(tmp_path).check([Path("000001.jpg")])
+
+
+CLASSES = np.where(MASK > 0, np.uint8(15), np.uint8(4))
+CLASSES[:3] = 0
+COLOURED = Image.fromarray(CLASSES)
+COLOURED.putpalette([value for number in range(256) for value in (number, 255 - number, 7 * number % 256)])
+CUT_OUT = Image.fromarray(np.dstack([np.full((20, 16, 3), 200, np.uint8), MASK]))
+WITH_VOID = CLASSES.copy()
+WITH_VOID[4] = 255  # as VOC marks the border of an object
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (Image.fromarray(CLASSES), "areas of the values 0, 4, 15 look like class numbers.*#person=NUMBER"),
+        (Image.fromarray(WITH_VOID), "areas of the values 0, 4, 15, 255 look like class numbers"),
+        (COLOURED, "has colours.*#person=NUMBER"),
+        (COLOURED.convert("RGB"), "has colours"),
+        (CUT_OUT, "transparent in places"),
+    ],
+    ids=["class numbers", "with a border", "palette", "colours", "cut-out"],
+)
+def test_pictures_that_are_no_mask_are_refused(image, message, tmp_path):
+    image.save(tmp_path / "000001.png")
+    with pytest.raises(InputError, match=rf"000001\.png: {message}"):
+        MaskFolder(tmp_path).check([Path("000001.jpg")])
+
+
+@pytest.mark.parametrize("image", [Image.fromarray(CLASSES), COLOURED, None], ids=["grey", "palette", "array"])
+def test_one_of_several_class_numbers_is_the_person(image, tmp_path):
+    image.save(tmp_path / "000001.png") if image else np.save(tmp_path / "000001.npy", CLASSES.astype(np.int64))
+    segmenter = open_segmenter(f"masks:{tmp_path}#person=15")
+    segmenter.check([Path("000001.jpg")])
+    np.testing.assert_array_equal(segmenter(IMAGES, tf.constant(["000001"]))[0, ..., 0], MASK > 0)
+    assert segmenter.fingerprint != open_segmenter(f"masks:{tmp_path}#person=4").fingerprint
+    with pytest.raises(InputError, match=r"expected masks:FOLDER or masks:FOLDER#person=NUMBER"):
+        open_segmenter(f"masks:{tmp_path}#class=15")
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_smoothed_edges_are_no_class_numbers(factor, tmp_path):
+    """Drawn larger and made smaller, as tools smooth edges: few values, but along the edge only."""
+    large = Image.new("L", (64 * factor, 64 * factor))
+    ImageDraw.Draw(large).ellipse((9, 9, 50 * factor, 60 * factor), fill=255)
+    large.reduce(factor).save(tmp_path / "000001.png")
+    MaskFolder(tmp_path).check([Path("000001.jpg")])
 
 
 def test_soft_edges_stay_soft(tmp_path):
