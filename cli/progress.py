@@ -28,18 +28,17 @@ class _Lines:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.started = self.last = time.monotonic()
-        self.counted_from: dict[str, tuple[float, int]] = {}
+        self.counted: dict[str, tuple[float, int, int]] = {}  # since when, from what count, the last count
 
     def update(self, what: str, done: int, total: int | None) -> None:
-        """Take a count; print it if the last line is long enough ago."""
+        """Take a count; print it if the last line, of whatever kind, is long enough ago."""
         now = time.monotonic()
-        since, first = self.counted_from.get(what, (now, done))
-        if done < first:  # counting starts again, for example in the next epoch
+        since, first, last = self.counted.get(what, (now, done, done))
+        if done < last:  # counting starts again, for example in the next epoch
             since, first = now, done
-        self.counted_from[what] = (since, first)
+        self.counted[what] = (since, first, done)
         if now - self.last < _INTERVAL:
             return
-        self.last = now
         rate = (done - first) / (now - since) if now > since else 0.0
         text = f"{done:,} {what}" if total is None else f"{done:,} of {total:,} {what}"
         if rate:
@@ -50,7 +49,8 @@ class _Lines:
 
     def print(self, text: str) -> None:
         """Print a line with the time since the start."""
-        elapsed = time.monotonic() - self.started
+        self.last = time.monotonic()
+        elapsed = self.last - self.started
         self.console.print(f"[{elapsed:6.0f} s] {text}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -26,6 +26,21 @@ def test_lines_are_not_printed_more_often_than_every_30_seconds(capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_the_rate_is_that_of_what_is_counted_now(capsys, monkeypatch):
+    """Ten seconds a step in both epochs, though each epoch counts from 1 again; other lines put the next one off."""
+    clock = iter(range(0, 10_000, 5))  # an event asks twice: for the count, and for its line
+    monkeypatch.setattr(progress, "_INTERVAL", 10.0)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: float(next(clock)))
+    with progress.RunProgress() as shown:
+        for epoch in range(2):
+            for step in range(1, 10):
+                shown.show({"event": "step", "epoch": epoch, "epochs": 2, "step": step, "steps": 9, "loss": 1.0})
+            shown.show({"event": "epoch", "epoch": epoch, "epochs": 2, "loss": 1.0, "macc": 0.5})
+    rates = [float(rate) for rate in re.findall(r"of 9 steps, ([\d.]+) per second", capsys.readouterr().err)]
+    assert len(rates) > 4
+    assert all(0.1 <= rate <= 0.2 for rate in rates)
+
+
 def test_durations():
     assert [progress._duration(s) for s in (5, 600, 7200)] == ["5 s", "10 min", "2.0 h"]
 
