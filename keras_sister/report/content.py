@@ -149,8 +149,9 @@ def _work(run: Run) -> list[dict[str, Any]]:
         return []
     work = run.read("work.json")
     try:
-        whole = all(isinstance(w["task"], str) and math.isfinite(w["seconds"]) and dict(w["versions"]) for w in work)
-    except (LookupError, TypeError, ValueError):
+        whole = all(isinstance(w["task"], str) and 0 <= w["seconds"] < math.inf and w["versions"] for w in work)
+        whole = whole and all(isinstance(version, str) for w in work for version in w["versions"].values())
+    except (LookupError, TypeError, AttributeError):
         whole = False
     if not whole:
         raise changed(run.folder / "work.json")

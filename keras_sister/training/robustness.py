@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from keras_sister.config import Experiment
 from keras_sister.data.pipeline import Images, evaluation_batches
 from keras_sister.data.view_store import ViewPairs, ViewStore
 from keras_sister.errors import InputError
-from keras_sister.evaluation.robustness import BACKGROUNDS, check_unchanged, draw_backgrounds
+from keras_sister.evaluation.checksums import CHECKSUMS, note_file
+from keras_sister.evaluation.robustness import BACKGROUNDS, check_unchanged, draw_backgrounds, is_as_predicted
 from keras_sister.run import OnEvent, Run
 from keras_sister.segmentation.background_swap import dilated, eroded, shows_background, swap_background
 from keras_sister.segmentation.preprocessor import Preprocessor
@@ -118,9 +120,11 @@ def _fill(run: Run, preprocessor: Preprocessor, on_event: OnEvent) -> ViewPairs:
 
 
 def _fingerprints(run: Run, number: int) -> list[str] | None:
-    """The fingerprints in a fold's file; None if it is missing or damaged."""
+    """The fingerprints in a fold's file; None if it is missing, changed or damaged."""
     try:
         check_regular(run.fold(number).robustness)
+        if not is_as_predicted(run, number):
+            return None
         with np.load(run.fold(number).robustness, allow_pickle=False) as saved:
             return saved["fingerprints"].tolist()
     except Exception:  # NumPy and zipfile raise many kinds for a damaged file, which is then made again
@@ -180,7 +184,13 @@ def _predict_fold(run: Run, number: int, views: _Views, changes: dict[str, _Chan
     for name, batches in changes.items():
         content[name] = logits(batches(rows))
         yield len(rows)
-    write_atomically(fold.robustness, lambda path: np.savez(path, **content))
+
+    def write(path: Path) -> None:
+        np.savez(path, **content)
+        if (fold.folder / CHECKSUMS).exists():
+            note_file(fold.robustness, path)
+
+    write_atomically(fold.robustness, write)
 
 
 def _swapped(pairs: ViewPairs, rows: np.ndarray, behind: np.ndarray, batch_size: int) -> tf.data.Dataset:
