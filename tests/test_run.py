@@ -18,7 +18,7 @@ from keras_sister.run import Run
 from keras_sister.storage.json_files import read_json
 from keras_sister.training.final import final_settings
 from keras_sister.training.start import start_run
-from keras_sister.training.work_record import record_work
+from keras_sister.training.work_record import installed_versions, read_work, record_work
 
 from .run_folder import EXPERIMENT, SCHEMA, note_all_checksums, write_run
 
@@ -129,7 +129,7 @@ def test_a_list_of_left_out_photos_that_came_or_went_is_named(run):
     note_all_checksums(run)
     read_summary(run)
     (run.folder / "left_out.json").unlink()
-    with pytest.raises(InputError, match=r"left_out\.json: other photos .*; it was changed or removed"):
+    with pytest.raises(InputError, match=r"left_out\.json: other photos .*; it or .*checksums"):
         read_summary(run)
 
 
@@ -138,7 +138,7 @@ def test_checksums_that_were_removed_are_missed(run):
     kept = (run.fold(1).folder / "checksums.json").read_bytes()
     forget_checksums(run)
     read_all(run)
-    record_work(run, "heads", 1.5, {})
+    record_work(run, "heads", 1.5, installed_versions())
     with pytest.raises(InputError, match=r"fold-00.checksums\.json: missing; it was removed\. Restore it, or remove"):
         read_out_of_fold(run.folder)
     with pytest.raises(InputError, match=r"fold-00.checksums\.json: missing"):
@@ -146,6 +146,28 @@ def test_checksums_that_were_removed_are_missed(run):
     (run.fold(0).folder / "checksums.json").write_bytes(kept)  # that of another fold
     with pytest.raises(InputError, match=r"fold-00.*: not as training wrote it; it or checksums\.json"):
         read_out_of_fold(run.folder)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda work: work[0].__setitem__("seconds", 1.2),
+        lambda work: work[1].__setitem__("task", "fold-02"),
+        lambda work: work[2]["versions"].__setitem__("keras", "1.0"),
+        lambda work: work.reverse(),
+        lambda work: work.__delitem__(1),
+        lambda work: work[1]["versions"].__setitem__("keras", [[1]]),
+        lambda work: work[0].__setitem__("seconds", -3),
+    ],
+)
+def test_times_and_versions_that_were_edited_are_noticed(run, edit):
+    for task, seconds in (("views", 12.34), ("fold-00", 5), ("fold-01", 6)):
+        record_work(run, task, seconds, installed_versions())
+    read = [(work["task"], work["seconds"], work["versions"]) for work in read_work(run)]
+    assert read == [("views", 12.3, installed_versions()), *((f"fold-0{i}", 5 + i, read[0][2]) for i in (0, 1))]
+    edit_json(run.folder / "work.json", edit)
+    with pytest.raises(InputError, match=r"work\.json: not the file of a run; it has been changed or damaged"):
+        read_work(run)
 
 
 def test_a_run_that_was_changed_is_not_resumed_and_its_file_is_named(run):

@@ -22,11 +22,11 @@ from keras_sister.storage.regular_files import check_regular
 CHECKSUMS = "checksums.json"
 
 _MADE_FROM = {
-    "config.yaml": "other settings than those that {task} was trained with; it, views.json or weights.json was changed",
-    "schema.json": "other attributes than those that {task} was trained on; it was changed",
-    "dataset.json": "other photos, labels, groups or weights than those that {task} was trained on; it was changed",
-    "views.json": "other photos without a person than when {task} was trained; it was changed",
-    "left_out.json": "other photos that could not be read than when {task} was trained; it was changed or removed",
+    "config.yaml": "other settings than those that {task} was trained with; it, views.json, weights.json",
+    "schema.json": "other attributes than those that {task} was trained on; it",
+    "dataset.json": "other photos, labels, groups or weights than those that {task} was trained on; it",
+    "views.json": "other photos without a person than when {task} was trained; it",
+    "left_out.json": "other photos that could not be read than when {task} was trained; it",
 }
 _NOTED_LATER = ("views.json", "left_out.json")
 """What earlier versions did not note."""
@@ -103,7 +103,8 @@ def check_checksums(run: Run, folder: Path, *names: str, contents: dict[str, str
     task = folder.name if folder != run.folder else "the model"
     for name, digest in (contents or contents_of(run)).items():
         if noted.get(name) != digest and (name in noted or name not in _NOTED_LATER):
-            raise InputError(f"{run.folder / name}: {_MADE_FROM[name].format(task=task)}. Restore it.")
+            said = f"{_MADE_FROM[name].format(task=task)} or {folder / CHECKSUMS} was changed or removed. Restore it."
+            raise InputError(f"{run.folder / name}: {said}")
     for name in names:
         if noted.get(name) != (_digest_of_file(folder / name) if (folder / name).exists() else None):
             raise InputError(
