@@ -62,21 +62,26 @@ def note_file(file: Path, written: Path) -> None:
         written: where it is until then.
     """
     checksums = file.with_name(CHECKSUMS)
-    noted = read_json(checksums) if checksums.exists() else {}
-    write_json(checksums, noted | {file.name: _digest_of_file(written)})
+    write_json(checksums, _noted(checksums) | {file.name: _digest_of_file(written)})
 
 
 def is_as_noted(file: Path) -> bool:
     """Whether a file is the one that `note_file` has noted last."""
-    checksums = file.with_name(CHECKSUMS)
+    return _noted(file.with_name(CHECKSUMS)).get(file.name) == _digest_of_file(file)
+
+
+def _noted(checksums: Path) -> dict[str, Any]:
+    """What a ``checksums.json`` holds; nothing where it is missing."""
     noted = read_json(checksums) if checksums.exists() else {}
-    return isinstance(noted, dict) and noted.get(file.name) == _digest_of_file(file)
+    if not isinstance(noted, dict):
+        raise changed(checksums)
+    return noted
 
 
 def note_again(folder: Path, name: str) -> None:
     """Note one file as it is now, or that it is missing; nothing where no ``checksums.json`` was written yet."""
     if (folder / CHECKSUMS).exists():
-        noted = {key: digest for key, digest in read_json(folder / CHECKSUMS).items() if key != name}
+        noted = {key: digest for key, digest in _noted(folder / CHECKSUMS).items() if key != name}
         found = {name: _digest_of_file(folder / name)} if (folder / name).exists() else {}
         write_json(folder / CHECKSUMS, noted | found)
 
@@ -97,9 +102,7 @@ def check_checksums(run: Run, folder: Path, *names: str, contents: dict[str, str
         if not (run.folder / "work.json").exists():
             return
         raise InputError(f"{folder / CHECKSUMS}: missing; it was removed. {_way_out(run, folder)}")
-    noted = read_json(folder / CHECKSUMS)
-    if not isinstance(noted, dict):
-        raise changed(folder / CHECKSUMS)
+    noted = _noted(folder / CHECKSUMS)
     task = folder.name if folder != run.folder else "the model"
     for name, digest in (contents or contents_of(run)).items():
         if noted.get(name) != digest and (name in noted or name not in _NOTED_LATER):

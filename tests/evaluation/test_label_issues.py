@@ -126,6 +126,10 @@ def test_a_change_that_contradicts_no_prediction_is_noticed(noisy_run, damage):
     with pytest.raises(InputError, match=r"issues\.csv: not as it was written; .*data review"):
         read_issues(noisy_run)
     file.write_text(text)
+    (noisy_run.folder / "checksums.json").write_text("[1]")
+    for use in (read_issues, write_issues):
+        with pytest.raises(InputError, match=r"checksums\.json: not the file of a run"):
+            use(noisy_run)
     (noisy_run.folder / "checksums.json").unlink()
     with pytest.raises(InputError, match=r"issues\.csv: not as it was written; it or checksums\.json"):
         read_issues(noisy_run)
