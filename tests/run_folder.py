@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
-from keras_sister.evaluation.checksums import note_checksums
+from keras_sister.evaluation.checksums import note_checksums, note_file
 from keras_sister.evaluation.summary import summarize
 from keras_sister.run import Run
 from keras_sister.schema import Attribute, Schema
@@ -57,3 +57,5 @@ def note_all_checksums(run: Run) -> None:
     for number in range(len(run.folds)):
         fold = run.fold(number)
         note_checksums(run, fold.folder, fold.predictions.name, fold.predictions)
+        if fold.robustness.exists():
+            note_file(fold.robustness, fold.robustness)

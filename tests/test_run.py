@@ -10,14 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
 from keras_sister.evaluation.out_of_fold import read_out_of_fold
 from keras_sister.evaluation.summary import read_summary, summarize
 from keras_sister.run import Run
 from keras_sister.storage.json_files import read_json
 from keras_sister.training.final import final_settings
+from keras_sister.training.start import start_run
+from keras_sister.training.work_record import installed_versions, read_work, record_work
 
-from .run_folder import SCHEMA, write_run
+from .run_folder import EXPERIMENT, SCHEMA, note_all_checksums, write_run
 
 LABELS = np.stack([np.random.default_rng(1).integers(-1, len(a.classes), 12) for a in SCHEMA], axis=1)
 
@@ -101,6 +104,7 @@ CHANGES = [
     ("dataset.json", lambda content: content.__setitem__("groups", ["a", "b"] * 6), "groups or weights than those"),
     ("dataset.json", lambda content: content.__setitem__("weights", [2.0] * 12), "groups or weights than those"),
     ("views.json", lambda content: content["keys"].reverse(), "other photos"),
+    ("views.json", lambda content: content.__setitem__("without_person", ["000001.jpg"]), "without a person than when"),
     ("fold-01/history.json", lambda content: content["epochs"][0].__setitem__("loss", 2.0), "not as training wrote it"),
     ("fold-01/history.json", lambda content: content.__setitem__("best_epoch", 0), "epoch 2 is|not as training wrote"),
     ("fold-02/checksums.json", lambda content: content.__setitem__("config.yaml", ""), "config.yaml: other settings"),
@@ -116,6 +120,74 @@ def test_a_change_that_contradicts_nothing_is_named(run, name, edit, message):
     with pytest.raises(InputError, match=message) as refused:
         summarize(run)
     assert "\n" not in str(refused.value)
+
+
+def test_a_list_of_left_out_photos_that_came_or_went_is_named(run):
+    run.write("left_out.json", [{"row": 12, "path": "x.jpg", "labels": [0, 0], "reason": "x.jpg: truncated."}])
+    with pytest.raises(InputError, match=r"left_out\.json: other photos that could not be read than when fold-00"):
+        read_summary(run)
+    note_all_checksums(run)
+    read_summary(run)
+    (run.folder / "left_out.json").unlink()
+    with pytest.raises(InputError, match=r"left_out\.json: other photos .*; it or .*checksums"):
+        read_summary(run)
+
+
+def test_checksums_that_were_removed_are_missed(run):
+    """Runs of the first versions have none, and no ``work.json`` either."""
+    kept = (run.fold(1).folder / "checksums.json").read_bytes()
+    forget_checksums(run)
+    read_all(run)
+    record_work(run, "heads", 1.5, installed_versions())
+    with pytest.raises(InputError, match=r"fold-00.checksums\.json: missing; it was removed\. Restore it, or remove"):
+        read_out_of_fold(run.folder)
+    with pytest.raises(InputError, match=r"fold-00.checksums\.json: missing"):
+        final_settings(run)
+    (run.fold(0).folder / "checksums.json").write_bytes(kept)  # that of another fold
+    with pytest.raises(InputError, match=r"fold-00.*: not as training wrote it; it or checksums\.json"):
+        read_out_of_fold(run.folder)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda work: work[0].__setitem__("seconds", 1.2),
+        lambda work: work[1].__setitem__("task", "fold-02"),
+        lambda work: work[2]["versions"].__setitem__("keras", "1.0"),
+        lambda work: work.reverse(),
+        lambda work: work.__delitem__(1),
+        lambda work: work[1]["versions"].__setitem__("keras", [[1]]),
+        lambda work: work[0].__setitem__("seconds", -3),
+    ],
+)
+def test_times_and_versions_that_were_edited_are_noticed(run, edit):
+    for task, seconds in (("views", 12.34), ("fold-00", 5), ("fold-01", 6)):
+        record_work(run, task, seconds, installed_versions())
+    read = [(work["task"], work["seconds"], work["versions"]) for work in read_work(run)]
+    assert read == [("views", 12.3, installed_versions()), *((f"fold-0{i}", 5 + i, read[0][2]) for i in (0, 1))]
+    edit_json(run.folder / "work.json", edit)
+    with pytest.raises(InputError, match=r"work\.json: not the file of a run; it has been changed or damaged"):
+        read_work(run)
+
+
+def test_a_run_that_was_changed_is_not_resumed_and_its_file_is_named(run):
+    """Not taken for a run of other photos or settings than those that are given now."""
+    dataset = Dataset(run.schema, tuple(run.photos), run.labels)
+
+    def resume() -> None:
+        start_run(run, dataset, EXPERIMENT.absolute(), resume=True)
+
+    kept = {name: (run.folder / name).read_bytes() for name in ("dataset.json", "config.yaml", "schema.json")}
+    edit_json(run.folder / "dataset.json", lambda content: content["photos"].reverse())
+    with pytest.raises(InputError, match=r"dataset\.json: other photos, labels, groups or weights than those that"):
+        resume()
+    (run.folder / "dataset.json").write_bytes(kept["dataset.json"])
+    (run.folder / "config.yaml").write_bytes(kept["config.yaml"].replace(b"seed: 0", b"seed: 1"))
+    with pytest.raises(InputError, match=r"config\.yaml: other settings than those that fold-00 was trained with"):
+        resume()
+    (run.folder / "config.yaml").unlink()
+    with pytest.raises(InputError, match=r"config\.yaml: missing; restore it, or choose another --out"):
+        resume()
 
 
 def test_settings_that_were_edited_are_named(run):

@@ -1,8 +1,10 @@
 """What a model and its predictions were made from, noted beside them: a later change of any of it is noticed.
 
 ``checksums.json``, in a fold's folder or that of a final model, has the SHA-256 of the files that training wrote there,
-and of what ``config.yaml``, ``schema.json`` and ``dataset.json`` said then, wherever photos, segmenter and initial
-weights lie. It is written before the last of those files gets its name. Runs of earlier versions have none.
+and of what ``config.yaml``, ``schema.json``, ``dataset.json``, ``views.json`` and ``left_out.json`` said then, wherever
+photos, segmenter and initial weights lie. It is written before the last of those files gets its name. A file that comes
+later, such as ``robustness.npz``, is noted before it gets its name; that of a cross-validation's own folder notes
+``issues.csv`` alone. Runs without ``work.json``, of the first versions, may have no checksums.
 """
 
 import hashlib
@@ -20,10 +22,15 @@ from keras_sister.storage.regular_files import check_regular
 CHECKSUMS = "checksums.json"
 
 _MADE_FROM = {
-    "config.yaml": "other settings than those that {task} was trained with; it, views.json or weights.json was changed",
-    "schema.json": "other attributes than those that {task} was trained on; it was changed",
-    "dataset.json": "other photos, labels, groups or weights than those that {task} was trained on; it was changed",
+    "config.yaml": "other settings than those that {task} was trained with; it, views.json, weights.json",
+    "schema.json": "other attributes than those that {task} was trained on; it",
+    "dataset.json": "other photos, labels, groups or weights than those that {task} was trained on; it",
+    "views.json": "other photos without a person than when {task} was trained; it",
+    "left_out.json": "other photos that could not be read than when {task} was trained; it",
 }
+_NOTED_LATER = ("views.json", "left_out.json")
+"""What earlier versions did not note."""
+
 _FIRST_SETTINGS = (
     *("system", "backbone", "person_backbone", "weights", "size", "segmenter", "background", "edges", "keep_largest"),
     *("margin", "min_person_share", "trainable", "augment", "folds", "split", "epochs", "batch_size"),
@@ -53,10 +60,34 @@ def note_checksums(run: Run, folder: Path, last: str, written: Path) -> None:
     write_json(folder / CHECKSUMS, contents_of(run) | {name: _digest_of_file(file) for name, file in files.items()})
 
 
+def note_file(file: Path, written: Path) -> None:
+    """Note a file before it gets its name.
+
+    Args:
+        file: the file, beside ``checksums.json``.
+        written: where it is until then.
+    """
+    checksums = file.with_name(CHECKSUMS)
+    write_json(checksums, _noted(checksums) | {file.name: _digest_of_file(written)})
+
+
+def is_as_noted(file: Path) -> bool:
+    """Whether a file is the one that `note_file` has noted last."""
+    return _noted(file.with_name(CHECKSUMS)).get(file.name) == _digest_of_file(file)
+
+
+def _noted(checksums: Path) -> dict[str, Any]:
+    """What a ``checksums.json`` holds; nothing where it is missing."""
+    noted = read_json(checksums) if checksums.exists() else {}
+    if not isinstance(noted, dict):
+        raise changed(checksums)
+    return noted
+
+
 def note_again(folder: Path, name: str) -> None:
     """Note one file as it is now, or that it is missing; nothing where no ``checksums.json`` was written yet."""
     if (folder / CHECKSUMS).exists():
-        noted = {key: digest for key, digest in read_json(folder / CHECKSUMS).items() if key != name}
+        noted = {key: digest for key, digest in _noted(folder / CHECKSUMS).items() if key != name}
         found = {name: _digest_of_file(folder / name)} if (folder / name).exists() else {}
         write_json(folder / CHECKSUMS, noted | found)
 
@@ -74,18 +105,21 @@ def check_checksums(run: Run, folder: Path, *names: str, contents: dict[str, str
         InputError: naming the file that was changed, damaged or removed.
     """
     if not (folder / CHECKSUMS).exists():
-        return
-    noted = read_json(folder / CHECKSUMS)
-    if not isinstance(noted, dict):
-        raise changed(folder / CHECKSUMS)
+        if not (run.folder / "work.json").exists():
+            return
+        raise InputError(f"{folder / CHECKSUMS}: missing; it was removed. {_way_out(run, folder)}")
+    noted = _noted(folder / CHECKSUMS)
     task = folder.name if folder != run.folder else "the model"
     for name, digest in (contents or contents_of(run)).items():
-        if noted.get(name) != digest:
-            raise InputError(f"{run.folder / name}: {_MADE_FROM[name].format(task=task)}. Restore it.")
+        if noted.get(name) != digest and (name in noted or name not in _NOTED_LATER):
+            said = f"{_MADE_FROM[name].format(task=task)} or {folder / CHECKSUMS} was changed or removed. Restore it."
+            raise InputError(f"{run.folder / name}: {said}")
     for name in (*names, _TOWERS) if HEAD_WEIGHTS in names else names:
         file = run.towers if name == _TOWERS else folder / name
         if noted.get(name) != (_digest_of_file(file) if file.exists() else None):
-            raise InputError(f"{file}: not as training wrote it; changed or damaged. {_way_out(run, folder)}")
+            raise InputError(
+                f"{file}: not as training wrote it; it or {CHECKSUMS} was changed or damaged. {_way_out(run, folder)}"
+            )
 
 
 def _way_out(run: Run, folder: Path) -> str:
@@ -108,6 +142,8 @@ def contents_of(run: Run) -> dict[str, str]:
         "config.yaml": _digest_of(said),
         "schema.json": _digest_of(run.schema.to_json()),
         "dataset.json": _digest_of(dataset | {"photos": photos, "keys": run.photo_keys}),
+        "views.json": _digest_of(run.views.get("without_person")),
+        "left_out.json": _digest_of(run.read("left_out.json") if (run.folder / "left_out.json").exists() else None),
     }
 
 

@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from keras_sister.errors import InputError
+from keras_sister.evaluation.checksums import is_as_noted, note_file
 from keras_sister.evaluation.out_of_fold import OutOfFold, read_out_of_fold
 from keras_sister.evaluation.reliability import probability_of
 from keras_sister.extras import require
 from keras_sister.photo_files import printable_path
 from keras_sister.run import Run
-from keras_sister.storage.json_files import write_text
+from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.text_files import read_text
 
 COLUMNS = ("photo", "attribute", "label", "suggested", "score", "flagged")
@@ -112,7 +113,13 @@ def write_issues(run: Run) -> list[LabelIssue]:
     for issue in issues:
         facts = (issue.photo, issue.attribute, issue.label, issue.suggested)
         table.writerow((*facts, f"{issue.score:.6f}", _FLAGS[issue.flagged]))
-    write_text(run.folder / "issues.csv", text.getvalue())
+    file = run.folder / "issues.csv"
+
+    def write(path: Path) -> None:
+        path.write_text(text.getvalue(), encoding="utf-8")
+        note_file(file, path)
+
+    write_atomically(file, write)
     return issues
 
 
@@ -124,14 +131,12 @@ def read_issues(run: Run, predictions: OutOfFold | None = None) -> list[LabelIss
         predictions: its out-of-fold predictions, if they have been read.
 
     Raises:
-        InputError: if the file is missing, damaged, or does not follow from the run's predictions.
+        InputError: if the file is missing, was changed or damaged, or does not follow from the run's predictions.
     """
     file = run.folder / "issues.csv"
     predictions = predictions or read_out_of_fold(run.folder)
-    wrong = InputError(
-        f"{file}: does not follow from the run's predictions; remove it, and"
-        f" 'sister-keras data review {run.folder}' writes it again."
-    )
+    way_out = f"remove it, and 'sister-keras data review {run.folder}' writes it again."
+    wrong = InputError(f"{file}: does not follow from the run's predictions; {way_out}")
     try:
         heading, *rows = csv.reader(io.StringIO(read_text(file, max_bytes=_MAX_BYTES)), strict=True)
         found = {(i.photo, i.attribute): i for i in _known_labels(run, predictions)}
@@ -142,6 +147,8 @@ def read_issues(run: Run, predictions: OutOfFold | None = None) -> list[LabelIss
         raise wrong from error
     if tuple(heading) != COLUMNS or found:
         raise wrong
+    if not is_as_noted(file):  # what is flagged follows from cleanlab's version too, and cannot be checked otherwise
+        raise InputError(f"{file}: not as it was written; it or checksums.json was changed or damaged; {way_out}")
     return ranked(issues)
 
 

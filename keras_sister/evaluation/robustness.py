@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_sister.errors import InputError
+from keras_sister.evaluation.checksums import CHECKSUMS, is_as_noted
 from keras_sister.evaluation.out_of_fold import OutOfFold, read_out_of_fold
 from keras_sister.evaluation.paired import Difference, bootstrap_gains
 from keras_sister.run import Run
@@ -120,7 +121,7 @@ def read_robustness(run: Run) -> Robustness:
         fold = _read_fold(run, number, tested.schema, rows, tested.logits[compact])
         fingerprints = fingerprints or fold["fingerprints"].tolist()
         if fold["fingerprints"].tolist() != fingerprints or (arrays and not arrays.keys() <= fold.keys()):
-            raise _unusable(run, number, "was made with other masks than the other folds'")
+            raise _unusable(run, number, "made with other masks than the other folds'")
         for name in ("backgrounds", "swapped", "logits", *(name for name in MASK_CHANGES if name in fold)):
             shape = {"backgrounds": (BACKGROUNDS, photos), "swapped": (BACKGROUNDS, photos, logits)}
             arrays.setdefault(name, np.zeros(shape.get(name, (photos, logits)), fold[name].dtype))
@@ -182,11 +183,22 @@ def _read_fold(run: Run, number: int, schema: Schema, rows: np.ndarray, predicte
             and len(fold["fingerprints"]) > 0
         )
     except Exception as error:  # NumPy and zipfile raise many kinds for a damaged file
-        raise _unusable(run, number, "is damaged") from error
+        raise _unusable(run, number, "damaged") from error
     if not is_whole:
-        raise _unusable(run, number, "is not of this fold's photos")
+        raise _unusable(run, number, "not of this fold's photos")
+    if not is_as_predicted(run, number):
+        raise _unusable(run, number, f"not as it was written; it or {CHECKSUMS} was changed or damaged")
     check_unchanged(run, number, fold["logits"], predicted)
     return fold
+
+
+def is_as_predicted(run: Run, number: int) -> bool:
+    """Whether a fold's file of predictions for changed photos is the one that was written last.
+
+    Runs of the first versions have no checksums, and nothing is known of theirs.
+    """
+    file = run.fold(number).robustness
+    return not file.with_name(CHECKSUMS).exists() or is_as_noted(file)
 
 
 def _unusable(run: Run, number: int, what: str) -> InputError:

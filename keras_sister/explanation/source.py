@@ -54,7 +54,7 @@ def models_for(source: Path, photos: Sequence[Path]) -> Iterator[Chosen]:
         return
     if not (source / "folds.json").exists():
         raise InputError(f"{source}: no model.keras and no folds.json; expected a finished run of 'train' or 'cv'.")
-    by_content = dict(zip(run.read("views.json")["keys"], range(len(run.photos)), strict=True))
+    by_content: dict[str | None, int] = dict(zip(run.photo_keys, range(len(run.photos)), strict=True))
     fold_of = {int(row): number for number, rows in enumerate(run.folds) for row in rows}
     rows = {photo: by_content.get(content_hash_or_none(photo)) for photo in photos}
     for number in range(len(run.folds)):

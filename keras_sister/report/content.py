@@ -1,6 +1,5 @@
 """What the page of a run shows, as plain numbers and text. Everything is computed from the run folder."""
 
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from keras_sister.report.robustness_section import robustness_rows
 from keras_sister.report.thresholds_section import reliability_sections
 from keras_sister.run import Run, changed
 from keras_sister.schema import Schema
+from keras_sister.training.work_record import read_work
 
 _MOST_PAIRS = 20  # of confused classes, where a matrix would be too large
 
@@ -137,24 +137,11 @@ def run_content(run: Run, *, name: str | None = None, shown: int = 24) -> RunCon
         nobody=_nobody(run, views) if run.experiment.needs_masks else None,
         left_out=run.read("left_out.json") if run.left_out else [],
         classes=_class_counts(run.schema, run.labels),
-        work=_work(run),
+        work=read_work(run),
         thresholds=read_thresholds(run, ours),
         robustness=robustness_rows(summary),
         issues=issues_section(run, ours),
     )
-
-
-def _work(run: Run) -> list[dict[str, Any]]:
-    if not (run.folder / "work.json").exists():
-        return []
-    work = run.read("work.json")
-    try:
-        whole = all(isinstance(w["task"], str) and math.isfinite(w["seconds"]) and dict(w["versions"]) for w in work)
-    except (LookupError, TypeError, ValueError):
-        whole = False
-    if not whole:
-        raise changed(run.folder / "work.json")
-    return list(work)
 
 
 def _nobody(run: Run, views: dict[str, Any]) -> list[str] | None:

@@ -1,7 +1,8 @@
 """Readers of foreign binary files, in a process of their own: a damaged file may crash a reader that is written in C.
 
 SciPy's reader of MATLAB files and the HDF5 library read past the end of memory for some damaged files, which ends the
-process with a segmentation fault and no message. Here only the reader process ends, and the caller gets an error that
+process with a segmentation fault and no message; and one flipped bit makes a struct of a billion elements, which they
+set out to read. Here only the reader process ends, its time and memory are limited, and the caller gets an error that
 names the file. The process is started once and kept, because a dataset has thousands of such files.
 """
 
@@ -11,11 +12,13 @@ import importlib
 import io
 import json
 import os
+import re
+import resource
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -113,6 +116,8 @@ def _ended(process: _Process) -> str:
     if code >= 0:
         return f"reading it ended the reader with exit code {code}."
     name = signal.Signals(-code).name
+    if -code == signal.SIGPROF:
+        return "reading it takes too long; it is damaged."
     if -code in _CRASHES:
         return f"damaged; reading it crashed the reader ({name})."
     return f"the reader was ended by {name}, perhaps because memory ran out; try again."
@@ -140,12 +145,38 @@ def main() -> None:
         answers.flush()
 
 
+_SECONDS, _SECONDS_A_MEGABYTE = 15, 1
+"""Of computing, so that a busy machine does not matter; reading a whole file of 500 MB takes 10."""
+
+_BYTES, _BYTES_A_BYTE = 1 << 30, 8
+"""More than the process has; a whole file needs four times its size."""
+
+
+@contextlib.contextmanager
+def _limited(size: int) -> Iterator[None]:
+    """Limit time and memory for reading a file of `size` bytes; when the time is up, SIGPROF ends the process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    status = Path("/proc/self/status")  # of Linux; elsewhere memory has no limit
+    used = re.search(r"VmData:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    if used and soft == resource.RLIM_INFINITY:
+        limit = int(used[1]) * 1024 + _BYTES + _BYTES_A_BYTE * size
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+    signal.setitimer(signal.ITIMER_PROF, _SECONDS + _SECONDS_A_MEGABYTE * size / 1e6)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
 def _answer(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     module, _, name = request["reader"].partition(":")
     file, *arguments = request["arguments"]
     try:
         os.chdir(request["folder"])
-        arrays = getattr(importlib.import_module(module), name)(Path(file), *arguments)
+        reader = getattr(importlib.import_module(module), name)
+        with _limited(Path(file).stat().st_size if Path(file).exists() else 0):
+            arrays = reader(Path(file), *arguments)
     except InputError as error:
         return {"error": str(error)}, b""
     except MemoryError:

@@ -66,7 +66,7 @@ def cross_validate(
         _folds(dataset, experiment)  # fails before anything is decoded
     with run.locked():
         start_run(run, dataset, experiment.absolute(), resume=resume)
-        finished = (run.folder / "summary.json").exists()
+        finished = _is_finished(run)
         if not finished or is_moved(run):
             engine.perform(run, ["views"], on_event)
         if finished and not robustness:
@@ -78,6 +78,12 @@ def cross_validate(
         summary = summarize(run, robustness=robustness)
         run.write("summary.json", summary)
     return summary
+
+
+def _is_finished(run: Run) -> bool:
+    """Whether nothing is to be trained; a fold whose folder was removed, as errors advise for a damaged one, is."""
+    files = [run.fold(number).predictions for number in range(1 if run.experiment.split else run.experiment.folds)]
+    return all(file.exists() for file in (run.folder / "summary.json", run.folder / "folds.json", *files))
 
 
 def _train_folds(run: Run, folds: list[np.ndarray], engine: Engine, on_event: OnEvent) -> None:

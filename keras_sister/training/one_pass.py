@@ -39,8 +39,7 @@ def train_heads(run: Run, on_event: OnEvent) -> None:
     splits = [fold_split(run, number) for number in range(len(run.folds))]
     model, trainer = _train(run, splits, on_event)
     predicted = trainer.predict(run.folds)
-    if not run.towers.exists():
-        write_atomically(run.towers, all_towers_of(model).save_weights)
+    write_atomically(run.towers, all_towers_of(model).save_weights)  # byte by byte as before, if it was there
     head = head_of(model)
     for number, logits in enumerate(predicted):
         fold = run.fold(number)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from keras_sister.config import Experiment
 from keras_sister.data.pipeline import Images, evaluation_batches
 from keras_sister.data.view_store import ViewPairs, ViewStore
 from keras_sister.errors import InputError
-from keras_sister.evaluation.robustness import BACKGROUNDS, check_unchanged, draw_backgrounds
-from keras_sister.run import OnEvent, Run
+from keras_sister.evaluation.checksums import CHECKSUMS, note_file
+from keras_sister.evaluation.robustness import BACKGROUNDS, check_unchanged, draw_backgrounds, is_as_predicted
+from keras_sister.run import OnEvent, Run, changed
 from keras_sister.segmentation.background_swap import dilated, eroded, shows_background, swap_background
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmentation.segmenters.open import open_segmenter
@@ -80,8 +82,18 @@ def _forget_scores(run: Run) -> None:
     """Take the scores out of the summary that files about to be replaced gave: a killed run keeps no false number."""
     if (run.folder / "summary.json").exists():
         summary = run.read("summary.json")
+        if not isinstance(summary, dict):
+            raise changed(run.folder / "summary.json")
         if summary.pop("robustness", None) is not None:
             run.write("summary.json", summary)
+
+
+def _other_segmenter(run: Run) -> str | None:
+    """The segmenter that ``robustness.json`` names, whose masks replace the run's own; None without one."""
+    content = run.read("robustness.json")
+    if not isinstance(content, dict) or not isinstance(other := content.get("other_segmenter"), str | None):
+        raise changed(run.folder / "robustness.json")
+    return other
 
 
 def _open_views(run: Run, on_event: OnEvent) -> _Views:
@@ -89,7 +101,7 @@ def _open_views(run: Run, on_event: OnEvent) -> _Views:
     preprocessor = preprocessor_of_run(run)
     own = preprocessor if experiment.needs_masks else _masker(experiment, experiment.segmenter)
     pairs = _fill(run, own, on_event)
-    other_name = run.read("robustness.json")["other_segmenter"]
+    other_name = _other_segmenter(run)
     other = _masker(experiment, other_name) if other_name else None
     blocks = np.array_split(np.arange(len(pairs)), max(1, len(pairs) // 64))
     return _Views(
@@ -117,9 +129,11 @@ def _fill(run: Run, preprocessor: Preprocessor, on_event: OnEvent) -> ViewPairs:
 
 
 def _fingerprints(run: Run, number: int) -> list[str] | None:
-    """The fingerprints in a fold's file; None if it is missing or damaged."""
+    """The fingerprints in a fold's file; None if it is missing, changed or damaged."""
     try:
         check_regular(run.fold(number).robustness)
+        if not is_as_predicted(run, number):
+            return None
         with np.load(run.fold(number).robustness, allow_pickle=False) as saved:
             return saved["fingerprints"].tolist()
     except Exception:  # NumPy and zipfile raise many kinds for a damaged file, which is then made again
@@ -179,7 +193,13 @@ def _predict_fold(run: Run, number: int, views: _Views, changes: dict[str, _Chan
     for name, batches in changes.items():
         content[name] = logits(batches(rows))
         yield len(rows)
-    write_atomically(fold.robustness, lambda path: np.savez(path, **content))
+
+    def write(path: Path) -> None:
+        np.savez(path, **content)
+        if (fold.folder / CHECKSUMS).exists():
+            note_file(fold.robustness, path)
+
+    write_atomically(fold.robustness, write)
 
 
 def _swapped(pairs: ViewPairs, rows: np.ndarray, behind: np.ndarray, batch_size: int) -> tf.data.Dataset:

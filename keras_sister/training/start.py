@@ -8,6 +8,7 @@ from typing import Any
 from keras_sister.config import NAMED_WEIGHTS, Experiment, absolute_path
 from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
+from keras_sister.evaluation.checksums import CHECKSUMS, check_checksums, contents_of
 from keras_sister.photo_files import content_hash
 from keras_sister.run import Run
 from keras_sister.storage.regular_files import check_regular
@@ -37,6 +38,8 @@ def start_run(run: Run, dataset: Dataset, experiment: Experiment, *, resume: boo
     if (dataset.labels < 0).all():
         raise InputError(f"No label of the {len(dataset)} photos is known; there is nothing to train on.")
     if not (run.folder / "config.yaml").exists() and any(run.folder.glob("[!.]*")):
+        if (run.folder / "schema.json").exists():
+            raise InputError(f"{run.folder / 'config.yaml'}: missing; restore it, or choose another --out.")
         raise InputError(f"{run.folder}: not empty, and not a run folder; choose another --out.")
     is_new = not any(run.folder.rglob("*.npz")) and not (run.folder / "model.keras").exists()
     if not is_new:
@@ -59,6 +62,7 @@ def start_run(run: Run, dataset: Dataset, experiment: Experiment, *, resume: boo
         raise InputError(
             f"{run.folder}: this run already exists; add --resume to continue it, or choose another --out."
         )
+    _check_trained(run)
     _check_settings(run, experiment, hashes)
     _check_data(run, dataset)
     if run.read("dataset.json") != content:
@@ -70,6 +74,16 @@ def start_run(run: Run, dataset: Dataset, experiment: Experiment, *, resume: boo
 def is_moved(run: Run) -> bool:
     """Whether the segmenter lies elsewhere than when its contents were last checked."""
     return run.experiment.needs_masks and run.views.get("segmenter") != run.experiment.segmenter
+
+
+def _check_trained(run: Run) -> None:
+    """Check that the run says what it said when its folds, or its model, were trained."""
+    folders = [file.parent for file in sorted(run.folder.glob(f"fold-*/{CHECKSUMS}"))]
+    if (run.folder / "model.keras").exists():
+        folders.append(run.folder)
+    contents = contents_of(run) if folders else None
+    for folder in folders:
+        check_checksums(run, folder, contents=contents)
 
 
 def _check_settings(run: Run, experiment: Experiment, hashes: dict[str, str]) -> None:

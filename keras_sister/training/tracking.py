@@ -12,7 +12,7 @@ from typing import Any
 from keras_sister.config import TRACKERS
 from keras_sister.errors import InputError, check_choice, shortened
 from keras_sister.extras import require
-from keras_sister.run import OnEvent, Run
+from keras_sister.run import OnEvent, Run, changed
 
 _EXPERIMENT = "keras-sister"
 _ARTIFACTS = ("config.yaml", "schema.json", "summary.json", "report.html", "history.json", "model.keras")
@@ -169,7 +169,10 @@ class _MLflow(_Tracker):
 
         if not (self.run.folder / "mlflow.json").exists():
             return ""
-        before = str(self.run.read("mlflow.json")["run_id"])
+        try:
+            before = str(self.run.read("mlflow.json")["run_id"])
+        except (LookupError, TypeError) as error:
+            raise changed(self.run.folder / "mlflow.json") from error
         try:
             metrics = self.client.get_run(before).data.metrics
         except MlflowException:  # removed there, or another server

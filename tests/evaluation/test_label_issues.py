@@ -109,6 +109,34 @@ def test_a_changed_list_is_refused_and_named(noisy_run, damage):
     file.write_text(text)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text.replace(",yes\n", ",no\n", 1),  # a flag
+        lambda text: "".join([*text.splitlines(keepends=True)[:1], *reversed(text.splitlines(keepends=True)[1:])]),
+    ],
+)
+def test_a_change_that_contradicts_no_prediction_is_noticed(noisy_run, damage):
+    """cleanlab, which flagged the labels, may be another version now, or missing."""
+    write_issues(noisy_run)
+    file = noisy_run.folder / "issues.csv"
+    text = file.read_text()
+    assert damage(text) != text
+    file.write_text(damage(text))
+    with pytest.raises(InputError, match=r"issues\.csv: not as it was written; .*data review"):
+        read_issues(noisy_run)
+    file.write_text(text)
+    (noisy_run.folder / "checksums.json").write_text("[1]")
+    for use in (read_issues, write_issues):
+        with pytest.raises(InputError, match=r"checksums\.json: not the file of a run"):
+            use(noisy_run)
+    (noisy_run.folder / "checksums.json").unlink()
+    with pytest.raises(InputError, match=r"issues\.csv: not as it was written; it or checksums\.json"):
+        read_issues(noisy_run)
+    write_issues(noisy_run)
+    read_issues(noisy_run)
+
+
 def test_photos_in_several_folders_keep_apart(tmp_path):
     photos = tuple(tmp_path / "shop" / name for name in ("a/1.jpg", "b/1.jpg", "b/2.jpg"))
     issues = write_issues(write_run(tmp_path / "run", np.array([[0, 1], [1, 0], [0, 2]]), photos=photos))

@@ -19,7 +19,7 @@ from keras_sister.evaluation.robustness import (
 )
 from keras_sister.evaluation.summary import read_summary, summarize
 
-from ..run_folder import SCHEMA, write_run
+from ..run_folder import SCHEMA, note_all_checksums, write_run
 
 
 @pytest.fixture
@@ -40,6 +40,7 @@ def run(tmp_path):
             swapped=own + rng.normal(size=(BACKGROUNDS, *own.shape)).astype("float32"),
             eroded=own,
         )
+    note_all_checksums(run)
     return run
 
 
@@ -132,16 +133,29 @@ def test_files_that_do_not_match_are_refused(run, name, change, message):
     file = run.fold(1).robustness
     content = dict(np.load(file))
     np.savez(file, **{**content, name: change(content[name])})
+    with pytest.raises(InputError, match=rf"fold-01.*({message}|robustness\.npz: not as it was written)"):
+        read_robustness(run)
+    note_all_checksums(run)
     with pytest.raises(InputError, match=message) as refused:
         read_robustness(run)
     assert "fold-01" in str(refused.value)
     assert "--resume" in str(refused.value)
 
 
+def test_a_change_that_contradicts_nothing_is_named(run):
+    """Scores of it would be wrong, and removing summary.json would not show them."""
+    file = run.fold(1).robustness
+    content = dict(np.load(file))
+    np.savez(file, **{**content, "eroded": content["eroded"][::-1]})
+    for read in (read_robustness, lambda run: summarize(run, robustness=True)):
+        with pytest.raises(InputError, match=r"fold-01.robustness\.npz: not as it was written.*--resume --robustness"):
+            read(run)
+
+
 def test_a_damaged_or_missing_file_is_named(run):
     assert has_robustness(run)
     run.fold(2).robustness.write_bytes(b"PK\x03\x04")
-    with pytest.raises(InputError, match=r"fold-02/robustness.npz: is damaged"):
+    with pytest.raises(InputError, match=r"fold-02/robustness.npz: damaged"):
         read_robustness(run)
     run.fold(2).robustness.unlink()
     assert not has_robustness(run)

@@ -158,6 +158,16 @@ def test_errors_are_one_line(cv_run, photos, tmp_path, options, message):
     assert not (tmp_path / "maps").exists()
 
 
+@pytest.mark.parametrize("keys", [[], [""], None, ["0" * 64] * 4])
+def test_a_damaged_list_of_photos_is_named(cv_run, photos, tmp_path, keys):
+    run = Run(shutil.copytree(cv_run.folder, tmp_path / "run"))
+    run.write("views.json", run.views | {"keys": keys})
+    result = explain(run.folder, photos[0], "--attribute", "neckline", "--out", tmp_path / "maps")
+    assert result.exit_code == 1
+    assert [line for line in result.stderr.splitlines() if f"{run.folder}/views.json" in line]
+    assert isinstance(result.exception, SystemExit)
+
+
 def test_what_is_no_model_is_said(tmp_path, photos):
     (tmp_path / "broken.keras").write_bytes(b"broken")
     for place, message in {

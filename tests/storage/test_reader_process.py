@@ -1,5 +1,7 @@
 import ctypes
 import os
+import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 import scipy.io
 
 from keras_sister.data.dcsa import read_ground_truth
+from keras_sister.data.segmentation.voc import read_sbd_mask
 from keras_sister.errors import InputError
 from keras_sister.storage import reader_process
 from keras_sister.storage.reader_process import read_apart
@@ -57,6 +60,45 @@ def test_a_crash_ends_in_one_line_with_the_file_and_the_next_file_is_read(tmp_pa
             read_apart(reader, tmp_path / "bad.mat")
         assert str(error.value) == f"{tmp_path / 'bad.mat'}: {said}"
         assert read_apart(read_ground_truth, good)["GT"].shape == (4, 1)
+
+
+def forever(file: Path) -> dict[str, np.ndarray]:
+    """A reader that has a fifth of a second left, and needs more."""
+    signal.setitimer(signal.ITIMER_PROF, 0.2)
+    while True:
+        pass
+
+
+def limits(file: Path) -> dict[str, np.ndarray]:
+    return {"seconds": np.array(signal.getitimer(signal.ITIMER_PROF)[0])}
+
+
+def fill_memory(file: Path) -> dict[str, np.ndarray]:
+    return {"values": np.ones(1 << 28)}
+
+
+def test_a_file_that_keeps_its_reader_busy_is_given_up(tmp_path):
+    (tmp_path / "bad.mat").write_bytes(bytes(2_000_000))
+    assert 15 < read_apart(limits, tmp_path / "bad.mat")["seconds"] < 17.1  # of computing
+    with pytest.raises(InputError) as error:
+        read_apart(forever, tmp_path / "bad.mat")
+    assert str(error.value) == f"{tmp_path / 'bad.mat'}: reading it takes too long; it is damaged."
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux only")
+def test_a_small_file_does_not_fill_the_memory(tmp_path):
+    """One flipped bit makes a struct of 536,870,913 elements, which SciPy sets out to read."""
+    file = tmp_path / "bad.mat"
+    file.touch()
+    with pytest.raises(InputError, match=r"bad\.mat: needs more memory than there is; it is damaged or too large"):
+        read_apart(fill_memory, file)
+    scipy.io.savemat(file, {"GTcls": {"Segmentation": np.zeros((9, 11), np.uint8)}})
+    whole = file.read_bytes()
+    read_apart(read_sbd_mask, file)
+    place = whole.index(b"\5\0\0\0\x08\0\0\0\1\0\0\0") + 8  # the struct's number of rows
+    file.write_bytes(whole[: place + 3] + b"\x20" + whole[place + 4 :])
+    with pytest.raises(InputError, match=r"bad\.mat: .* memory"):
+        read_apart(read_sbd_mask, file)
 
 
 def test_one_process_reads_all_files(tmp_path):

@@ -22,9 +22,11 @@ from keras_sister.data.dcsa import load_dcsa
 from keras_sister.errors import InputError
 from keras_sister.evaluation.comparison import Group, compare_with_first
 from keras_sister.evaluation.out_of_fold import read_out_of_fold
+from keras_sister.evaluation.summary import read_summary
 from keras_sister.run import Run
 from keras_sister.schema import DCSA
 from keras_sister.training.cross_validation import cross_validate
+from keras_sister.training.engines.local_engine import LocalEngine
 from keras_sister.training.start import is_moved, start_run
 from keras_sister.training.tasks import fill_view_store
 from keras_sister.training.trained import trained_model
@@ -172,6 +174,24 @@ def test_a_finished_run_is_not_done_again(dataset, finished):
     assert summary == run.read("summary.json")
     assert {file: file.stat().st_mtime_ns for file in before} == before
     assert not any(event["event"] in ("step", "epoch") for event in told)
+
+
+def test_a_fold_whose_folder_was_removed_is_trained_again(dataset, finished, tmp_path):
+    """As errors advise for a damaged one; the run had ended."""
+    whole, _ = finished
+    run, performed = Run(shutil.copytree(whole.folder, tmp_path / "run")), []
+    shutil.rmtree(run.fold(1).folder)
+    with pytest.raises(InputError, match="fold 1 of 2 is missing; finish the run with 'cv --resume'"):
+        read_summary(run)
+
+    class FromTheOtherRun(LocalEngine):
+        def perform(self, run, tasks, *_):
+            performed.extend(tasks)
+            for task in set(tasks) - {"views"}:
+                shutil.copytree(whole.folder / task, run.folder / task)
+
+    assert cross_validate(dataset, EXPERIMENT, run.folder, resume=True, engine=FromTheOtherRun()) == read_summary(whole)
+    assert performed == ["views", "fold-01"]
 
 
 def test_a_run_is_not_mixed_with_another(dataset, finished, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.data.dcsa import load_dcsa
+from keras_sister.errors import InputError
 from keras_sister.models import load_model
 from keras_sister.run import Run
 from keras_sister.storage.cache import list_cache
@@ -105,8 +106,12 @@ def test_folds_that_are_missing_are_trained_again_to_the_same_bits(dataset, expe
     run = Run(shutil.copytree(finished.folder, tmp_path / "run"))
     (run.folder / "summary.json").unlink()
     run.fold(1).predictions.unlink()
+    run.towers.write_bytes(run.towers.read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"towers\.weights\.h5: not as training wrote it"):
+        trained_model(run, run.fold_weights(0))
     cross_validate(dataset, experiment, run.folder, resume=True)
     assert outcome(run) == outcome(finished)
+    trained_model(run, run.fold_weights(0))  # the towers are those that were noted
 
 
 def test_systems_share_the_features_of_a_tower(dataset, experiment, tmp_path):

@@ -16,11 +16,12 @@ from keras_sister.config import Experiment
 from keras_sister.data.dcsa import load_dcsa
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError
-from keras_sister.evaluation.robustness import BACKGROUNDS, has_robustness, read_robustness
+from keras_sister.evaluation.robustness import BACKGROUNDS, has_robustness, is_as_predicted, read_robustness
 from keras_sister.evaluation.summary import summarize
 from keras_sister.run import Run
 from keras_sister.segmentation.background_swap import swap_background
 from keras_sister.training.cross_validation import cross_validate
+from keras_sister.training.predictions import write_predictions
 from keras_sister.training.start import start_run
 from keras_sister.training.tasks import fill_view_store, perform
 from keras_sister.training.trained import preprocessor_of_run, trained_model
@@ -62,10 +63,8 @@ def finish(folder: Path, dataset, masks: Path, system: str) -> Run:
         scatter(model, seed=number)
         model.save_weights(fold.folder / "model.weights.h5")
         views = preprocessor.views({name: tf.constant(pairs.read(name, rows)) for name in pairs.channels})
-        names = [run.photos[row].name for row in rows]
-        logits = keras.ops.convert_to_numpy(model(views, training=False))
-        np.savez(fold.predictions, photos=names, rows=rows, labels=run.labels[rows], logits=logits)
         run.write(f"{fold.name}/history.json", {"best_epoch": 0, "epochs": [{"loss": 1.0, "macc": 0.5}]})
+        write_predictions(run, number, keras.ops.convert_to_numpy(model(views, training=False)))
     run.write("summary.json", summarize(run))
     return run
 
@@ -126,7 +125,8 @@ def test_an_interruption_keeps_what_is_done_and_no_score_of_files_that_change(ru
         measure(run)
     run.write("summary.json", summarize(run, robustness=True))
     complete, kept = run.read("summary.json"), run.fold(0).robustness.read_bytes()
-    run.fold(1).robustness.unlink()
+    changed = dict(np.load(run.fold(1).robustness))
+    np.savez(run.fold(1).robustness, **changed | {"eroded": changed["eroded"][::-1]})
 
     def interrupt(event):
         if event["event"] == "counted":
@@ -135,7 +135,7 @@ def test_an_interruption_keeps_what_is_done_and_no_score_of_files_that_change(ru
     with pytest.raises(KeyboardInterrupt):
         perform(run, "robustness", interrupt)
     assert run.read("summary.json") == {name: complete[name] for name in complete if name != "robustness"}
-    assert not run.fold(1).robustness.exists()
+    assert not is_as_predicted(run, 1)
     events = [event for event in measure(run) if event["event"] == "counted"]
     assert events[0]["done"] > events[0]["of"] / 2  # the first fold counts as done
     assert run.fold(0).robustness.read_bytes() == kept
@@ -143,8 +143,13 @@ def test_an_interruption_keeps_what_is_done_and_no_score_of_files_that_change(ru
 
 
 def test_weights_of_another_fold_are_refused(runs, tmp_path):
+    """In a run of the first versions, too, which has no checksums."""
     run = Run(shutil.copytree(runs["baseline"].folder, tmp_path / "run"))
     shutil.copy(run.fold(0).folder / "model.weights.h5", run.fold(1).folder)
+    with pytest.raises(InputError, match=r"fold-01.model\.weights\.h5: not as training wrote it"):
+        measure(run)
+    for file in run.folder.rglob("checksums.json"):
+        file.unlink()
     with pytest.raises(InputError, match="fold-01: its weights do not give the predictions"):
         measure(run)
     (run.fold(1).folder / "model.weights.h5").unlink()
