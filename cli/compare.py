@@ -134,10 +134,12 @@ def _scores(columns: list, labels: dict[str, str], p_values: dict[str, dict[str,
         caption=f"* differs from the first run (sign test by {unit}, Holm-corrected, p < 0.05)",
         title_justify="left",
         caption_justify="left",
+        show_edge=False,  # at 80 columns five runs fit with it
     )
     table.add_column("attribute", no_wrap=True)
     for column in columns:
-        table.add_column(escape(labels[column.name]), justify="right", overflow="fold")
+        label = labels[column.name]
+        table.add_column(escape(label), justify="right", overflow="fold", min_width=min(len(label), 14))
     accuracies = [column.accuracies() for column in columns]
     for name in accuracies[0]:
         stars = ["*" if p_values.get(column.name, {}).get(name, 1) < 0.05 else "" for column in columns]
