@@ -47,27 +47,46 @@ class _Commands(click.Group):
             if isinstance(stream, io.TextIOWrapper):  # show a substitute for characters that the terminal lacks
                 stream.reconfigure(errors="replace")
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # allocate what is needed, not the whole GPU
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: nothing half stays behind
+        interrupts = _note_interrupts()
         try:
             return super().invoke(ctx)
-        except InputError as error:
-            raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
             ctx.exit(130)  # 128 + SIGINT, as shells have it; click would exit with 1
-        except BrokenPipeError:
-            sys.stderr.close()
-            raise
-        except OSError as error:
-            raise click.ClickException(str(disk_error(error))) from error
         except Exception as error:
-            if is_disk_full(error):
-                raise click.ClickException(str(disk_error(error))) from error
-            if not is_out_of_memory(error):
-                raise
-            raise click.ClickException(
-                "out of memory. Close other programs, or choose a smaller size or batch."
-            ) from error
+            if interrupts and not isinstance(error, click.exceptions.Exit):
+                ctx.exit(130)  # while a library in C is imported, it makes an error of its own of an interrupt
+            if message := _message_of(error):
+                raise click.ClickException(message) from error
+            raise
+
+
+def _note_interrupts() -> list[int]:
+    """Treat SIGTERM as Ctrl-C, so that nothing half stays behind; the result gets the signals that come."""
+    interrupts: list[int] = []
+
+    def interrupt(number: int, frame: Any) -> None:
+        interrupts.append(number)
+        signal.default_int_handler(number, frame)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, interrupt)
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as shells have it for commands in the background
+            signal.signal(signal.SIGINT, interrupt)
+    return interrupts
+
+
+def _message_of(error: Exception) -> str | None:
+    """What to tell of an error that a user can mend; None for any other, and where nobody listens any more."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, BrokenPipeError):
+        sys.stderr.close()
+        return None
+    if isinstance(error, OSError) or is_disk_full(error):
+        return str(disk_error(error))
+    if is_out_of_memory(error):
+        return "out of memory. Close other programs, or choose a smaller size or batch."
+    return None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,5 +1,6 @@
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -139,3 +140,23 @@ def test_check_as_json_and_as_text(dataset_folder, tmp_path):
     code, out, _ = invoke("data", "check", tmp_path)
     assert code == 1
     assert "000001.jpg" in out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_that_a_library_makes_another_error_of_is_one(number):
+    """TensorFlow does, while it is imported: 'ImportError: initialization failed'."""
+    handlers = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+
+    @click.command()
+    def import_a_library() -> None:
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt:
+            raise ImportError("initialization failed") from None
+
+    try:
+        result = CliRunner().invoke(type(main)(commands={"import": import_a_library}), ["import"])
+    finally:
+        for one, handler in handlers.items():
+            signal.signal(one, handler)
+    assert (result.exit_code, result.output) == (130, "")
