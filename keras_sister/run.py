@@ -219,7 +219,7 @@ class Run:
         if self.experiment.split and self.split is not None:
             tested = np.flatnonzero(self.split == "test").tolist()
         if sorted(rows) != tested:
-            raise InputError(f"{file}: the folds do not contain each of the {len(tested)} photos once.")
+            raise InputError(f"{file}: the folds do not contain each of the {len(tested)} photos in dataset.json once.")
         expected = 1 if self.experiment.split else self.experiment.folds
         if len(folds) != expected:
             raise InputError(f"{file}: {len(folds)} folds, but config.yaml has {expected}.")

@@ -60,8 +60,8 @@ def edit_npz(file: Path, **arrays: np.ndarray) -> None:
 
 
 EDITS = [
-    ("folds.json", lambda folds: folds[0].append(folds[1][0]), "each of the 12 photos once"),
-    ("folds.json", lambda folds: folds[0].__delitem__(0), "each of the 12 photos once"),
+    ("folds.json", lambda folds: folds[0].append(folds[1][0]), "each of the 12 photos in dataset.json once"),
+    ("folds.json", lambda folds: folds[0].__delitem__(0), "each of the 12 photos in dataset.json once"),
     ("folds.json", lambda folds: folds.reverse(), "not those of this fold"),
     ("folds.json", lambda folds: folds[0].__setitem__(0, 0.0), "changed or damaged"),
     ("folds.json", lambda folds: {"folds": folds}, "changed or damaged"),
@@ -70,7 +70,7 @@ EDITS = [
     ("dataset.json", lambda content: content["photos"][3]["labels"].__delitem__(0), "Expected labels of shape"),
     ("dataset.json", lambda content: content["photos"][3]["labels"].__setitem__(1, None), "class indices"),
     ("dataset.json", lambda content: content["photos"][3].__setitem__("path", 7), "changed or damaged"),
-    ("dataset.json", lambda content: content["photos"].__delitem__(0), "each of the 11 photos once"),
+    ("dataset.json", lambda content: content["photos"].__delitem__(0), "each of the 11 photos in dataset.json once"),
     ("views.json", lambda content: content["keys"].__delitem__(0), "11 photos, but dataset.json has 12"),
     ("views.json", lambda content: content["keys"].__setitem__(0, "?"), "changed or damaged"),
     ("views.json", lambda content: ["keys"], "changed or damaged"),

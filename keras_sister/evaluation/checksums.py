@@ -24,7 +24,7 @@ CHECKSUMS = "checksums.json"
 _MADE_FROM = {
     "config.yaml": "other settings than those that {task} was trained with; it, views.json, weights.json",
     "schema.json": "other attributes than those that {task} was trained on; it",
-    "dataset.json": "other photos, labels, groups or weights than those that {task} was trained on; it",
+    "dataset.json": "other photos, labels, groups or weights than those that {task} was trained on; it, views.json",
     "views.json": "other photos without a person than when {task} was trained; it",
     "left_out.json": "other photos that could not be read than when {task} was trained; it",
 }

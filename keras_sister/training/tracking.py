@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from keras_sister.config import TRACKERS
-from keras_sister.errors import InputError, check_choice, shortened
+from keras_sister.errors import InputError, check_choice, reason_of
 from keras_sister.extras import require
 from keras_sister.run import OnEvent, Run, changed
 
@@ -209,5 +209,5 @@ def _reachable() -> Iterator[None]:
         yield
     except MlflowException as error:
         raise InputError(
-            f"MLflow: {shortened(error)} Check MLFLOW_TRACKING_URI; --resume continues the run."
+            f"MLflow: {reason_of(error)}. Check MLFLOW_TRACKING_URI; --resume continues the run."
         ) from error

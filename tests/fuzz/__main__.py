@@ -53,7 +53,7 @@ def fuzz(name: str, seconds: int) -> int:
 
     target, count, started = TARGETS[name], 0, time.monotonic()
 
-    @settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=50, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(target.inputs())
     def try_input(drawn: tuple[str, bytes]) -> None:
         nonlocal count
