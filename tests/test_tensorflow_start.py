@@ -3,16 +3,18 @@ import subprocess
 import sys
 
 PROGRAM = """
-import json, sys
+import gc, json, sys
 from keras_sister.tensorflow_start import start_tensorflow
 start_tensorflow()
-packages = ("tensorflow", "keras", "jax", "matplotlib", "pandas", "sklearn")
+assert gc.isenabled()
+import keras_sister.training.tasks
+packages = ("tensorflow", "keras", "jax", "matplotlib", "pandas", "sklearn", "scipy.stats")
 found = [name for name in packages if name in sys.modules]
 import pandas, sklearn.metrics, jax
 print(json.dumps([found, sklearn.metrics.accuracy_score([1, 0], [1, 1]), "frame" if pandas.DataFrame else ""]))
 """
 
 
-def test_tensorflow_starts_without_what_is_not_needed_which_can_be_imported_later():
+def test_workers_start_without_what_is_not_needed_which_can_be_imported_later():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [["tensorflow", "keras"], 0.5, "frame"]

@@ -1,7 +1,6 @@
 """Stratified cross-validation folds, as index arrays."""
 
 import numpy as np
-from iterstrat.ml_stratifiers import MultilabelStratifiedKFold
 
 from keras_sister.data.group_folds import folds_of_groups
 from keras_sister.errors import InputError, counted
@@ -46,6 +45,8 @@ def stratified_folds(
     columns = np.concatenate([*known, np.ones((len(labels), 1), bool)], axis=1).astype(int)
     if groups is not None:
         return folds_of_groups(columns, groups, folds=folds, seed=seed)
+    from iterstrat.ml_stratifiers import MultilabelStratifiedKFold  # whose scikit-learn takes a second to import
+
     splitter = MultilabelStratifiedKFold(n_splits=folds, shuffle=True, random_state=seed)
     drawn = [np.sort(test) for _, test in splitter.split(columns, columns)]
     if any(len(fold) == 0 for fold in drawn):

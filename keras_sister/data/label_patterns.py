@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from keras_sister.data.dataset import Dataset
 from keras_sister.data.finding import Finding
@@ -96,7 +96,7 @@ def _most_frequent_other(counts: Counter[int], own: int, otherwise: int) -> int:
 def _is_pattern(told: float, guessed: float, number: int) -> bool:
     if told - guessed < _SHARE * (1 - guessed) or guessed == 1:
         return False
-    return stats.binomtest(round(told * number), number, guessed, alternative="greater").pvalue < _CHANCE
+    return scipy.stats.binomtest(round(told * number), number, guessed, alternative="greater").pvalue < _CHANCE
 
 
 def _same_by_chance(labels: np.ndarray) -> float:

@@ -1,7 +1,7 @@
 """Intervals of the accuracy of each attribute."""
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from keras_sister.evaluation.paired import sum_by_group
 
@@ -45,5 +45,5 @@ def accuracy_intervals(
 def _wilson(known: int, correct: int) -> tuple[float, float]:
     if not known:
         return np.nan, np.nan
-    interval = stats.binomtest(correct, known).proportion_ci(method="wilson")
+    interval = scipy.stats.binomtest(correct, known).proportion_ci(method="wilson")
     return float(interval.low), float(interval.high)

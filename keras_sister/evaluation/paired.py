@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+import scipy
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ def corrected_t_test(differences: np.ndarray, *, test_share: float) -> Differenc
     error = float(np.sqrt((1 / k + test_share) * np.var(differences, ddof=1)))
     if error == 0:
         return Difference(mean, mean, mean, 1.0 if mean == 0 else 0.0)
-    reach = float(stats.t.ppf(0.975, k - 1)) * error
-    return Difference(mean, mean - reach, mean + reach, float(2 * stats.t.sf(abs(mean) / error, k - 1)))
+    reach = float(scipy.stats.t.ppf(0.975, k - 1)) * error
+    return Difference(mean, mean - reach, mean + reach, float(2 * scipy.stats.t.sf(abs(mean) / error, k - 1)))
 
 
 def sign_test(first: np.ndarray, second: np.ndarray, *, groups: np.ndarray | None = None) -> float:
@@ -61,7 +61,7 @@ def sign_test(first: np.ndarray, second: np.ndarray, *, groups: np.ndarray | Non
     only_first, only_second = int((first > second).sum()), int((first < second).sum())
     if only_first + only_second == 0:
         return 1.0
-    return float(stats.binomtest(only_first, only_first + only_second).pvalue)
+    return float(scipy.stats.binomtest(only_first, only_first + only_second).pvalue)
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy
 from sklearn import metrics
 
 from keras_sister.config import GOALS
@@ -118,7 +118,7 @@ def _lowest_sure(confidence: np.ndarray, correct: np.ndarray, precision: float) 
     order = np.argsort(-confidence, kind="stable")
     confidence, hits = confidence[order], np.cumsum(correct[order])
     counts = np.arange(1, len(hits) + 1)
-    lower = np.where(hits > 0, stats.beta.ppf(1 - _CERTAINTY, np.maximum(hits, 1), counts - hits + 1), 0)
+    lower = np.where(hits > 0, scipy.stats.beta.ppf(1 - _CERTAINTY, np.maximum(hits, 1), counts - hits + 1), 0)
     is_last = np.append(confidence[1:] != confidence[:-1], True)[: len(hits)]  # equal ones are decided together
     reached = np.flatnonzero((lower >= precision) & is_last)
     return float(confidence[reached[-1]]) if len(reached) else None
