@@ -25,8 +25,8 @@ SMALLER = {
     ("data", "street"): "--photos 24",
     ("segment", "train"): "--size 32 --epochs 1",
     ("cv",): "--size 32 --folds 2 --epochs 1",
-    ("cv", "street", "--systems"): "--weights none",
-    ("cv", "shop/dataset.yaml"): "--system baseline --weights none",
+    ("cv", "street", "--systems"): "--backbone resnet_mini --person-backbone resnet_mini --weights none",
+    ("cv", "shop/dataset.yaml"): "--system baseline --backbone resnet_mini --weights none",
 }
 """Settings by the first words of a command. They replace those of the examples: the last one of an option wins."""
 
