@@ -1,9 +1,8 @@
 import io
+import itertools
 import json
 import multiprocessing
 import os
-import resource
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,27 +20,7 @@ from keras_sister.photo_files import UnreadablePhotosError, content_hash
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.storage.leftovers import aside_prefix
 
-
-class Brightness:
-    """A segmenter for tests: a pixel is person as far as it is red."""
-
-    fingerprint = "red"
-
-    def __init__(self, size: int | None = None) -> None:
-        self.size = size
-
-    def folded(self) -> "Brightness":
-        return self
-
-    def check(self, photos: list[Path]) -> None:
-        pass
-
-    def __call__(self, images: tf.Tensor, names: tf.Tensor = None) -> tf.Tensor:
-        return tf.cast(images[..., :1], tf.float32) / 255
-
-
-def person(size: int | None = None) -> Preprocessor:
-    return Preprocessor(Brightness(size), size=32)
+from .filling import fill, fill_with_small_files, person
 
 
 @pytest.fixture
@@ -194,38 +173,47 @@ def test_a_store_without_masks_has_none(photos):
         views.masks([0])
 
 
-def fill_in_child(photos: list[Path]) -> list[str]:
-    return ViewStore(32, person().fingerprint).fill(photos, person())
-
-
 def test_two_processes_fill_one_store_at_once(photos):
     with multiprocessing.get_context("spawn").Pool(2) as pool:
-        first, second = pool.map(fill_in_child, [photos, photos[::-1]])
+        first, second = pool.map(fill, [photos, photos[::-1]])
     assert first == second[::-1]
     views = ViewStore(32, person().fingerprint).open(first)
     expected = images.resize(images.decode(photos[3].read_bytes()), 32)
     np.testing.assert_array_equal(views.photos([3])[0], expected)
 
 
-@pytest.mark.parametrize("name", ["photos.npy", "masks.npy", "index.json"])
-@pytest.mark.parametrize("damage", ["flipped", "truncated", "emptied", "gone"])
-def test_a_damaged_block_is_dropped_and_made_again(photos, name, damage):
+def test_damaged_blocks_are_dropped_and_made_again(photos, tmp_path):
+    """Each file of a block, each damaged in four ways, all in one store."""
+    names, damages = ("photos.npy", "masks.npy", "index.json"), ("flipped", "truncated", "emptied", "gone")
+    photos = photos[: len(names) * len(damages) + 1]
+    whole = ViewStore(32, person().fingerprint, cache=tmp_path / "whole")
+    keys, rows = whole.fill(photos, person()), range(len(photos))
+    expected = whole.open(keys).photos(rows), whole.open(keys).masks(rows)
+
     store = ViewStore(32, person().fingerprint)
-    keys = store.fill(photos[:6], person())
-    before = store.open(keys).photos(range(6)), store.open(keys).masks(range(6))
-    file = blocks(store)[0] / name
+    store.folder.mkdir(parents=True)
+    files = []
+    for key, photo, mask in zip(keys, *expected, strict=True):  # a block of its own for each
+        write_block(store.folder / key, [key], {"photos": photo[None], "masks": mask[None]})
+        files.append(store.folder / key)
+    for file, (name, damage) in zip(files, itertools.product(names, damages), strict=False):
+        damage_file(file / name, damage)
+    events: list[dict] = []
+    again = store.open(store.fill(photos, person(), on_event=events.append))
+    assert events[0] == {"event": "damaged", "blocks": 12, "folder": str(store.folder)}
+    assert events[1]["photos"] == 1  # the last block is whole
+    for array, values in zip((again.photos(rows), again.masks(rows)), expected, strict=True):
+        np.testing.assert_array_equal(array, values)
+    assert [file.exists() for file in files] == [False] * 12 + [True]
+
+
+def damage_file(file: Path, damage: str) -> None:
     contents = bytearray(file.read_bytes())
     contents[len(contents) // 2] ^= 0x10
     if damage == "gone":
         file.unlink()
     else:
         file.write_bytes({"flipped": contents, "truncated": contents[:-9], "emptied": b""}[damage])
-    events: list[dict] = []
-    again = store.open(store.fill(photos[:6], person(), on_event=events.append))
-    assert events[0] == {"event": "damaged", "blocks": 1, "folder": str(store.folder)}
-    for array, expected in zip((again.photos(range(6)), again.masks(range(6))), before, strict=True):
-        np.testing.assert_array_equal(array, expected)
-    assert len(os.listdir(store.folder)) == 1  # noqa: PTH208
 
 
 def test_a_block_that_was_damaged_after_the_fill_is_not_read(photos):
@@ -250,24 +238,12 @@ def test_what_a_killed_writer_left_goes_at_the_next_fill(photos):
     assert [file.name for file in store.folder.glob(".*")] == names[1:]
 
 
-def _fill_with_small_files(photos: list[Path]) -> None:
-    """In a child: fill a store where no file may grow as large as a block, which the system refuses."""
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-    store = ViewStore(32, person().fingerprint)
-    with pytest.raises(OSError, match="File too large") as caught:
-        store.fill(photos, person())
-    assert str(store.folder) in str(caught.value.filename)
-    assert os.listdir(store.folder) == []  # noqa: PTH208 - nothing half is left
-
-
-@pytest.mark.parametrize("attempt", range(2))
-def test_a_block_that_cannot_be_written_ends_the_fill(photos, attempt):
+def test_a_block_that_cannot_be_written_ends_the_fill(photos):
     many = photos * 6  # so that blocks are in the making
     for number, photo in enumerate(many[len(photos) :]):
         many[len(photos) + number] = photo.with_name(f"{number}-copy.jpg")
         many[len(photos) + number].write_bytes(photo.read_bytes() + bytes([number % 256, number // 256]))
-    child = multiprocessing.get_context("spawn").Process(target=_fill_with_small_files, args=(many,))
+    child = multiprocessing.get_context("spawn").Process(target=fill_with_small_files, args=(many,))
     child.start()
     child.join(120)
     try:
