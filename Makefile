@@ -27,6 +27,10 @@ latest:                         ## the tests against pre-releases of what the mo
 	$(PYTHON) -m venv $(VENV)-latest
 	$(VENV)-latest/bin/pip install --quiet --editable '.[dev]'
 	$(VENV)-latest/bin/pip install --quiet --upgrade --pre tensorflow keras numpy
+	# A pre-release of TensorFlow brings a nightly Keras, which KerasHub cannot import, in place of ours; and the library
+	# of TensorFlow Text is built for the release. KerasHub does without it.
+	$(VENV)-latest/bin/pip uninstall --quiet --yes keras-nightly tensorflow-text
+	$(VENV)-latest/bin/pip install --quiet --pre --force-reinstall --no-deps 'keras>=3.15,<3.16'
 	$(VENV)-latest/bin/python -m pytest $(TEST_OPTIONS) -m "not long"
 
 lint: $(VENV)/.installed-dev    ## style, types, unsafe calls, who may import whom, docs/cli.md, the site built strictly
