@@ -9,6 +9,7 @@ small.
 """
 
 import collections
+import gc
 import io
 import pathlib
 import sys
@@ -87,6 +88,8 @@ def run(folder: str, views: str, outputs: str, *photos: str) -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()  # collecting the modules of TensorFlow, of which none is garbage, takes a third of a short process
     for package in ("keras", "tf_keras", "keras_sister", "jax"):  # TensorFlow imports JAX for nothing, for a second
         sys.modules[package] = None  # type: ignore[assignment]  # importing it now fails
     run(*sys.argv[1:])
+    gc.freeze()  # nor at the end
