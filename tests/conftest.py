@@ -1,5 +1,6 @@
 """What every test stands on: a view store of its own, and small datasets that the tests draw themselves."""
 
+import gc
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -7,6 +8,12 @@ from pathlib import Path
 
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as in workers: before Keras loads TensorFlow, for the same bits
 
+from keras_sister.tensorflow_start import start_tensorflow
+
+start_tensorflow()  # in half the time
+gc.unfreeze()  # Hypothesis looks for referrers
+
+# ruff: noqa: E402
 import keras
 import numpy as np
 import pytest

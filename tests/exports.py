@@ -93,12 +93,25 @@ def fcn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def tiny_network(file: Path) -> str:
+    """A backbone of one convolution, which trains and exports in less than half the time of `resnet_mini`.
+
+    The file is written once: runs keep its hash.
+    """
+    if not file.exists():
+        layers = [keras.layers.Conv2D(16, 8, strides=8), keras.layers.BatchNormalization(), keras.layers.ReLU()]
+        keras.Sequential([keras.Input((None, None, 3)), keras.layers.Rescaling(1 / 255), *layers]).save(file)
+    return str(file)
+
+
 def trained_run(folder: Path, photos: list[Path], **settings: object) -> Run:
     folder.mkdir()
     run = Run(folder)
     labels = np.random.default_rng(0).integers(0, 2, (len(photos), len(SCHEMA))).astype(np.int8)
-    networks = {"backbone": "resnet_mini", "person_backbone": "resnet_mini", "weights": "none", "size": 64}
-    start_run(run, Dataset(SCHEMA, tuple(photos), labels), Experiment(**{**networks, **settings}), resume=False)
+    tiny = tiny_network(folder.with_name("tiny.keras"))
+    networks = {"backbone": tiny, "person_backbone": tiny, "weights": "none", "size": 64}
+    experiment = Experiment(**{**networks, **settings}).absolute()
+    start_run(run, Dataset(SCHEMA, tuple(photos), labels), experiment, resume=False)
     fill_view_store(run, lambda event: None)
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(run.experiment.precision)

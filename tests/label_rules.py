@@ -154,7 +154,8 @@ def main() -> None:
         check_bad_labels_in_fit(raises=True)
         return
     for jit_compile in (False, True):
-        check_fit(jit_compile=jit_compile)
+        if jit_compile or backend == "tensorflow":  # JAX without it computes as in `check_values`, slowly
+            check_fit(jit_compile=jit_compile)
         check_bad_labels_in_fit(raises=not jit_compile, jit_compile=jit_compile)
 
 

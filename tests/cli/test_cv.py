@@ -11,12 +11,14 @@ from click.testing import CliRunner
 from cli.main import main
 from keras_sister.config import load_experiment
 
+from ..exports import tiny_network
+
 TINY_RUN = ["--system", "baseline", "--backbone", "resnet_mini", "--weights", "none", "--size", "32", "--folds", "2"]
 
 SETTINGS = """\
 system: sister_a
-backbone: resnet_mini
-person_backbone: resnet_mini
+backbone: TINY
+person_backbone: TINY
 weights: none
 size: 32
 folds: 2
@@ -26,11 +28,15 @@ learning_rate: 1e-3
 """
 
 
+def write_settings(file: Path) -> None:
+    file.write_text(SETTINGS.replace("TINY", tiny_network(file.with_name("tiny.keras"))))
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("tasks_here")
 def test_from_a_settings_file_to_a_table_and_a_comparison(dataset_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "sister.yaml").write_text(SETTINGS)
+    write_settings(tmp_path / "sister.yaml")
     run = ["cv", str(dataset_folder), "--config", "sister.yaml", "--segmenter", f"masks:{dataset_folder / 'masks'}"]
     result = CliRunner().invoke(main, [*run, "--seed", "7"])
     assert result.exit_code == 0, result.output
@@ -72,18 +78,18 @@ def test_from_a_settings_file_to_a_table_and_a_comparison(dataset_folder, tmp_pa
 @pytest.mark.usefixtures("tasks_here")
 def test_several_systems_by_one_command(dataset_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "sister.yaml").write_text(SETTINGS)
+    write_settings(tmp_path / "sister.yaml")
     run = ["cv", str(dataset_folder), "--config", "sister.yaml", "--segmenter", f"masks:{dataset_folder / 'masks'}"]
-    run += ["--trainable", "head", "--systems", "sister_b, baseline", "--out", "both"]
+    run += ["--trainable", "head", "--systems", "segmented, baseline", "--out", "both"]
     result = CliRunner().invoke(main, run)
     assert result.exit_code == 0, result.output
-    assert [load_experiment(tmp_path / "both" / name / "config.yaml").system for name in ("sister_b", "baseline")] == [
-        "sister_b",
+    assert [load_experiment(tmp_path / "both" / name / "config.yaml").system for name in ("segmented", "baseline")] == [
+        "segmented",
         "baseline",
     ]
-    assert "baseline − sister_b" in result.stdout
+    assert "baseline − segmented" in result.stdout
     page = (tmp_path / "both" / "report.html").read_text()
-    assert "sister_b" in page
+    assert "segmented" in page
     assert "baseline" in page
     resumed = CliRunner().invoke(main, [*run, "--resume"])
     assert resumed.exit_code == 0, resumed.output

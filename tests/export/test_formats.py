@@ -11,12 +11,20 @@ from keras_sister.export.export_run import export_run
 from keras_sister.export.formats import run_converted
 from keras_sister.serving.choices import FORMATS
 
+from ..exports import trained_run
+
 RNG = np.random.default_rng(1)
 
 
 @pytest.fixture(scope="module")
-def exported(sister, tmp_path_factory):
-    return export_run(sister, tmp_path_factory.mktemp("formats"), formats=tuple(FORMATS)).folder
+def exported(photos, fcn, tmp_path_factory):
+    """With backbones that have more kinds of layers than those of other tests."""
+    folder = tmp_path_factory.mktemp("formats")
+    mini = {"backbone": "resnet_mini", "person_backbone": "resnet_mini"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_SISTER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        run = trained_run(folder / "run", photos, system="sister_a", segmenter=str(fcn), background="black", **mini)
+        return export_run(run, folder / "export", formats=tuple(FORMATS)).folder
 
 
 @pytest.mark.slow

@@ -11,6 +11,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from keras_sister.tensorflow_start import start_tensorflow
+
+start_tensorflow()
+
+# ruff: noqa: E402
 import numpy as np
 import pytest
 

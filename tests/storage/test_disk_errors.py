@@ -170,7 +170,7 @@ def test_a_copy_that_fills_the_disk_names_the_copy(tmp_path, full_disk):
 @pytest.mark.slow
 def test_a_full_cache_ends_cv_in_one_line_and_the_run_resumes(dataset_folder, tmp_path, full_disk):
     arguments = [str(dataset_folder), *TINY, "--system", "sister_a", "--person-backbone", "resnet_mini"]
-    arguments += ["--segmenter", f"masks:{dataset_folder}/masks", "--out", str(tmp_path / "run")]
+    arguments += ["--trainable", "head", "--segmenter", f"masks:{dataset_folder}/masks", "--out", str(tmp_path / "run")]
     command = [sys.executable, "-m", "cli", "cv", *arguments]
     environment = {**os.environ, "KERAS_SISTER_CACHE": str(full_disk)}
     child = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)

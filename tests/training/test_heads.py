@@ -98,7 +98,8 @@ def test_every_systems_heads_in_double_precision_end_as_each_alone(system, tmp_p
     head = head_of(model)
     given = features([tensor.shape[1] for tensor in head.inputs])
     trainer = trained(head, given, tmp_path, dtype="float64", learning_rate=0.003, epochs=2)
-    for number, split in enumerate(SPLITS):
+    for number in (0, 2):  # those whose numbers of steps differ
+        split = SPLITS[number]
         alone = new_head(head, split.seed, "float64")
         optimizer, loss = keras.optimizers.Adam(0.003), MaskedAttributeLoss(SCHEMA, reduction=None)
         maccs, kept = [], None

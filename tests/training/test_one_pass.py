@@ -20,6 +20,7 @@ from keras_sister.training.final import final_settings, train_final
 from keras_sister.training.trained import trained_model
 from keras_sister.training.trainer import preprocessor_of
 from tests.conftest import perform_tasks_here
+from tests.exports import tiny_network
 
 pytestmark = pytest.mark.usefixtures("tasks_here")
 
@@ -30,11 +31,12 @@ def dataset(dataset_folder: Path) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def experiment(dataset_folder: Path) -> Experiment:
+def experiment(dataset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Experiment:
+    tiny = tiny_network(tmp_path_factory.mktemp("backbone") / "tiny.keras")
     return Experiment(
         system="sister_b",
-        backbone="resnet_mini",
-        person_backbone="resnet_mini",
+        backbone=tiny,
+        person_backbone=tiny,
         weights="none",
         segmenter=f"masks:{dataset_folder / 'masks'}",
         size=32,

@@ -26,10 +26,10 @@ from keras_sister.training.tasks import fill_view_store, perform
 from keras_sister.training.trained import preprocessor_of_run, trained_model
 from keras_sister.training.trainer import build_model
 
-from ..exports import scatter
+from ..exports import scatter, tiny_network
 
 PHOTOS = 20
-NETWORKS = {"backbone": "resnet_mini", "person_backbone": "resnet_mini", "weights": "none", "size": 32, "folds": 2}
+SETTINGS = {"weights": "none", "size": 32, "folds": 2}
 NOBODY = "000003"
 
 
@@ -50,7 +50,9 @@ def finish(folder: Path, dataset, masks: Path, system: str) -> Run:
     """A finished cross-validation whose models have random weights."""
     run = Run(folder)
     folder.mkdir()
-    experiment = Experiment(system=system, segmenter=f"masks:{masks}", **NETWORKS)
+    tiny = tiny_network(folder.with_name("tiny.keras"))
+    networks = {"backbone": tiny, "person_backbone": tiny}
+    experiment = Experiment(system=system, segmenter=f"masks:{masks}", **networks, **SETTINGS)
     start_run(run, dataset, experiment.absolute(), resume=False)
     fill_view_store(run, lambda event: None)
     pairs, preprocessor = ViewStore(32, run.views["fingerprint"]).open(run.photo_keys), preprocessor_of_run(run)
