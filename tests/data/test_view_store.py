@@ -182,7 +182,7 @@ def test_two_processes_fill_one_store_at_once(photos):
     np.testing.assert_array_equal(views.photos([3])[0], expected)
 
 
-def test_damaged_blocks_are_dropped_and_made_again(photos, tmp_path):
+def test_a_damaged_block_is_dropped_and_made_again(photos, tmp_path):
     """Each file of a block, each damaged in four ways, all in one store."""
     names, damages = ("photos.npy", "masks.npy", "index.json"), ("flipped", "truncated", "emptied", "gone")
     photos = photos[: len(names) * len(damages) + 1]
