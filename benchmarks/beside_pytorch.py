@@ -138,8 +138,8 @@ def _fit_ratios(scratch: Path, rounds: int, network: str, size: int) -> list[flo
     from keras_sister.data.dcsa import load_dcsa
     from keras_sister.run import Run
     from keras_sister.street import write_street
+    from keras_sister.training.fill_views import fill_view_store
     from keras_sister.training.start import start_run
-    from keras_sister.training.tasks import fill_view_store
     from keras_sister.training.trainer import Trainer
 
     steps = 8

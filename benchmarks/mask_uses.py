@@ -17,7 +17,8 @@ import tensorflow as tf
 from keras_sister.backbones.resnet_mini import resnet_mini
 from keras_sister.data.dcsa import load_dcsa
 from keras_sister.data.folds import inner_split, stratified_folds
-from keras_sister.data.pipeline import Images, evaluation_batches, training_batches
+from keras_sister.data.image_store import Images
+from keras_sister.data.pipeline import evaluation_batches, training_batches
 from keras_sister.data.view_store import ViewPairs, ViewStore
 from keras_sister.evaluation.scores import accuracies, macc
 from keras_sister.layers import MaskedMaxPooling2D, PixelNormalization

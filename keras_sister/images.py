@@ -3,6 +3,8 @@
 Decoding uses the accurate DCT and resizing is antialiased bilinear. Decoding equals Pillow's bit for bit; resizing
 differs from Pillow's by at most one grey level. TensorFlow's defaults differ by up to 8 and 97 levels.
 
+Whoever changes a pixel raises `keras_sister.photo_files.PIXELS_VERSION`.
+
 All photos are taken to be sRGB: an embedded ICC profile is ignored. ``sister-keras data check`` counts other profiles.
 """
 
@@ -12,9 +14,6 @@ import tensorflow as tf
 
 from keras_sister.orientation import jpeg_exif, orientation_in, png_header, turn, webp_exif
 from keras_sister.photo_files import MAX_PIXELS
-
-VERSION = 2
-"""Version of the pixels that `decode` and `resize` make; part of the key of everything that is kept of them."""
 
 _JPEG, _PNG, _WEBP = range(3)
 

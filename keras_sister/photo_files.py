@@ -13,6 +13,9 @@ from keras_sister.photo_kinds import MAX_PIXELS, too_many_pixels, why_not_a_phot
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp")
 """Suffixes of photo files, in lower case."""
 
+PIXELS_VERSION = 2
+"""Version of the pixels that `keras_sister.images` makes; part of the key of everything that is kept of them."""
+
 _MAX_BYTES = 100_000_000  # more than any photo of MAX_PIXELS has
 
 

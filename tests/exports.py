@@ -19,8 +19,8 @@ from keras_sister.run import Run
 from keras_sister.schema import Attribute, Schema
 from keras_sister.segmentation.networks.fcn8s import fcn8s
 from keras_sister.segmentation.segmenters.network import NetworkSegmenter, save_segmenter
+from keras_sister.training.fill_views import fill_view_store
 from keras_sister.training.start import start_run
-from keras_sister.training.tasks import fill_view_store
 from keras_sister.training.trainer import Trainer
 
 SCHEMA = Schema(

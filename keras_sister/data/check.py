@@ -22,7 +22,8 @@ from keras_sister.data.label_patterns import label_patterns
 from keras_sister.data.label_warnings import label_warnings
 from keras_sister.data.near_duplicates import find_near_duplicates
 from keras_sister.data.open import inspect_dataset
-from keras_sister.data.view_store import PairMaker, ViewStore
+from keras_sister.data.view_pairs import PairMaker
+from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import counted
 from keras_sister.images import decode_as_stored
 from keras_sister.photo_files import LeftOut, is_photo_name, try_read

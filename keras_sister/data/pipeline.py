@@ -1,42 +1,14 @@
-"""From stored images to batches: one function for training and one for evaluation.
+"""From stored images to batches in ``tf.data``: for Keras on TensorFlow, see `keras_sister.data.batches`."""
 
-The order of the photos and their augmentation depend on (seed, epoch, row) alone and on no random state. Training that
-resumes at epoch 7 therefore sees exactly what uninterrupted training would have seen.
-"""
-
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from keras_sister.data.augment import DRAWS, augment, random_draws
-
-Images = dict[str, tf.Tensor]
-"""A batch of images by name, uint8 (batch, size, size, channels), such as ``photo`` and ``mask``."""
-
-
-class ImageStore(Protocol):
-    """Images of one size, read by row.
-
-    Attributes:
-        size: height and width, in pixels.
-        channels: the names of the images of a row, each with its number of channels.
-    """
-
-    @property
-    def size(self) -> int: ...
-
-    @property
-    def channels(self) -> Mapping[str, int]: ...
-
-    def read(self, name: str, rows: np.ndarray) -> np.ndarray:
-        """Read images: uint8 array, shape (len(rows), size, size, channels)."""
-
-
-def epoch_order(seed: int, epoch: int, rows: np.ndarray) -> np.ndarray:
-    """The rows in the order of an epoch, counted from 0."""
-    return np.random.default_rng([seed, epoch]).permutation(rows)
+from keras_sister.data.augment import augment
+from keras_sister.data.chance import DRAWS, epoch_order, random_draws
+from keras_sister.data.image_store import Images, ImageStore
 
 
 def training_batches(
@@ -48,24 +20,9 @@ def training_batches(
     first_epoch: int,
     epochs: int,
     augmented: bool,
-    finish: Callable[[Images, tf.Tensor], Images] = lambda images, draws: images,
+    finish: Callable[[Images, tf.Tensor, tf.Tensor], Any] = lambda images, rows, draws: (images, rows),
 ) -> tf.data.Dataset:
-    """Shuffled batches for the epochs from `first_epoch` to `epochs`, one epoch after the other.
-
-    Args:
-        store: the images of all photos.
-        rows: the photos to train on.
-        batch_size: photos per batch; the last batch of an epoch may be smaller.
-        seed: random seed of order and augmentation.
-        first_epoch: counted from 0.
-        epochs: the epoch to stop before; each has ``ceil(len(rows) / batch_size)`` batches.
-        augmented: augment the photos (see `keras_sister.data.augment`).
-        finish: makes what the batches hold from the images and four random numbers for each, float32 (batch, 4),
-            uniform in [−1, 1).
-
-    Returns:
-        A dataset of pairs: `Images`, and their rows, int64 (batch,).
-    """
+    """See `keras_sister.data.batches.training_batches`."""
 
     def shuffled(epoch: tf.Tensor) -> tf.data.Dataset:
         order = tf.numpy_function(lambda epoch: epoch_order(seed, epoch, rows), [epoch], tf.int64, stateful=False)
@@ -79,8 +36,8 @@ def training_batches(
         draws.set_shape((None, DRAWS))
         return _read(store, rows), rows, draws
 
-    def vary(images: Images, rows: tf.Tensor, draws: tf.Tensor) -> tuple[Images, tf.Tensor]:
-        return finish(augment(images, draws) if augmented else images, draws[:, 5:]), rows
+    def vary(images: Images, rows: tf.Tensor, draws: tf.Tensor) -> Any:
+        return finish(augment(images, draws) if augmented else images, rows, draws[:, 5:])
 
     return (
         tf.data.Dataset.range(first_epoch, epochs)
@@ -91,16 +48,18 @@ def training_batches(
     )
 
 
-def evaluation_batches(store: ImageStore, rows: np.ndarray, *, batch_size: int) -> tf.data.Dataset:
-    """Batches of `rows` in their order, without augmentation.
-
-    Returns:
-        A dataset of pairs: `Images`, and their rows, int64 (batch,).
-    """
+def evaluation_batches(
+    store: ImageStore,
+    rows: np.ndarray,
+    *,
+    batch_size: int,
+    finish: Callable[[Images, tf.Tensor], Any] = lambda images, rows: (images, rows),
+) -> tf.data.Dataset:
+    """See `keras_sister.data.batches.evaluation_batches`."""
     return (
         tf.data.Dataset.from_tensor_slices(np.asarray(rows, np.int64))
         .batch(batch_size)
-        .map(lambda rows: (_read(store, rows), rows))
+        .map(lambda rows: finish(_read(store, rows), rows))
         .prefetch(2)
     )
 

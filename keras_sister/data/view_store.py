@@ -10,44 +10,28 @@ In its name are the image size, the version of `keras_sister.images`, and a hash
 
 A block appears by one rename and never changes (see `keras_sister.data.blocks`). Two processes may therefore fill a
 store at once (at worst a photo is stored twice), and a photo whose bytes changed is stored anew. `ViewStore.fill` drops
-a damaged block and makes its view pairs again.
+a damaged block and makes its view pairs again. What reads a store knows NumPy alone; only filling it needs TensorFlow.
 """
 
 import contextlib
 import functools
 import hashlib
-import os
 import uuid
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
-from keras_sister import images
-from keras_sister.data.blocks import BLOCK, blocks_in, drop_block, is_whole, keys_of, open_array, write_block
+from keras_sister.data.blocks import blocks_in, drop_block, is_whole, keys_of, open_array, write_block
 from keras_sister.errors import InputError
-from keras_sister.photo_files import UnreadablePhotosError, content_hash, try_read
-from keras_sister.photo_kinds import why_not_decoded
+from keras_sister.photo_files import PIXELS_VERSION, UnreadablePhotosError, content_hash
 from keras_sister.storage.cache import cache_folder
 from keras_sister.storage.leftovers import remove_leftovers
 
-_HELD = 64  # more blocks than the pipeline holds when it is stopped
-
-
-class PairMaker(Protocol):
-    """What fills a store: `keras_sister.segmentation.preprocessor.Preprocessor`, whose methods these are."""
-
-    size: int | None
-    fingerprint: str | None
-
-    def check(self, photos: Sequence[Path]) -> None: ...
-
-    def read(self, contents: Any) -> dict[str, Any]: ...
-
-    def view_pair(self, resized: dict[str, Any], names: Any = None) -> dict[str, Any]: ...
+if TYPE_CHECKING:
+    from keras_sister.data.view_pairs import PairMaker
 
 
 @functools.lru_cache(maxsize=256)
@@ -127,12 +111,12 @@ class ViewStore:
         self.size = size
         self.fingerprint = fingerprint
         name = hashlib.sha256(fingerprint.encode()).hexdigest()[:16] if fingerprint else "photos"
-        self.folder = (cache or cache_folder()) / "views" / f"{size}px-v{images.VERSION}-{name}"
+        self.folder = (cache or cache_folder()) / "views" / f"{size}px-v{PIXELS_VERSION}-{name}"
 
     def fill(
         self,
         photos: Sequence[Path],
-        preprocessor: PairMaker,
+        preprocessor: "PairMaker",
         *,
         on_event: Callable[[dict[str, Any]], None] = lambda event: None,
     ) -> list[str]:
@@ -153,6 +137,8 @@ class ViewStore:
             OSError: if a block cannot be written, with a file name; all blocks before it are then stored.
             ValueError: for a preprocessor of another size or segmenter.
         """
+        from keras_sister.data.view_pairs import make_view_pairs, why_not_made  # TensorFlow
+
         if (preprocessor.size, preprocessor.fingerprint) != (self.size, self.fingerprint):
             raise ValueError(
                 f"Expected a preprocessor with size={self.size} and fingerprint={self.fingerprint}."
@@ -170,7 +156,7 @@ class ViewStore:
         done, of = len(photos) - len(missing) - len(reasons), len(photos)
         on_event({"event": "photos", "photos": done, "of": of})
         unmade, keys_missing = dict(missing), list(missing)
-        with contextlib.closing(_view_pairs(list(missing.values()), preprocessor)) as blocks:
+        with contextlib.closing(make_view_pairs(list(missing.values()), preprocessor)) as blocks:
             for rows, pairs in blocks:
                 block = [keys_missing[row] for row in rows]
                 write_block(self.folder / uuid.uuid4().hex, block, {f"{view}s": array for view, array in pairs.items()})
@@ -178,7 +164,7 @@ class ViewStore:
                     del unmade[key]
                 done += len(block)
                 on_event({"event": "photos", "photos": done, "of": of})
-        reasons |= {row: _why_not_decoded(photos[row], preprocessor) for row, key in enumerate(keys) if key in unmade}
+        reasons |= {row: why_not_made(photos[row], preprocessor) for row, key in enumerate(keys) if key in unmade}
         if reasons:
             raise UnreadablePhotosError(photos, reasons)
         return keys
@@ -226,75 +212,3 @@ def _hash_all(photos: Sequence[Path]) -> tuple[list[str], dict[int, str]]:
             keys.append("")
             reasons[row] = str(error)
     return keys, reasons
-
-
-def _view_pairs(
-    photos: Sequence[Path], preprocessor: PairMaker
-) -> Generator[tuple[np.ndarray, dict[str, np.ndarray]], None, None]:
-    """Decode, resize and segment photos in one ``tf.data`` pipeline.
-
-    Yields:
-        Blocks of up to `BLOCK` rows of `photos`, in order, with their view pairs. A photo that cannot be decoded is in
-        no block. Closing the generator ends the pipeline: its destructor may wait forever for a segmenter at work.
-    """
-    if not photos:
-        return
-
-    @tf.autograph.experimental.do_not_convert  # there is nothing to convert, which takes a second to find out
-    def read(row: tf.Tensor, path: tf.Tensor, name: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]:
-        return row, preprocessor.read(tf.io.read_file(path)), name
-
-    def segment(
-        rows: tf.Tensor, resized: dict[str, tf.Tensor], names: tf.Tensor
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        return rows, preprocessor.view_pair(resized, names)
-
-    # As bytes, because a file name need not be UTF-8.
-    files = ([os.fsencode(photo) for photo in photos], [os.fsencode(photo.stem) for photo in photos])
-    with tf.device("CPU"):
-        stopped = tf.Variable(False)
-    options = tf.data.Options()
-    options.autotune.enabled = False  # it sometimes settles for one core, which takes twice as long
-    batches = (
-        tf.data.Dataset.from_tensor_slices((np.arange(len(photos)), *files))
-        .take_while(lambda *_: tf.logical_not(stopped))
-        .map(read, num_parallel_calls=os.cpu_count())
-        .ignore_errors()  # one broken photo loses only itself
-        .batch(BLOCK // 8)  # a full-width FCN fits two such batches in memory
-        .prefetch(2)  # decode while the segmenter works
-        .map(segment, num_parallel_calls=2)
-        .rebatch(BLOCK)
-        .prefetch(1)
-        .with_options(options)
-    )
-    iterator = batches.as_numpy_iterator()
-    try:
-        yield from iterator
-    except tf.errors.ResourceExhaustedError:  # not the photo's fault
-        raise
-    except tf.errors.OpError as error:
-        raise InputError(error.message.splitlines()[0]) from error
-    finally:
-        stopped.assign(True)
-        for _ in range(_HELD):
-            with contextlib.suppress(tf.errors.OpError):
-                if next(iterator, None) is None:
-                    break
-
-
-def _why_not_decoded(photo: Path, preprocessor: PairMaker) -> str:
-    """Why a photo is in no block: the pipeline drops what fails and does not say why.
-
-    Raises:
-        tf.errors.ResourceExhaustedError, MemoryError: if it can be decoded but memory ran out.
-    """
-    contents, reason = try_read(photo)  # it may be gone by now
-    if reason:
-        return f"{photo}: {reason}."
-    try:
-        preprocessor.read(tf.constant(contents))
-    except tf.errors.ResourceExhaustedError:
-        raise
-    except tf.errors.OpError:
-        return f"{photo}: {why_not_decoded(contents)}."
-    raise MemoryError(f"{photo}: could not be decoded before, and now can")

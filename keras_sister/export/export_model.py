@@ -21,7 +21,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_sister import __version__, images
+from keras_sister import __version__
 from keras_sister.errors import InputError, check_choice, reason_of
 from keras_sister.evaluation.decisions import THRESHOLDS, Rules, parse_rules
 from keras_sister.export.formats import add_format, check_formats
@@ -33,6 +33,7 @@ from keras_sister.export.warmup import FILE as WARMUP_FILE
 from keras_sister.export.warmup import warmup_requests, write_warmup
 from keras_sister.folding import fold_batch_norm
 from keras_sister.models import schema_of
+from keras_sister.photo_files import PIXELS_VERSION
 from keras_sister.schema import Schema
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmenter import Segmenter
@@ -199,6 +200,6 @@ def _about(model: keras.Model, preprocessor: Preprocessor, precision: str) -> di
         "background": preprocessor.background if has_segmenter else None,
         "edges": preprocessor.edges if has_segmenter else None,
         "min_person_share": preprocessor.min_person_share if has_segmenter else None,
-        "images": images.VERSION,
+        "images": PIXELS_VERSION,
         "versions": {"keras_sister": __version__, "keras": keras.__version__, "tensorflow": tf.__version__},
     }

@@ -156,9 +156,7 @@ def _views(
         share = (masks >= 128).mean(axis=(1, 2, 3), dtype=np.float32)
         masks[share < np.float32(preprocessor.min_person_share)] = 0
         made["mask"] = masks
-        made["segmented"] = composite(
-            tf.constant(made["photo"]), tf.constant(masks), preprocessor.background, preprocessor.edges
-        ).numpy()
+        made["segmented"] = composite(made["photo"], masks, preprocessor.background, preprocessor.edges).numpy()
     return {tensor.name: made[tensor.name] for tensor in model.inputs}, masks
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-import tensorflow as tf
+import keras
 from PIL import Image
 
 from keras_sister.data.view_store import ViewPairs, ViewStore
@@ -48,8 +48,8 @@ def _all_views(run: Run, rows: list[int]) -> list[dict[str, Image.Image]]:
     photos = pairs.photos(every)
     views = {"photo": photos}
     if experiment.needs_masks:
-        masks = tf.constant(pairs.masks(every))
-        views["person"] = composite(tf.constant(photos), masks, experiment.background, experiment.edges).numpy()
+        person = composite(photos, pairs.masks(every), experiment.background, experiment.edges)
+        views["person"] = keras.ops.convert_to_numpy(person)
     return [{view: thumbnail(Image.fromarray(images[i])) for view, images in views.items()} for i in every]
 
 

@@ -1,8 +1,14 @@
-"""A person in front of another photo's background, and masks that are too small or too large."""
+"""A person in front of another photo's background, and masks that are too small or too large.
 
-import tensorflow as tf
+On every Keras backend, and in its graphs. Images are uint8 arrays or tensors.
+"""
 
-from keras_sister.segmentation.segmenters.postprocessing import dilate
+from typing import Any
+
+import keras
+
+from keras_sister.segmentation.compositing import resize_linearly
+from keras_sister.segmentation.dilation import dilate
 
 _FAINT = 26
 """A pixel that is person by a tenth or more may show the person: it is not kept as background."""
@@ -11,7 +17,7 @@ _LEAST_BACKGROUND = 0.1
 """The smallest share of a photo that can give its background to another."""
 
 
-def swap_background(photos: tf.Tensor, masks: tf.Tensor, others: tf.Tensor, other_masks: tf.Tensor) -> tf.Tensor:
+def swap_background(photos: Any, masks: Any, others: Any, other_masks: Any) -> Any:
     """Put the persons of photos in front of the backgrounds of other photos.
 
     A pixel is person where the mask is at least 128, as for hard edges, so nothing of the old background stays. Of the
@@ -29,10 +35,11 @@ def swap_background(photos: tf.Tensor, masks: tf.Tensor, others: tf.Tensor, othe
     Example:
         >>> swapped = swap_background(photos, masks, photos[::-1], masks[::-1])
     """
-    return tf.where(masks >= 128, photos, background_of(others, other_masks))
+    is_person = keras.ops.convert_to_tensor(masks) >= 128
+    return keras.ops.where(is_person, photos, background_of(others, other_masks))
 
 
-def background_of(photos: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
+def background_of(photos: Any, masks: Any) -> Any:
     """Fill in the persons of photos with the colours around them.
 
     Hidden are the pixels that are person by a tenth or more, and a margin of 1/56 of the photo's side (4 pixels of
@@ -48,17 +55,17 @@ def background_of(photos: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:
         uint8 tensor of the shape of `photos`, unchanged outside the hidden pixels.
     """
     known = 1 - _hidden(masks)
-    levels = [(tf.cast(photos, tf.float32) * known, known)]
+    levels = [(keras.ops.cast(photos, "float32") * known, known)]
     while max(levels[-1][0].shape[1:3]) > 1:
-        levels.append(tuple(tf.nn.avg_pool2d(values, 2, 2, "SAME") for values in levels[-1]))
-    filled = levels[-1][0] / tf.maximum(levels[-1][1], 1e-6)
+        levels.append((_halved(levels[-1][0]), _halved(levels[-1][1])))
+    filled = levels[-1][0] / keras.ops.maximum(levels[-1][1], 1e-6)
     for colours, share in reversed(levels[:-1]):
-        coarse = tf.image.resize(filled, colours.shape[1:3])
-        filled = tf.where(share > 0, colours / tf.maximum(share, 1e-6), coarse)
-    return tf.cast(tf.round(filled), tf.uint8)
+        coarse = resize_linearly(filled, colours.shape[1:3])
+        filled = keras.ops.where(share > 0, colours / keras.ops.maximum(share, 1e-6), coarse)
+    return keras.ops.cast(keras.ops.round(filled), "uint8")
 
 
-def shows_background(masks: tf.Tensor) -> tf.Tensor:
+def shows_background(masks: Any) -> Any:
     """Which photos can give their background to another: a person was found, and a tenth of the photo is none of it.
 
     A photo without a person found is left out, because a person may be there.
@@ -69,18 +76,19 @@ def shows_background(masks: tf.Tensor) -> tf.Tensor:
     Returns:
         bool tensor, shape (batch,).
     """
-    background = tf.reduce_mean(1 - _hidden(masks), axis=(1, 2, 3))
-    return tf.reduce_any(masks >= 128, axis=(1, 2, 3)) & (background >= _LEAST_BACKGROUND)
+    background = keras.ops.mean(1 - _hidden(masks), axis=(1, 2, 3))
+    has_person = keras.ops.any(keras.ops.convert_to_tensor(masks) >= 128, axis=(1, 2, 3))
+    return keras.ops.logical_and(has_person, background >= _LEAST_BACKGROUND)
 
 
-def eroded(masks: tf.Tensor) -> tf.Tensor:
+def eroded(masks: Any) -> Any:
     """Masks that are too small by `mask_error` pixels on each side; uint8, of the shape of `masks`."""
     return 255 - dilated(255 - masks)
 
 
-def dilated(masks: tf.Tensor) -> tf.Tensor:
+def dilated(masks: Any) -> Any:
     """Masks that are too large by `mask_error` pixels on each side; uint8, of the shape of `masks`."""
-    return tf.cast(dilate(tf.cast(masks, tf.float32), mask_error(masks.shape[1])), tf.uint8)
+    return keras.ops.cast(dilate(keras.ops.cast(masks, "float32"), mask_error(masks.shape[1])), "uint8")
 
 
 def mask_error(size: int) -> int:
@@ -88,7 +96,12 @@ def mask_error(size: int) -> int:
     return max(1, round(size / 56))
 
 
-def _hidden(masks: tf.Tensor) -> tf.Tensor:
+def _hidden(masks: Any) -> Any:
     """1.0 where a pixel may show the person, else 0.0: float32, of the shape of `masks`."""
-    faint = tf.cast(masks >= _FAINT, tf.float32)
+    faint = keras.ops.cast(keras.ops.convert_to_tensor(masks) >= _FAINT, "float32")
     return dilate(faint, mask_error(masks.shape[1]))
+
+
+def _halved(values: Any) -> Any:
+    """The mean of each two by two pixels; a last row or column that is alone stays as it is."""
+    return keras.ops.average_pool(values, 2, strides=2, padding="same", data_format="channels_last")

@@ -1,6 +1,8 @@
-"""Background removal: keep the person, replace the background."""
+"""Background removal: keep the person, replace the background. On every Keras backend, and in its graphs."""
 
-import tensorflow as tf
+from typing import Any
+
+import keras
 
 from keras_sister.config import BACKGROUNDS, EDGES
 
@@ -20,15 +22,15 @@ def check_compositing(background: str, edges: str) -> None:
         raise ValueError(f"Expected edges to be one of {EDGES}. Received: {edges=}")
 
 
-def composite(photos: tf.Tensor, masks: tf.Tensor, background: str, edges: str = "hard") -> tf.Tensor:
+def composite(photos: Any, masks: Any, background: str, edges: str = "hard") -> Any:
     """Keep the pixels of the person and replace the others by the background.
 
     A photo in which no person is found stays unchanged, because an empty image would hold no information.
 
     Args:
-        photos: uint8 tensor, shape (batch, height, width, 3), RGB.
-        masks: uint8 tensor, shape (batch, height, width, 1), 255 = person. A photo whose mask stays below 128 has no
-            person.
+        photos: uint8 array or tensor, shape (batch, height, width, 3), RGB.
+        masks: uint8 array or tensor, shape (batch, height, width, 1), 255 = person. A photo whose mask stays below 128
+            has no person.
         background: ``white``, ``black``, ``mean`` (mean colour of the photo) or ``blur`` (the photo, blurred).
         edges: ``hard``, as in the paper: a pixel is person where the mask is at least 128. ``soft``: photo and
             background are mixed in proportion to the mask.
@@ -44,24 +46,30 @@ def composite(photos: tf.Tensor, masks: tf.Tensor, background: str, edges: str =
         TensorShape([8, 224, 224, 3])
     """
     check_compositing(background, edges)
+    photos, masks = keras.ops.convert_to_tensor(photos), keras.ops.convert_to_tensor(masks)
     person = masks >= 128
-    nobody = tf.logical_not(tf.reduce_any(person, axis=(1, 2, 3), keepdims=True))
+    nobody = keras.ops.logical_not(keras.ops.any(person, axis=(1, 2, 3), keepdims=True))
     behind = _background(photos, background)
     if edges == "hard":
-        return tf.where(person | nobody, photos, behind)
-    share = tf.where(nobody, 1.0, tf.cast(masks, tf.float32) / 255)
-    mixed = share * tf.cast(photos, tf.float32) + (1 - share) * tf.cast(behind, tf.float32)
-    return tf.cast(tf.round(mixed), tf.uint8)
+        return keras.ops.where(keras.ops.logical_or(person, nobody), photos, behind)
+    share = keras.ops.where(nobody, 1.0, keras.ops.cast(masks, "float32") / 255)
+    mixed = share * keras.ops.cast(photos, "float32") + (1 - share) * keras.ops.cast(behind, "float32")
+    return keras.ops.cast(keras.ops.round(mixed), "uint8")
 
 
-def _background(photos: tf.Tensor, background: str) -> tf.Tensor:
+def _background(photos: Any, background: str) -> Any:
     """The background: uint8, of the shape of `photos` or one that broadcasts to it."""
     if background in ("white", "black"):
-        return tf.cast({"white": 255, "black": 0}[background], tf.uint8)
-    levels = tf.cast(photos, tf.float32)
+        return keras.ops.cast({"white": 255, "black": 0}[background], "uint8")
+    levels = keras.ops.cast(photos, "float32")
     if background == "mean":
-        levels = tf.reduce_mean(levels, axis=(1, 2), keepdims=True)
+        levels = keras.ops.mean(levels, axis=(1, 2), keepdims=True)
     else:
-        small = tf.image.resize(levels, (_BLURRED_SIZE, _BLURRED_SIZE), antialias=True)
-        levels = tf.image.resize(small, tf.shape(photos)[1:3])
-    return tf.cast(tf.round(levels), tf.uint8)
+        small = resize_linearly(levels, (_BLURRED_SIZE, _BLURRED_SIZE), antialias=True)
+        levels = resize_linearly(small, keras.ops.shape(photos)[1:3])
+    return keras.ops.cast(keras.ops.round(levels), "uint8")
+
+
+def resize_linearly(levels: Any, size: Any, *, antialias: bool = False) -> Any:
+    """Resize a batch of images, float32 (batch, height, width, channels), to ``size``, height and width."""
+    return keras.ops.image.resize(levels, size, antialias=antialias, data_format="channels_last")

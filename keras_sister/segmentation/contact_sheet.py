@@ -3,8 +3,8 @@
 import textwrap
 from collections.abc import Sequence
 
+import keras
 import numpy as np
-import tensorflow as tf
 from PIL import Image, ImageDraw, ImageFont
 
 from keras_sister.segmentation.compositing import composite
@@ -57,6 +57,6 @@ def _caption(photo: SegmentedPhoto | UnreadablePhoto) -> str:
 def _pictures(photo: SegmentedPhoto) -> list[Image.Image]:
     share = photo.mask.astype(np.float32) / 255 * 0.6
     tinted = photo.pixels * (1 - share) + _TINT * share
-    pixels, masks = tf.constant(photo.pixels[None]), tf.constant(photo.mask[None])
-    cut = [composite(pixels, masks, background).numpy()[0] for background in ("white", "black")]
+    on_plain = [composite(photo.pixels[None], photo.mask[None], background) for background in ("white", "black")]
+    cut = [keras.ops.convert_to_numpy(images)[0] for images in on_plain]
     return [Image.fromarray(picture) for picture in (photo.pixels, np.round(tinted).astype(np.uint8), *cut)]

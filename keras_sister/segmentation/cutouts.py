@@ -8,9 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from keras_sister import images
 from keras_sister.errors import InputError
-from keras_sister.photo_files import printable_path
+from keras_sister.photo_files import PIXELS_VERSION, printable_path
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmentation.segmented_photo import UnreadablePhoto, try_segment
 from keras_sister.storage.atomic import write_atomically
@@ -87,7 +86,7 @@ def _check_folder(preprocessor: Preprocessor, photos: Sequence[Path], out: Path,
         "segmenter": preprocessor.fingerprint,
         "background": preprocessor.background,
         "edges": preprocessor.edges,
-        "images": images.VERSION,
+        "images": PIXELS_VERSION,
     }
     existing = next((photo for photo in photos if _cutout(photo, out).exists()), None)
     if existing is not None and not resume:

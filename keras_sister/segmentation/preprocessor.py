@@ -20,12 +20,10 @@ from keras_sister.errors import InputError
 from keras_sister.orientation import turn
 from keras_sister.photo_files import UnreadablePhotosError, read_photo
 from keras_sister.photo_kinds import why_not_decoded
-from keras_sister.segmentation.compositing import check_compositing, composite
+from keras_sister.segmentation.compositing import check_compositing
 from keras_sister.segmentation.segmenters.open import open_segmenter
+from keras_sister.segmentation.views import VIEWS, make_views
 from keras_sister.segmenter import Segmenter
-
-VIEWS = ("photo", "segmented", "mask")
-"""The views that a model may take."""
 
 
 class Preprocessor:
@@ -180,12 +178,7 @@ class Preprocessor:
         Raises:
             ValueError: if a view needs the mask and `pair` has no mask.
         """
-        if self.needs_masks and "mask" not in pair:
-            raise ValueError(f"Expected a segmenter for views={self.view_names}. Received: segmenter=None")
-        made = dict(pair)
-        if "segmented" in self.view_names:
-            made["segmented"] = composite(pair["photo"], pair["mask"], self.background, self.edges)
-        return {view: made[view] for view in self.view_names}
+        return make_views(pair, self.view_names, background=self.background, edges=self.edges)
 
     def load(self, paths: Iterable[str | Path]) -> dict[str, np.ndarray]:
         """Read photo files and make the model's inputs.

@@ -68,7 +68,7 @@ def segment_photo(preprocessor: Preprocessor, path: Path) -> SegmentedPhoto:
     """
     pair = preprocessor.pair_of(path)
     cutout = preprocessor.views(pair)["segmented"]
-    return SegmentedPhoto(path, pair["photo"].numpy()[0], pair["mask"].numpy()[0], cutout.numpy()[0])
+    return SegmentedPhoto(path, *(np.asarray(images)[0] for images in (pair["photo"], pair["mask"], cutout)))
 
 
 def try_segment(preprocessor: Preprocessor, path: Path) -> SegmentedPhoto | UnreadablePhoto:

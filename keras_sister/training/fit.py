@@ -4,10 +4,10 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_sister.errors import InputError
 from keras_sister.run import OnEvent, best_epoch
@@ -23,10 +23,10 @@ CHECKPOINT = "checkpoint.npz"
 def fit_model(
     model: keras.Model,
     phases: Sequence[Phase],
-    batches: Callable[[int], tf.data.Dataset],
+    batches: Callable[[int], Any],
     *,
     steps: int,
-    validation: tf.data.Dataset | None,
+    validation: Any,
     folder: Path,
     on_event: OnEvent,
     has_precision: bool = True,
@@ -39,9 +39,9 @@ def fit_model(
     Args:
         model: the phases compile it; with `validation`, with the metric ``macc``.
         phases: see `keras_sister.training.phases`; the last one ends with the last epoch.
-        batches: returns the training batches from an epoch on, see `keras_sister.data.pipeline.training_batches`.
+        batches: returns the training batches from an epoch on, see `keras_sister.data.batches.training_batches`.
         steps: batches per epoch.
-        validation: data that select the epoch: highest MACC, then lowest loss, then earliest. None keeps the last
+        validation: batches that select the epoch: highest MACC, then lowest loss, then earliest. None keeps the last
             epoch.
         folder: folder of ``checkpoint.npz`` and ``model.weights.h5``.
         on_event: receives an event per step and epoch.

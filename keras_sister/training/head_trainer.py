@@ -9,8 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_sister.data.augment import random_draws
-from keras_sister.data.pipeline import epoch_order
+from keras_sister.data.chance import epoch_order, random_draws
 from keras_sister.errors import InputError
 from keras_sister.run import OnEvent, best_epoch
 from keras_sister.schema import Schema
@@ -143,19 +142,17 @@ class HeadTrainer:
         return [np.concatenate(part) for part in parts]
 
     def _save(self, path: Path) -> None:
-        arrays = {name: variable.numpy() for name, variable in self.heads.state().items()}
-        np.savez(path, steps=self.heads.steps, histories=np.array(json.dumps(self.histories)), **arrays)
+        arrays = {**self.heads.state(), "histories": np.array(json.dumps(self.histories))}
+        np.savez(path, **arrays)  # type: ignore[arg-type]  # the stubs take any name for `allow_pickle`
 
     def _restore(self, checkpoint: Path) -> None:
         if not checkpoint.exists():
             return
         try:
             with checkpoint.open("rb") as contents, np.load(contents, allow_pickle=False) as saved:
-                for name, variable in self.heads.state().items():
-                    variable.assign(saved[name])
-                self.heads.steps = saved["steps"]
+                self.heads.restore(saved)
                 self.histories = json.loads(str(saved["histories"]))
-        except Exception as error:  # NumPy, zipfile and TensorFlow raise many kinds for a damaged file
+        except Exception as error:  # NumPy, zipfile and the backend raise many kinds for a damaged file
             raise InputError(f"{checkpoint}: damaged; remove it to train from the first epoch again.") from error
 
 

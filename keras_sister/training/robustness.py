@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_sister.config import Experiment
-from keras_sister.data.pipeline import Images, evaluation_batches
+from keras_sister.data.image_store import Images
+from keras_sister.data.pipeline import evaluation_batches
 from keras_sister.data.view_store import ViewPairs, ViewStore
 from keras_sister.errors import InputError
 from keras_sister.evaluation.checksums import CHECKSUMS, note_file

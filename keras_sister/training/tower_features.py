@@ -1,20 +1,19 @@
 """The feature pass: what the frozen towers of a run make of its photos, computed once and kept in the feature store."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from keras_sister import images
 from keras_sister.data.feature_store import FeatureStore
 from keras_sister.data.view_store import ViewPairs, ViewStore
 from keras_sister.errors import InputError
 from keras_sister.folding import fold_batch_norm
 from keras_sister.models.frozen import Tower, towers_of
+from keras_sister.photo_files import PIXELS_VERSION
 from keras_sister.run import OnEvent, Run
-from keras_sister.training.trainer import preprocessor_of
+from keras_sister.segmentation.views import make_views
+from keras_sister.training.inference import Infer, compiled_inference
 
 _AT_ONCE = 32  # photos that a tower sees together
 
@@ -54,21 +53,18 @@ def tower_features(run: Run, model: keras.Model, on_event: OnEvent) -> tuple[lis
 
 
 class _Computer:
-    """Computes the features of one tower; its graph is traced at the first call, if there is one."""
+    """Computes the features of one tower, with batch normalisation folded; compiled at the first call, if any."""
 
     def __init__(self, run: Run, pairs: ViewPairs, tower: Tower, mirrored: bool) -> None:
-        self.run, self.pairs, self.tower, self.mirrored = run, pairs, tower, mirrored
+        self.run, self.experiment, self.pairs, self.tower, self.mirrored = run, run.experiment, pairs, tower, mirrored
         self.names = ("photo",) if tower.views == ("photo",) else ("photo", "mask")
-        self.compute: Callable[[dict[str, tf.Tensor]], tf.Tensor] | None = None
+        self.infer: Infer | None = None
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Features of photos: float32 (rows, channels)."""
-        self.compute = self.compute or _graph(self.run, self.tower, self.mirrored)
-        parts = []
-        for start in range(0, len(rows), _AT_ONCE):
-            some = rows[start : start + _AT_ONCE]
-            parts.append(self.compute({name: tf.constant(self.pairs.read(name, some)) for name in self.names}).numpy())
-        features = np.concatenate(parts)
+        self.infer = self.infer or compiled_inference(fold_batch_norm(self.tower.model))
+        batches = (rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE))
+        features = np.concatenate([keras.ops.convert_to_numpy(self.infer(self._views(some))) for some in batches])
         for row, finite in zip(rows, np.isfinite(features).all(axis=1), strict=True):
             if not finite:
                 raise InputError(
@@ -77,19 +73,12 @@ class _Computer:
                 )
         return features
 
-
-def _graph(run: Run, tower: Tower, mirrored: bool) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
-    """From a batch of view pairs to features, in one graph, with batch normalisation folded."""
-    network = fold_batch_norm(tower.model)
-    preprocessor = preprocessor_of(run.experiment, views=tower.views, with_segmenter=False)
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def features(pair: dict[str, tf.Tensor]) -> tf.Tensor:
-        if mirrored:
-            pair = {name: tf.reverse(image, [2]) for name, image in pair.items()}
-        return tf.cast(network(preprocessor.views(pair), training=False), tf.float32)
-
-    return features
+    def _views(self, rows: np.ndarray) -> dict[str, Any]:
+        pair = {name: keras.ops.convert_to_tensor(self.pairs.read(name, rows)) for name in self.names}
+        if self.mirrored:
+            pair = {name: keras.ops.flip(image, axis=2) for name, image in pair.items()}
+        background, edges = self.experiment.background, self.experiment.edges
+        return make_views(pair, self.tower.views, background=background, edges=edges)
 
 
 def _description(run: Run, tower: Tower, mirrored: bool) -> dict[str, Any]:
@@ -99,7 +88,7 @@ def _description(run: Run, tower: Tower, mirrored: bool) -> dict[str, Any]:
         "tower": tower.fingerprint,
         "views": list(tower.views),
         "size": experiment.size,
-        "images": images.VERSION,
+        "images": PIXELS_VERSION,
         "mirrored": mirrored,
         "precision": experiment.precision,
     }
@@ -109,4 +98,6 @@ def _description(run: Run, tower: Tower, mirrored: bool) -> dict[str, Any]:
             "background": experiment.background,
             "edges": experiment.edges,
         }
+    if keras.backend.backend() != "tensorflow":  # whose features were kept before there was another
+        about["backend"] = keras.backend.backend()
     return about

@@ -7,15 +7,16 @@ from zipfile import BadZipFile
 
 import keras
 
-from keras_sister import images
 from keras_sister.errors import InputError, reason_of
 from keras_sister.evaluation.checksums import check_checksums
 from keras_sister.models import mirror_averaged
 from keras_sister.models.frozen import all_towers_of, head_of
+from keras_sister.photo_files import PIXELS_VERSION
 from keras_sister.run import HEAD_WEIGHTS, Run
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.training.precision import policy_of
-from keras_sister.training.trainer import build_model, preprocessor_of
+from keras_sister.training.preprocessing import preprocessor_of
+from keras_sister.training.trainer import build_model
 
 
 def trained_model(run: Run, weights: Path, *, precision: str = "float32") -> keras.Model:
@@ -60,7 +61,7 @@ def preprocessor_of_run(run: Run, segmenter: str | None = None) -> Preprocessor:
         InputError: if the run was trained on photos that were decoded in another way, or its segmenter has changed.
     """
     experiment, views = run.experiment, run.views
-    if views.get("images") != images.VERSION:
+    if views.get("images") != PIXELS_VERSION:
         raise InputError(
             f"{run.folder}: was trained by a version of keras-sister that decodes photos in another way; train again."
         )

@@ -1,24 +1,23 @@
 """One model of a run: built from the settings, trained on some photos, evaluated on others."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_sister import models
 from keras_sister.config import Experiment
-from keras_sister.data.pipeline import Images, evaluation_batches, training_batches
+from keras_sister.data.batches import evaluation_batches, training_batches
+from keras_sister.data.image_store import Images
 from keras_sister.data.view_store import ViewStore
 from keras_sister.losses import MaskedAttributeLoss
 from keras_sister.metrics import AttributeAccuracy
 from keras_sister.run import OnEvent, Run, best_epoch
 from keras_sister.schema import Schema
-from keras_sister.segmentation.preprocessor import Preprocessor
-from keras_sister.segmentation.segmenters.open import open_segmenter
+from keras_sister.segmentation.views import make_views
 from keras_sister.storage.json_files import write_json
 from keras_sister.training.class_weights import balanced_class_weights
 from keras_sister.training.fit import fit_model
@@ -40,7 +39,6 @@ class Trainer:
         self.labels = run.labels
         self.weights = run.weights
         self.pairs = ViewStore(self.experiment.size, run.views["fingerprint"]).open(run.photo_keys)
-        self.preprocessor = preprocessor_of(self.experiment, with_segmenter=False)
         self.seed = seed
         keras.utils.set_random_seed(seed)
         self.schema = run.schema
@@ -62,7 +60,7 @@ class Trainer:
             phases_of(self.experiment, self.model, compile_with, steps=steps),
             lambda first_epoch: self._training_batches(train, first_epoch),
             steps=steps,
-            validation=None if validation is None else self._evaluation_batches(validation),
+            validation=None if validation is None else self._batches(validation, self._labelled),
             folder=folder,
             on_event=on_event,
         )
@@ -82,9 +80,9 @@ class Trainer:
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """Logits of photos: float32 array, shape (len(rows), n_logits)."""
         model = models.mirror_averaged(self.model) if self.experiment.flip_average else self.model
-        return model.predict(self._evaluation_batches(rows).map(lambda views, labels: views), verbose=0)
+        return model.predict(self._batches(rows, lambda pairs, rows: self._views(pairs)), verbose=0)
 
-    def _training_batches(self, rows: np.ndarray, first_epoch: int) -> tf.data.Dataset:
+    def _training_batches(self, rows: np.ndarray, first_epoch: int) -> Any:
         return training_batches(
             self.pairs,
             rows,
@@ -93,56 +91,32 @@ class Trainer:
             first_epoch=first_epoch,
             epochs=self.experiment.epochs,
             augmented=self.experiment.augment,
-            finish=self._varied_views,
-        ).map(self._weighted_labels)
-
-    def _evaluation_batches(self, rows: np.ndarray) -> tf.data.Dataset:
-        return evaluation_batches(self.pairs, rows, batch_size=self.experiment.batch_size).map(
-            lambda pairs, rows: (self.preprocessor.views(pairs), tf.gather(self.labels, rows))
+            finish=self._varied,
         )
 
-    def _varied_views(self, pairs: Images, draws: tf.Tensor) -> Images:
-        return vary_views(
-            self.preprocessor.views(pairs),
+    def _batches(self, rows: np.ndarray, finish: Callable[[Images, Any], Any]) -> Any:
+        return evaluation_batches(self.pairs, rows, batch_size=self.experiment.batch_size, finish=finish)
+
+    def _views(self, pairs: Images) -> Images:
+        experiment = self.experiment
+        return make_views(pairs, experiment.views, background=experiment.background, edges=experiment.edges)
+
+    def _labelled(self, pairs: Images, rows: Any) -> tuple[Any, ...]:
+        return self._views(pairs), keras.ops.take(self.labels, rows, axis=0)
+
+    def _varied(self, pairs: Images, rows: Any, draws: Any) -> tuple[Any, ...]:
+        """An example for training: with the photos' weights, if there are any. Scores are not weighted."""
+        views, labels = self._labelled(pairs, rows)
+        varied = vary_views(
+            views,
             pairs,
             draws,
             random_background=self.experiment.random_background,
             drop_view=self.experiment.drop_view,
         )
-
-    def _weighted_labels(self, views: Images, rows: tf.Tensor) -> tuple[Any, ...]:
-        """An example for training: with the photos' weights, if there are any. Scores are not weighted."""
-        example = views, tf.gather(self.labels, rows)
         if self.weights is None:
-            return example
-        return *example, tf.gather(self.weights.astype("float32"), rows)
-
-
-def preprocessor_of(
-    experiment: Experiment, *, views: Sequence[str] | None = None, with_segmenter: bool = True
-) -> Preprocessor:
-    """The preprocessor of an experiment.
-
-    Args:
-        experiment: the settings.
-        views: other views than those of its system, such as those of one tower.
-        with_segmenter: open the experiment's segmenter if its system needs masks. Without it the preprocessor makes
-            views from stored view pairs only.
-
-    Raises:
-        InputError: if the segmenter cannot be opened.
-    """
-    segmenter = None
-    if with_segmenter and experiment.needs_masks:
-        segmenter = open_segmenter(experiment.segmenter, keep_largest=experiment.keep_largest, margin=experiment.margin)
-    return Preprocessor(
-        segmenter,
-        size=experiment.size,
-        views=tuple(views or experiment.views),
-        background=experiment.background,
-        edges=experiment.edges,
-        min_person_share=experiment.min_person_share,
-    )
+            return varied, labels
+        return varied, labels, keras.ops.take(self.weights.astype("float32"), rows, axis=0)
 
 
 def build_model(experiment: Experiment, schema: Schema) -> keras.Model:

@@ -1,11 +1,14 @@
 """Variation of a model's views in training: other backgrounds, and a view that is missing.
 
-Flips, shifts and light, which change both views alike, come before, see `keras_sister.data.augment`.
+Flips, shifts and light, which change both views alike, come before, see `keras_sister.data.augment`. Both compute on
+every Keras backend, and in its graphs.
 """
 
-import tensorflow as tf
+from typing import Any
 
-from keras_sister.data.pipeline import Images
+import keras
+
+from keras_sister.data.image_store import Images
 from keras_sister.segmentation.background_swap import shows_background, swap_background
 
 _BLANK = 255
@@ -13,7 +16,7 @@ _BLANK = 255
 
 
 def vary_views(
-    views: Images, pairs: Images, draws: tf.Tensor, *, random_background: float = 0.0, drop_view: float = 0.0
+    views: Images, pairs: Images, draws: Any, *, random_background: float = 0.0, drop_view: float = 0.0
 ) -> Images:
     """Vary the views of a batch of training photos.
 
@@ -29,17 +32,19 @@ def vary_views(
     Returns:
         The views, of the same shapes and dtypes.
     """
-    background, other, drop, which = tf.unstack((draws + 1) / 2, axis=1)  # in [0, 1)
+    background, other, drop, which = keras.ops.unstack((draws + 1) / 2, axis=1)  # in [0, 1)
     varied = dict(views)
     if random_background:
         photos, masks = pairs["photo"], pairs["mask"]
-        others = tf.argsort(other)  # a random order of the batch
+        others = keras.ops.argsort(other)  # a random order of the batch
         usable = shows_background(masks)
-        swaps = (background < random_background) & usable & tf.gather(usable, others)
-        swapped = swap_background(photos, masks, tf.gather(photos, others), tf.gather(masks, others))
-        varied["photo"] = tf.where(swaps[:, None, None, None], swapped, photos)
+        both_usable = keras.ops.logical_and(usable, keras.ops.take(usable, others, axis=0))
+        swaps = keras.ops.logical_and(background < random_background, both_usable)
+        of_others = (keras.ops.take(images, others, axis=0) for images in (photos, masks))
+        swapped = swap_background(photos, masks, *of_others)
+        varied["photo"] = keras.ops.where(swaps[:, None, None, None], swapped, photos)
     if drop_view:
         for view, chosen in (("photo", which < 0.5), ("segmented", which >= 0.5)):
-            is_missing = (drop < drop_view) & chosen
-            varied[view] = tf.where(is_missing[:, None, None, None], tf.cast(_BLANK, tf.uint8), varied[view])
+            is_missing = keras.ops.logical_and(drop < drop_view, chosen)[:, None, None, None]
+            varied[view] = keras.ops.where(is_missing, keras.ops.cast(_BLANK, "uint8"), varied[view])
     return varied

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_sister.data.augment import DRAWS, LIGHT, SHIFT, augment, random_draws
+from keras_sister.data.augment import LIGHT, SHIFT, augment
+from keras_sister.data.chance import DRAWS, random_draws
 
 SIZE = 50
 RNG = np.random.default_rng(0)

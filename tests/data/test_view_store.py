@@ -13,8 +13,9 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_sister import images
-from keras_sister.data.blocks import write_block
-from keras_sister.data.view_store import BLOCK, ViewStore
+from keras_sister.data import view_store
+from keras_sister.data.blocks import BLOCK, write_block
+from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError
 from keras_sister.photo_files import UnreadablePhotosError, content_hash
 from keras_sister.segmentation.preprocessor import Preprocessor
@@ -130,7 +131,7 @@ def test_photos_are_stored_upright_and_masks_are_theirs(tmp_path, monkeypatch):
         upright, rotated = read([0, 1]).astype(int)
         assert np.abs(upright - rotated).max() <= 1
     before = store.folder
-    monkeypatch.setattr(images, "VERSION", images.VERSION + 1)
+    monkeypatch.setattr(view_store, "PIXELS_VERSION", view_store.PIXELS_VERSION + 1)
     assert ViewStore(32, person().fingerprint).folder != before  # views of other versions never mix
 
 

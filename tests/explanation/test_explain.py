@@ -13,8 +13,8 @@ from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.explanation.source import models_for
 from keras_sister.run import Run
+from keras_sister.training.fill_views import fill_view_store
 from keras_sister.training.start import start_run
-from keras_sister.training.tasks import fill_view_store
 from keras_sister.training.trainer import Trainer, build_model
 
 from ..exports import SCHEMA, draw, scatter

@@ -31,7 +31,7 @@ from keras_sister.report.page import write_report
 from keras_sister.report.robustness_section import robustness_rows
 from keras_sister.run import Run
 from keras_sister.schema import DCSA, Attribute, Schema
-from keras_sister.training.tasks import fill_view_store
+from keras_sister.training.fill_views import fill_view_store
 from keras_sister.training.work_record import installed_versions, record_work
 
 from ..evaluation.calibrated_run import write_calibrated_run

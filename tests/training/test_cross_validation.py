@@ -27,8 +27,8 @@ from keras_sister.run import Run
 from keras_sister.schema import DCSA
 from keras_sister.training.cross_validation import cross_validate
 from keras_sister.training.engines.local_engine import LocalEngine
+from keras_sister.training.fill_views import fill_view_store
 from keras_sister.training.start import is_moved, start_run
-from keras_sister.training.tasks import fill_view_store
 from keras_sister.training.trained import trained_model
 
 from ..conftest import COLORS

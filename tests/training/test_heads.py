@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_sister.data.augment import random_draws
-from keras_sister.data.pipeline import epoch_order
+from keras_sister.data.chance import epoch_order, random_draws
 from keras_sister.errors import InputError
 from keras_sister.losses import MaskedAttributeLoss, class_weight_table
 from keras_sister.metrics import AttributeAccuracy

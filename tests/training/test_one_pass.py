@@ -18,8 +18,8 @@ from keras_sister.storage.cache import list_cache
 from keras_sister.training import head_trainer
 from keras_sister.training.cross_validation import cross_validate
 from keras_sister.training.final import final_settings, train_final
+from keras_sister.training.preprocessing import preprocessor_of
 from keras_sister.training.trained import trained_model
-from keras_sister.training.trainer import preprocessor_of
 from tests.conftest import perform_tasks_here
 from tests.exports import tiny_network
 

@@ -21,9 +21,10 @@ from keras_sister.evaluation.summary import summarize
 from keras_sister.run import Run
 from keras_sister.segmentation.background_swap import swap_background
 from keras_sister.training.cross_validation import cross_validate
+from keras_sister.training.fill_views import fill_view_store
 from keras_sister.training.predictions import write_predictions
 from keras_sister.training.start import start_run
-from keras_sister.training.tasks import fill_view_store, perform
+from keras_sister.training.tasks import perform
 from keras_sister.training.trained import preprocessor_of_run, trained_model
 from keras_sister.training.trainer import build_model
 

@@ -19,8 +19,8 @@ from keras_sister.evaluation.out_of_fold import read_out_of_fold
 from keras_sister.evaluation.paired import bootstrap_macc
 from keras_sister.run import Run
 from keras_sister.training.cross_validation import cross_validate
+from keras_sister.training.fill_views import fill_view_store
 from keras_sister.training.start import start_run
-from keras_sister.training.tasks import fill_view_store
 from keras_sister.training.trainer import Trainer
 
 OPTIONS = "--system baseline --backbone resnet_mini --weights none --size 32 --folds 2 --epochs 1 --learning-rate 1e-3"
@@ -102,7 +102,7 @@ def test_weights_reach_the_loss(shop, tmp_path):
     assert kept.sum() == 12
     alone = float(of_batch(labels.numpy()[kept], logits.numpy()[kept]))
     assert loss == pytest.approx(alone * 12 / 24, rel=1e-5)
-    scored = next(iter(trainer._evaluation_batches(np.arange(24))))
+    scored = next(iter(trainer._batches(np.arange(24), trainer._labelled)))
     assert len(scored) == 2  # scores are not weighted
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from keras_sister.segmentation.dilation import dilate
 from keras_sister.segmenter import Segmenter
 
 
@@ -72,14 +73,6 @@ def keep_largest(probability: tf.Tensor) -> tf.Tensor:
     kept = tf.cast(labels == largest[:, None, None], tf.float32)[..., None]
     nobody = tf.logical_not(tf.reduce_any(person, axis=(1, 2)))[:, None, None, None]
     return tf.where(nobody | (dilate(kept, 3) > 0), probability, 0.0)
-
-
-def dilate(probability: tf.Tensor, margin: int) -> tf.Tensor:
-    """The maximum over a square that reaches `margin` pixels to each side of a pixel; same shape."""
-    if margin:
-        probability = tf.nn.max_pool2d(probability, (2 * margin + 1, 1), 1, "SAME")
-        probability = tf.nn.max_pool2d(probability, (1, 2 * margin + 1), 1, "SAME")
-    return probability
 
 
 def _components(person: tf.Tensor) -> tf.Tensor:

@@ -53,7 +53,7 @@ def hash_examples(keys: Sequence[str], maps: np.ndarray) -> str:
 
 @dataclass(frozen=True)
 class LabelledPhotos:
-    """Photos and label maps of one size; see `keras_sister.data.pipeline.ImageStore`.
+    """Photos and label maps of one size; see `keras_sister.data.image_store.ImageStore`.
 
     Attributes:
         photos: the photos in the view store.

@@ -14,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_sister.backbones import fetch_weights
-from keras_sister.data.pipeline import Images, training_batches
+from keras_sister.data.image_store import Images
+from keras_sister.data.pipeline import training_batches
 from keras_sister.data.segmentation.dataset import VOID, SegmentationDataset
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError, counted, is_out_of_memory

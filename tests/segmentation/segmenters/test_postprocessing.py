@@ -3,7 +3,8 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from keras_sister.segmentation.segmenters.postprocessing import PostprocessedSegmenter, dilate, keep_largest
+from keras_sister.segmentation.dilation import dilate
+from keras_sister.segmentation.segmenters.postprocessing import PostprocessedSegmenter, keep_largest
 
 RNG = np.random.default_rng(0)
 EIGHT = np.ones((3, 3))
