@@ -23,7 +23,7 @@ SCHEMA = Schema(
 )
 TRAIN, UNSEEN = np.arange(16), np.arange(16, 24)
 PIXELS = {  # how views are made and varied: batch size, edges, background, and what `vary_views` takes
-    "paper": (5, "hard", "white", {}),  # the last batch of an epoch is smaller
+    "paper": (6, "hard", "white", {}),  # the last batch of an epoch is smaller
     "mixed": (4, "soft", "mean", {"drop_view": 0.5}),
     "resized": (4, "soft", "blur", {"random_background": 0.7}),
 }
@@ -40,7 +40,8 @@ def batches(run: Run, kind: str) -> list[dict[str, np.ndarray]]:
 
     plan = {"batch_size": batch_size, "seed": 3, "first_epoch": 1, "epochs": 3, "augmented": True}
     made = training_batches(pairs, TRAIN, **plan, finish=finish)
-    found = [made[number] for number in range(8)] if isinstance(made, keras.utils.PyDataset) else list(made)
+    is_py = isinstance(made, keras.utils.PyDataset)
+    found = [made[number] for number in range(made.num_batches)] if is_py else list(made)
     return [{**to_numpy(views), "rows": np.asarray(rows)} for views, rows in found]
 
 
