@@ -17,7 +17,7 @@ from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run, 
 from .pedestrian_line import pedestrian_line
 from .percent import percent
 from .progress import RunProgress, both
-from .quiet import import_tensorflow, say_loading
+from .quiet import import_quietly, say_loading
 from .report import write_page
 from .review import list_issues, write_sheet
 from .robustness_table import robustness_table
@@ -104,7 +104,7 @@ def cv(
     }
     engine = training_engine(context)
     photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
-    (import_tensorflow if "tensorboard" in track else say_loading)()  # which the workers do
+    (import_quietly if "tensorboard" in track else say_loading)()  # which the workers do
     for folder, experiment in experiments.items():
         if systems:
             click.echo(f"{experiment.system}:", err=True)

@@ -13,7 +13,16 @@ def say_loading() -> None:
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow with standard error closed.
+    """Import TensorFlow, and Keras on it: what a command computes in its own process is no training.
+
+    ``KERAS_BACKEND`` chooses what trains, in worker processes.
+    """
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    import_quietly()
+
+
+def import_quietly() -> None:
+    """Import TensorFlow, and Keras on the backend that it is set to, with standard error closed.
 
     While it is imported, its C++ part tells of oneDNN, CUDA and the processor, and no variable turns that off.
     """

@@ -8,7 +8,7 @@ import click
 from .dataset import dataset_argument, on_unknown_value_option, open_and_show_notes
 from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run, track_option
 from .progress import RunProgress, both
-from .quiet import import_tensorflow, say_loading
+from .quiet import import_quietly, say_loading
 from .sections import SectionedCommand
 
 
@@ -50,7 +50,7 @@ def train(
     base = final_settings(validated) if validated else None
     experiment = experiment_to_run(context, out, resume=resume, base=base)
     photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
-    (import_tensorflow if "tensorboard" in track else say_loading)()  # which the worker does
+    (import_quietly if "tensorboard" in track else say_loading)()  # which the worker does
     with RunProgress() as progress, tracked(Run(out), track) as on_event:
         model = train_final(
             photos, experiment, out, like=validated, resume=resume, on_event=both(progress.show, on_event)

@@ -59,9 +59,10 @@ def reason_of(error: BaseException) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out: Python's and NumPy's, or TensorFlow's, which need not be imported."""
+    """Whether an error says that memory ran out: Python's, NumPy's, TensorFlow's or JAX's, without importing these."""
     exhausted = type(error).__name__ == "ResourceExhaustedError" and _DISK_FULL not in str(error)
-    return isinstance(error, MemoryError) or exhausted
+    of_jax = type(error).__name__ == "JaxRuntimeError" and "RESOURCE_EXHAUSTED" in str(error)
+    return isinstance(error, MemoryError) or exhausted or of_jax
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -5,6 +5,7 @@
     views.json     the view store that was used        summary.json   the scores
     left_out.json  photos that could not be read, with their rows among all photos given, if any were left out
     weights.json   SHA-256 of the initial weights' files
+    backend.json   the Keras backend that trains the run, if it is not TensorFlow
     thresholds.json  with ``sister-keras thresholds``: temperatures, thresholds and their scores
     work.json      the completed tasks, with seconds and the versions of the packages
     fold-00/ …     one folder per fold: history.json, model.weights.h5, predictions.npz, checksums.json
@@ -234,6 +235,17 @@ class Run:
         if not all(isinstance(value, str) and _HASH.fullmatch(value) for value in hashes.values()):
             raise changed(file)
         return hashes
+
+    @property
+    def backend(self) -> str:
+        """The Keras backend that trains the run: ``tensorflow`` or ``jax``."""
+        file = self.folder / "backend.json"
+        if not file.exists():
+            return "tensorflow"
+        content = self.read("backend.json")
+        if content != {"backend": "jax"}:
+            raise changed(file)
+        return content["backend"]
 
     def fold(self, number: int) -> Fold:
         """The folder of a fold, counted from 0."""

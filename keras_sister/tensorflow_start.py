@@ -1,7 +1,10 @@
 """Start TensorFlow and Keras in half the time, in the processes of our own commands."""
 
+import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _NOT_NEEDED = ("matplotlib", "pandas", "sklearn")
@@ -14,17 +17,27 @@ def start_tensorflow() -> None:
     functions of JAX. None of our commands does any of it, and importing them takes as long as TensorFlow itself. They
     can be imported afterwards as ever. A process that imports the library for itself is left alone.
     """
-    hidden = [name for name in (*_NOT_NEEDED, *_jax()) if name not in sys.modules]
+    with without_what_is_not_needed(*(() if keras_setting() == "jax" else ("jax",))):
+        import tensorflow  # noqa: F401 - which imports Keras
+
+
+@contextmanager
+def without_what_is_not_needed(*more: str) -> Iterator[None]:
+    """A context in which importing packages that Keras does not need, and `more`, fails, unless they are imported."""
+    hidden = [name for name in (*_NOT_NEEDED, *more) if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: importing it fails
     try:
-        import tensorflow  # noqa: F401 - which imports Keras
+        yield
     finally:
         for name in hidden:
             del sys.modules[name]
 
 
-def _jax() -> tuple[str, ...]:
-    """JAX, unless it is the backend that Keras is set to."""
+def keras_setting() -> str:
+    """The backend that Keras is set to: by ``KERAS_BACKEND``, by its settings file, or its default."""
     settings = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "keras.json"
-    set_to = os.environ.get("KERAS_BACKEND") or (settings.read_text() if settings.is_file() else "")
-    return () if "jax" in set_to else ("jax",)
+    try:
+        of_file = json.loads(settings.read_text()).get("backend")
+    except (OSError, ValueError, AttributeError):  # which Keras passes over too
+        of_file = None
+    return os.environ.get("KERAS_BACKEND") or of_file or "tensorflow"

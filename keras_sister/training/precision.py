@@ -1,4 +1,4 @@
-"""The precision of a training: what ``auto`` is on this machine, and how TensorFlow is told."""
+"""The precision of a training: what ``auto`` is on this machine, and how Keras and its backend are told."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from keras_sister.config import Experiment
 from keras_sister.errors import InputError
+from keras_sister.keras_backend import chosen_backend
 
 _CPU_FLAGS = ("amx_bf16", "avx512_bf16")
 """What Linux calls the instructions of a CPU that multiply bfloat16."""
@@ -16,11 +17,18 @@ _CPU_FLAGS = ("amx_bf16", "avx512_bf16")
 _GPU_CAPABILITY = (8, 0)
 """The first compute capability of NVIDIA whose tensor cores multiply bfloat16."""
 
-_LIST_GPUS = """
+_LIST_GPUS = {
+    "tensorflow": """
 import json, tensorflow as tf
 details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
 print(json.dumps([detail.get("compute_capability") for detail in details]))
-"""
+""",
+    "jax": """
+import json, jax
+gpus = [device for device in jax.local_devices() if device.platform == "gpu"]
+print(json.dumps([[int(part) for part in gpu.compute_capability.split(".")] for gpu in gpus]))
+""",
+}
 
 
 def resolve_precision(experiment: Experiment) -> tuple[Experiment, str]:
@@ -36,8 +44,14 @@ def resolve_precision(experiment: Experiment) -> tuple[Experiment, str]:
         The experiment with ``mixed_bfloat16`` (GPU), ``onednn_bfloat16`` (CPU) or ``float32``, and the reason in words.
 
     Raises:
-        InputError: if the experiment says ``onednn_bfloat16`` itself and the CPU cannot.
+        InputError: if the experiment says ``onednn_bfloat16`` itself and the backend or the CPU cannot.
     """
+    backend = chosen_backend()
+    if experiment.precision == "onednn_bfloat16" and backend != "tensorflow":
+        raise InputError(
+            f"precision: onednn_bfloat16 is one of TensorFlow; with KERAS_BACKEND={backend} use float32 or"
+            " mixed_bfloat16."
+        )
     if experiment.precision == "onednn_bfloat16" and not cpu_instructions():
         raise InputError(
             "precision: onednn_bfloat16 needs a CPU that multiplies bfloat16 (AVX512_BF16 or AMX_BF16), which this one"
@@ -51,6 +65,8 @@ def resolve_precision(experiment: Experiment) -> tuple[Experiment, str]:
         lowest = min(capabilities)
         precision = "mixed_bfloat16" if lowest >= _GPU_CAPABILITY else "float32"
         reason = f"GPU of compute capability {lowest[0]}.{lowest[1]}"
+    elif backend != "tensorflow":
+        precision, reason = "float32", f"{backend} on a CPU"
     elif instructions := cpu_instructions():
         precision, reason = "onednn_bfloat16", f"CPU with {instructions.upper()}"
     else:
@@ -76,6 +92,9 @@ def set_precision(precision: str) -> None:
 def current_precision() -> str:
     """The precision that `set_precision` was last told in this process."""
     import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return keras.config.dtype_policy().name
     import tensorflow as tf
 
     rewrites = tf.config.optimizer.get_experimental_options().get("auto_mixed_precision_onednn_bfloat16")
@@ -100,10 +119,11 @@ def cpu_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
 
 
 def _gpu_capabilities() -> list[tuple[int, int]]:
-    """The compute capability of each GPU that TensorFlow has; only where there is one, TensorFlow is asked."""
+    """The compute capability of each GPU that the backend has; only where there is one, the backend is asked."""
     if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():
         return []
-    done = subprocess.run([sys.executable, "-c", _LIST_GPUS], capture_output=True, text=True)  # noqa: S603
+    backend = chosen_backend()
+    done = subprocess.run([sys.executable, "-c", _LIST_GPUS[backend]], capture_output=True, text=True)  # noqa: S603
     if done.returncode:
-        raise InputError("precision: auto: TensorFlow does not start; set --precision float32 or mixed_bfloat16.")
+        raise InputError(f"precision: auto: {backend} does not start; set --precision float32 or mixed_bfloat16.")
     return [tuple(capability or (0, 0)) for capability in json.loads(done.stdout.splitlines()[-1])]

@@ -8,6 +8,7 @@ from typing import Any
 from keras_sister.config import NAMED_WEIGHTS, Experiment, absolute_path
 from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
+from keras_sister.keras_backend import chosen_backend
 from keras_sister.photo_files import content_hash
 from keras_sister.run import Run
 from keras_sister.storage.regular_files import check_regular
@@ -22,12 +23,16 @@ def start_run(run: Run, dataset: Dataset, experiment: Experiment, *, resume: boo
     A run in which nothing has been trained yet, for example because a photo could not be read, is started again.
     ``precision: auto`` is recorded as what it is on this machine, and compared as that.
 
+    The backend of Keras, ``KERAS_BACKEND``, is recorded too: initial weights and the last digits depend on it.
+
     Raises:
-        InputError: if this CPU cannot compute in the precision; if batch normalization without statistics is to be
+        InputError: if this CPU or backend cannot compute in the precision; for an unknown backend, or another one than
+            the run was started with; if batch normalization without statistics is to be
             frozen; if no label is known; if the run exists
             and `resume` is not set; if it was started with other settings, photos, labels or weights; if the folder
             holds something else.
     """
+    backend = chosen_backend()
     experiment, _ = resolve_precision(experiment)
     if experiment.batch_norm == "frozen" and experiment.trainable == "all" and not experiment.pretrained:
         raise InputError(
@@ -54,10 +59,16 @@ def start_run(run: Run, dataset: Dataset, experiment: Experiment, *, resume: boo
         run.write("schema.json", dataset.schema.to_json())
         run.write("dataset.json", content)
         run.write("weights.json", hashes)
+        _record_backend(run, backend)
         return
     if not resume:
         raise InputError(
             f"{run.folder}: this run already exists; add --resume to continue it, or choose another --out."
+        )
+    if run.backend != backend:
+        raise InputError(
+            f"{run.folder}: was started on another backend; set KERAS_BACKEND={run.backend} (now {backend}), or choose"
+            " another --out."
         )
     _check_settings(run, experiment, hashes)
     _check_data(run, dataset)
@@ -65,6 +76,13 @@ def start_run(run: Run, dataset: Dataset, experiment: Experiment, *, resume: boo
         run.write("dataset.json", content)
     if run.experiment != experiment:  # the files of segmenter, weights or backbone have moved
         run.write("config.yaml", experiment.to_yaml())
+
+
+def _record_backend(run: Run, backend: str) -> None:
+    if backend == "tensorflow":
+        (run.folder / "backend.json").unlink(missing_ok=True)
+    else:
+        run.write("backend.json", {"backend": backend})
 
 
 def is_moved(run: Run) -> bool:

@@ -8,6 +8,7 @@ from keras_sister import __version__
 from keras_sister.run import Run
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "scikit-learn")
+_OF_BACKEND = {"tensorflow": (), "jax": ("jax", "jaxlib")}
 
 
 def record_work(run: Run, task: str, seconds: float, versions: Mapping[str, str]) -> None:
@@ -26,10 +27,14 @@ def record_work(run: Run, task: str, seconds: float, versions: Mapping[str, str]
     run.write("work.json", [*before, {"task": task, "seconds": round(seconds, 1), "versions": dict(versions)}])
 
 
-def installed_versions() -> dict[str, str]:
-    """Versions of the packages that numbers depend on, where they are installed under these names."""
+def installed_versions(backend: str = "tensorflow") -> dict[str, str]:
+    """Versions of the packages that numbers depend on, where they are installed under these names.
+
+    Args:
+        backend: the one that trains, see `keras_sister.run.Run.backend`.
+    """
     found = {"keras-sister": __version__, "python": platform.python_version()}
-    for package in _PACKAGES:
+    for package in (*_PACKAGES, *_OF_BACKEND[backend]):
         try:
             found[package] = version(package)
         except PackageNotFoundError:  # such as tensorflow-cpu

@@ -19,10 +19,13 @@ from types import MappingProxyType
 from typing import Any
 
 from keras_sister.errors import InputError, is_disk_full, is_out_of_memory
+from keras_sister.keras_backend import start_keras
 from keras_sister.run import OnEvent, Run
 from keras_sister.storage.disk_errors import disk_error
-from keras_sister.tensorflow_start import start_tensorflow
 from keras_sister.training.work_record import installed_versions, record_work
+
+_ON_TENSORFLOW = ("views", "robustness")
+"""The tasks that read photos, and compute on TensorFlow whatever trains the run."""
 
 MODULE = "keras_sister.training.worker"
 """What a child process runs: this module."""
@@ -45,7 +48,7 @@ def perform_in_child(run: Run, task: str, on_event: OnEvent) -> None:
     process = TaskProcess(run, task)
     for event in process.events():
         on_event(event)
-    record_work(run, task, process.seconds, installed_versions())
+    record_work(run, task, process.seconds, installed_versions(run.backend))
 
 
 class TaskProcess:
@@ -154,10 +157,11 @@ def main(folder: str, task: str) -> int:
         print(json.dumps({"task": task, **event}), file=lines, flush=True)
 
     try:
-        start_tensorflow()
+        run = Run(Path(folder))
+        start_keras("tensorflow" if task in _ON_TENSORFLOW else run.backend)
         from keras_sister.training import tasks
 
-        tasks.perform(Run(Path(folder)), task, report)
+        tasks.perform(run, task, report)
         report({"event": "gpus", "gpus": _count_gpus()})
     except InputError as error:
         report({"event": "error", "message": str(error)})
@@ -179,7 +183,13 @@ def main(folder: str, task: str) -> int:
 
 
 def _count_gpus() -> int:
-    """The GPUs that a task in this process can use, which only TensorFlow knows for sure."""
+    """The GPUs that a task in this process can use, which only its backend knows for sure."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return sum(device.platform == "gpu" for device in jax.local_devices())
     import tensorflow as tf
 
     return len(tf.config.list_physical_devices("GPU"))

@@ -71,6 +71,17 @@ def test_what_auto_is(machine, cpu, gpus, expected):
     assert resolve_precision(replace(FROZEN, precision="float32"))[0].precision == "float32"
 
 
+@pytest.mark.parametrize(("gpus", "expected"), [((), "float32"), (((9, 0),), "mixed_bfloat16"), (((7, 5),), "float32")])
+def test_what_auto_is_on_jax(machine, monkeypatch, gpus, expected):
+    """There is no rewrite of float32 products there, whatever the CPU has."""
+    pytest.importorskip("jax")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    machine("amx_bf16", gpus)
+    assert resolve_precision(FROZEN)[0].precision == expected
+    with pytest.raises(InputError, match="onednn_bfloat16 is one of TensorFlow"):
+        resolve_precision(replace(FROZEN, precision="onednn_bfloat16"))
+
+
 def test_a_run_records_what_auto_was_and_is_resumed_only_there(machine, tmp_path):
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(b"photo")

@@ -27,7 +27,7 @@ RETRIES = 3
 """How often a task is started again after the loss of its worker or its machine."""
 
 _OBJECT_STORE = 100 * 2**20  # bytes; Ray passes on events only
-_FORWARDED = ("KERAS_", "TF_", "XLA_", "OMP_NUM_THREADS")  # variables on which numbers may depend
+_FORWARDED = ("KERAS_", "TF_", "JAX_", "XLA_", "OMP_NUM_THREADS")  # variables on which numbers may depend
 _CHECKOUT = Path(__file__).parents[3]
 
 
@@ -71,7 +71,7 @@ class RayEngine:
             marks = [stack.enter_context(_mark(shared)) for shared in (folder, cache)]
             resources = resources_of_task(nodes(), self.gpus_per_fold, self.cpus_per_fold)
             environment = _environment(cache, resources)
-            given = (str(folder), marks, environment, installed_versions())
+            given = (str(folder), marks, environment, installed_versions(run.backend))
             with _Tasks(run, resources, given) as running:
                 for task in tasks:
                     running.start(task)
@@ -190,10 +190,11 @@ def _perform(
     task: str, folder: str, marks: Sequence[str], environment: Mapping[str, str], versions: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
     """Perform a task on a machine of the cluster; yields its events, and at the end how it ended."""
-    here = socket.gethostname()
+    here, run = socket.gethostname(), Run(Path(folder))
+    own = installed_versions(run.backend)
     try:
-        _check_machine(here, marks, versions)
-        process = TaskProcess(Run(Path(folder)), task, environment)
+        _check_machine(here, marks, own, versions)
+        process = TaskProcess(run, task, environment)
         with closing(process.events()) as events:
             yield from events
     except WorkerKilledError as error:
@@ -203,17 +204,17 @@ def _perform(
     except OSError as error:
         yield {"task": task, "event": "failed", "message": f"{here}: {disk_error(error)}"}
     else:
-        yield {"task": task, "event": "ended", "seconds": process.seconds, "versions": installed_versions()}
+        yield {"task": task, "event": "ended", "seconds": process.seconds, "versions": own}
 
 
-def _check_machine(here: str, marks: Sequence[str], versions: Mapping[str, str]) -> None:
+def _check_machine(here: str, marks: Sequence[str], own: Mapping[str, str], versions: Mapping[str, str]) -> None:
     for mark in marks:
         if not Path(mark).exists():
             raise InputError(
                 f"{Path(mark).parent}: not shared with machine {here} of the Ray cluster; run folder and cache"
                 " (KERAS_SISTER_CACHE) must be on storage that all machines share."
             )
-    for package, version in installed_versions().items():
+    for package, version in own.items():
         if package != "python" and version != versions.get(package, version):
             raise InputError(
                 f"{here} has {package} {version}, but this machine has {versions[package]}: the machines of a cluster"
