@@ -71,11 +71,17 @@ def main(out: Path, photos: int, rows: str, **plan: int) -> None:
     print(
         f"{photos} photos, {plan}\n| row | MACC | compared with | difference | 95 % interval |\n|---|---|---|---|---|"
     )
-    for name in names:
+    for name in dict.fromkeys(needed for row in names for needed in (*_before(row), row)):
         settings, reference = ROWS[name]
         segmenter = f"masks:{folder / 'masks'}"
         cross_validate(dataset, Experiment(**settings, **plan, segmenter=segmenter), out / name, resume=True)
         print(_row(out, name, reference), flush=True)
+
+
+def _before(name: str) -> tuple[str, ...]:
+    """The rows that a row needs: the one that it is compared with, and what that is compared with."""
+    reference = ROWS[name][1]
+    return () if reference == name else (*_before(reference), reference)
 
 
 def _row(out: Path, name: str, reference: str) -> str:
