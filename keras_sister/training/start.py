@@ -28,10 +28,9 @@ def start_run(run: Run, dataset: Dataset, experiment: Experiment, *, resume: boo
 
     Raises:
         InputError: if this CPU or backend cannot compute in the precision; for an unknown backend, or another one than
-            the run was started with; if batch normalization without statistics is to be
-            frozen; if no label is known; if the run exists
-            and `resume` is not set; if it was started with other settings, photos, labels or weights; if the folder
-            holds something else.
+            the run was started with; if batch normalization without statistics is to be frozen; if no label is known;
+            if the run exists and `resume` is not set; if it was started with other settings, photos, labels or
+            weights; if the folder holds something else.
     """
     backend = chosen_backend()
     experiment, _ = resolve_precision(experiment)
