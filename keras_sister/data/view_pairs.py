@@ -38,9 +38,15 @@ def make_view_pairs(
     Yields:
         Blocks of up to `BLOCK` rows of `photos`, in order, with their view pairs. A photo that cannot be decoded is in
         no block. Closing the generator ends the pipeline: its destructor may wait forever for a segmenter at work.
+
+    Raises:
+        tf.errors.ResourceExhaustedError: if memory runs out.
     """
     if not photos:
         return
+    # The pipeline drops a photo for which there is no memory, like a broken one; and with oneDNN, TensorFlow waits ten
+    # seconds for memory for each. One photo alone shows it at once.
+    _why_not_read(photos[0], preprocessor)
 
     @tf.autograph.experimental.do_not_convert  # there is nothing to convert, which takes a second to find out
     def read(row: tf.Tensor, path: tf.Tensor, name: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]:
@@ -90,6 +96,17 @@ def why_not_made(photo: Path, preprocessor: PairMaker) -> str:
     Raises:
         tf.errors.ResourceExhaustedError, MemoryError: if it can be decoded but memory ran out.
     """
+    if reason := _why_not_read(photo, preprocessor):
+        return reason
+    raise MemoryError(f"{photo}: could not be decoded before, and now can")
+
+
+def _why_not_read(photo: Path, preprocessor: PairMaker) -> str | None:
+    """Read a photo alone; None if it can be.
+
+    Raises:
+        tf.errors.ResourceExhaustedError: if there is too little memory.
+    """
     contents, reason = try_read(photo)  # it may be gone by now
     if reason:
         return f"{photo}: {reason}."
@@ -99,4 +116,4 @@ def why_not_made(photo: Path, preprocessor: PairMaker) -> str:
         raise
     except tf.errors.OpError:
         return f"{photo}: {why_not_decoded(contents)}."
-    raise MemoryError(f"{photo}: could not be decoded before, and now can")
+    return None
