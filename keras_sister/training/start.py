@@ -96,7 +96,7 @@ def is_moved(run: Run) -> bool:
 def _check_trained(run: Run) -> None:
     """Check that the run says what it said when its folds, or its model, were trained."""
     folders = [file.parent for file in sorted(run.folder.glob(f"fold-*/{CHECKSUMS}"))]
-    if (run.folder / "model.keras").exists():
+    if (run.folder / "model.keras").exists() and (run.folder / CHECKSUMS).exists():
         folders.append(run.folder)
     contents = contents_of(run) if folders else None
     for folder in folders:
