@@ -180,10 +180,13 @@ def _probabilities(values: np.ndarray) -> np.ndarray:
 
 
 def _refuse_class_numbers(file: Path, values: np.ndarray) -> None:
-    """Refuse few different values that fill areas between black and white: no soft edge does."""
+    """Refuse few different values that fill areas between black and white: no soft edge does.
+
+    A mask of one value says the same of every pixel, such as that nobody was found.
+    """
     values = values.reshape(values.shape[:2])
     found = np.unique(values)
-    if len(found) > _FEW_VALUES or (found != np.round(found)).any():
+    if not 1 < len(found) <= _FEW_VALUES or (found != np.round(found)).any():
         return
     between = (values > 1) & (values < (255 if found.max() <= 255 else 65535))
     corner = values[:-1, :-1]
