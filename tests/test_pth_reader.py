@@ -2,8 +2,10 @@
 
 import io
 import pickle
+import resource
 import struct
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,6 +128,31 @@ def test_a_folder_and_a_missing_file(tmp_path):
     for path in (tmp_path, tmp_path / "missing.pth"):
         with pytest.raises(InputError):
             read_pth(path)
+
+
+@pytest.mark.parametrize("put", [b"r\xff\xff\xff\x7f", b"q\xff", b"p99999999\n"])
+def test_a_place_in_memory_that_no_pickle_needs_is_not_reserved(put, tmp_path):
+    """Python's unpickler reserves eight bytes for each place before it: a flipped byte took 21 GB."""
+    pickles = [pickle.dumps(part, protocol=2) for part in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})]
+    (tmp_path / "x.pth").write_bytes(b"".join(pickles) + b"\x80\x02}" + put + b".")
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"x\.pth: not a PyTorch state dict, or damaged\.$"):
+            read_pth(tmp_path / "x.pth")
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+def test_an_element_is_not_repeated_without_end(tmp_path):
+    """A tensor of one element, whose size was changed and whose stride is 0."""
+    whole = legacy_file({"a": np.ones((1, 1), np.float32)})
+    many = whole.replace(numbers((1, 1)) + numbers((1, 1)), numbers((2**31 - 1, 1)) + numbers((0, 1)))
+    (tmp_path / "x.pth").write_bytes(many)
+    assert many != whole
+    with pytest.raises(InputError, match=r"x\.pth: damaged: a tensor has more elements than its storage"):
+        read_pth(tmp_path / "x.pth")
 
 
 @settings(max_examples=100, deadline=None)

@@ -9,7 +9,9 @@ and the elements. Since then: a zip archive with the state dict in ``data.pkl`` 
 """
 
 import io
+import math
 import pickle  # nosec B403 # its unpickler admits only the names in a table
+import pickletools
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,8 @@ from keras_sister.storage.regular_files import check_regular
 _MAGIC = 0x1950A86A20F9469CFC6C
 _VERSION = 1001
 _MAX_BYTES = 4_000_000_000
+_MAX_PICKLE = 100_000_000
+_PUTS = ("PUT", "BINPUT", "LONG_BINPUT")
 _DTYPES = {
     "FloatStorage": "<f4",
     "DoubleStorage": "<f8",
@@ -73,9 +77,12 @@ class _Storage:
     def size(self) -> int:
         return self.elements * np.dtype(self.dtype).itemsize
 
+    def check_size(self, size: int) -> None:
+        if size != self.size:
+            raise InputError(f"truncated: {size:,} of {self.size:,} bytes in storage {self.key}.")
+
     def array(self, contents: bytes) -> np.ndarray:
-        if len(contents) != self.size:
-            raise InputError(f"truncated: {len(contents):,} of {self.size:,} bytes in storage {self.key}.")
+        self.check_size(len(contents))
         return np.frombuffer(contents, self.dtype)
 
 
@@ -89,6 +96,8 @@ class _Tensor:
     def array(self, storages: dict[str, np.ndarray]) -> np.ndarray:
         elements = storages[self.storage.key][self.offset :]
         last = sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
+        if math.prod(self.shape) > max(len(elements), 1):  # strides of 0 would repeat an element without end
+            raise InputError("damaged: a tensor has more elements than its storage.")
         if min((self.offset, *self.shape, *self.strides)) < 0 or (0 not in self.shape and last >= len(elements)):
             raise InputError("damaged: a tensor reaches beyond its storage.")
         strides = [stride * elements.itemsize for stride in self.strides]
@@ -106,7 +115,20 @@ def _rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any
 class _Unpickler(pickle.Unpickler):
     def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file, encoding="utf-8")
+        self.file = file
         self.storages: dict[str, _Storage] = {}
+
+    def load(self) -> Any:
+        """As `pickle.Unpickler.load`, in memory of the size of the file.
+
+        The unpickler reserves all places before the one that an instruction names: a flipped byte took 21 GB.
+        """
+        start = self.file.tell()
+        for count, (instruction, argument, _) in enumerate(pickletools.genops(self.file)):
+            if instruction.name in _PUTS and int(argument or 0) > count:
+                raise InputError("not a PyTorch state dict, or damaged.")
+        self.file.seek(start)
+        return super().load()
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
@@ -156,8 +178,12 @@ def _read_zip(contents: bytes) -> tuple[dict[str, _Tensor], dict[str, np.ndarray
         folder = pickled.removesuffix("data.pkl")
         if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") != b"little":
             raise InputError("saved on a big-endian machine, which is not supported.")
+        if archive.getinfo(pickled).file_size > _MAX_PICKLE:
+            raise InputError("not a PyTorch state dict, or damaged.")
         unpickler = _Unpickler(io.BytesIO(archive.read(pickled)))
         tensors = unpickler.state_dict()
-        return tensors, {
-            key: storage.array(archive.read(f"{folder}data/{key}")) for key, storage in unpickler.storages.items()
-        }
+        storages = {}
+        for key, storage in unpickler.storages.items():
+            storage.check_size(archive.getinfo(f"{folder}data/{key}").file_size)  # before it is unpacked
+            storages[key] = storage.array(archive.read(f"{folder}data/{key}"))
+        return tensors, storages
