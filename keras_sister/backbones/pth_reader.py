@@ -11,7 +11,7 @@ and the elements. Since then: a zip archive with the state dict in ``data.pkl`` 
 import io
 import math
 import pickle  # nosec B403 # its unpickler admits only the names in a table
-import pickletools
+import pickletools  # nosec B403 # it lists instructions and runs none
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
