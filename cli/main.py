@@ -55,7 +55,9 @@ class _Commands(click.Group):
         except Exception as error:
             if interrupts and not isinstance(error, click.exceptions.Exit):
                 ctx.exit(130)  # while a library in C is imported, it makes an error of its own of an interrupt
-            if message := _message_of(error):
+            if isinstance(error, BrokenPipeError):  # nobody listens any more
+                sys.stderr.close()
+            elif message := _message_of(error):
                 raise click.ClickException(message) from error
             raise
 
@@ -76,12 +78,9 @@ def _note_interrupts() -> list[int]:
 
 
 def _message_of(error: Exception) -> str | None:
-    """What to tell of an error that a user can mend; None for any other, and where nobody listens any more."""
+    """What to tell of an error that a user can mend; None for any other."""
     if isinstance(error, InputError):
         return str(error)
-    if isinstance(error, BrokenPipeError):
-        sys.stderr.close()
-        return None
     if isinstance(error, OSError) or is_disk_full(error):
         return str(disk_error(error))
     if is_out_of_memory(error):

@@ -1,4 +1,4 @@
-"""The backend on which Keras trains: TensorFlow, or JAX where the user chose it as Keras has it chosen."""
+"""The backend on which Keras trains: TensorFlow, or JAX where Keras is set to it."""
 
 import os
 import sys

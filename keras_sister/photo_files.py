@@ -14,7 +14,7 @@ PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp")
 """Suffixes of photo files, in lower case."""
 
 PIXELS_VERSION = 2
-"""Version of the pixels that `keras_sister.images` makes; part of the key of everything that is kept of them."""
+"""Version of the pixels that `keras_sister.images` makes; what is kept of them has it in its key."""
 
 _MAX_BYTES = 100_000_000  # more than any photo of MAX_PIXELS has
 

@@ -33,7 +33,7 @@ from keras_sister.schema import Schema
 from keras_sister.storage.json_files import read_json, write_json, write_text
 from keras_sister.storage.lock import locked
 
-HEAD_WEIGHTS = "head.weights.h5"
+WEIGHTS, HEAD_WEIGHTS, TOWER_WEIGHTS = "model.weights.h5", "head.weights.h5", "towers.weights.h5"
 
 _HASH = re.compile("[0-9a-f]{64}")
 
@@ -256,12 +256,12 @@ class Run:
 
     def fold_weights(self, number: int) -> Path:
         """The file of a fold's trained weights: of the whole model, or of its head if the folds share `towers`."""
-        return self.fold(number).folder / (HEAD_WEIGHTS if self.experiment.is_one_pass else "model.weights.h5")
+        return self.fold(number).folder / (HEAD_WEIGHTS if self.experiment.is_one_pass else WEIGHTS)
 
     @property
     def towers(self) -> Path:
         """The file of the weights of frozen towers, which all folds share."""
-        return self.folder / "towers.weights.h5"
+        return self.folder / TOWER_WEIGHTS
 
     def read(self, name: str) -> Any:
         """Read one of the run's JSON files.

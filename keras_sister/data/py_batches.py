@@ -58,8 +58,8 @@ def evaluation_batches(
 class _Batches(keras.utils.PyDataset):
     """Batches by their number, each made in another thread while Keras computes with the one before.
 
-    Keras's own threads do not serve here: after the batch by which it builds a model they go on with the next, and in
-    every epoch they start at the first again.
+    Keras's own threads cannot be used: they do not give the first batch again after Keras built a model from it, and
+    every epoch starts at the first batch.
     """
 
     def __init__(self, batch: Callable[[int], Any], length: int) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from keras_sister.config import BEFORE_IT_EXISTED, Experiment
 from keras_sister.errors import InputError
-from keras_sister.run import HEAD_WEIGHTS, Run, changed
+from keras_sister.run import HEAD_WEIGHTS, TOWER_WEIGHTS, WEIGHTS, Run, changed
 from keras_sister.storage.json_files import read_json, write_json
 from keras_sister.storage.regular_files import check_regular
 
@@ -38,10 +38,9 @@ _FIRST_SETTINGS = (
 )
 """Those that every run has had since there are checksums."""
 
-_WRITTEN = ("history.json", "model.weights.h5", HEAD_WEIGHTS, "cross_validation.json", "thresholds.json")
+_WRITTEN = ("history.json", WEIGHTS, HEAD_WEIGHTS, "cross_validation.json", "thresholds.json")
 
-
-_TOWERS = "../towers.weights.h5"
+_TOWERS = f"../{TOWER_WEIGHTS}"
 """Part of what is trained in a fold's folder, though all folds share it."""
 
 

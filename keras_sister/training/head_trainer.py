@@ -96,7 +96,7 @@ class HeadTrainer:
             for own, loss in zip(self.folds, losses, strict=True):
                 _check_finite(own.name, {"loss": loss}, epoch, step)
             scores.add(losses, np.nonzero(present)[0], logits[present], labels[present])
-            loss = float(np.mean([score["loss"] for score in scores.results()]))
+            loss = float(np.mean(scores.losses()))
             on_event(
                 {"event": "step", "epoch": epoch, "epochs": epochs, "step": step + 1, "steps": steps, "loss": loss}
             )
@@ -172,12 +172,16 @@ class _Scores:
         np.add.at(self.known, fold, known)
         np.add.at(self.right, fold, known & (self.schema.predict(logits) == labels))
 
+    def losses(self) -> np.ndarray:
+        """The mean loss of every fold, (folds,)."""
+        return self.loss / np.maximum(self.photos, 1)
+
     def results(self) -> list[dict[str, float]]:
         results = []
-        for loss, photos, right, known in zip(self.loss, self.photos, self.right, self.known, strict=True):
+        for loss, right, known in zip(self.losses(), self.right, self.known, strict=True):
             seen = known > 0
             macc = float((right[seen] / known[seen]).mean()) if seen.any() else 0.0
-            results.append({"loss": float(loss) / max(int(photos), 1), "macc": macc})
+            results.append({"loss": float(loss), "macc": macc})
         return results
 
 

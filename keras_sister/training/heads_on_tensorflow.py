@@ -16,7 +16,7 @@ class HeadWeights:
     Args:
         head: computes the logits of a fold from its weights.
         loss: the loss of each photo.
-        initial: the first weights, each (folds, …); their dtype is that of everything.
+        initial: the first weights, each (folds, …). All arrays have their dtype.
     """
 
     def __init__(self, head: keras.Model, loss: MaskedAttributeLoss, initial: Sequence[np.ndarray]) -> None:

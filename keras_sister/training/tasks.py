@@ -10,9 +10,9 @@ import numpy as np
 
 from keras_sister.evaluation.checksums import note_checksums
 from keras_sister.models import mirror_averaged
-from keras_sister.run import OnEvent, Run
+from keras_sister.run import WEIGHTS, OnEvent, Run
 from keras_sister.storage.atomic import write_atomically
-from keras_sister.training.fit import CHECKPOINT, WEIGHTS, check_trained, without_optimizer
+from keras_sister.training.fit import CHECKPOINT, check_trained, without_optimizer
 from keras_sister.training.fold_split import fold_split
 from keras_sister.training.one_pass import HEADS_CHECKPOINT, train_head_on_all_photos, train_heads
 from keras_sister.training.precision import set_precision

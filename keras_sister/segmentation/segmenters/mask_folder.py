@@ -185,7 +185,8 @@ def _refuse_class_numbers(file: Path, values: np.ndarray) -> None:
     A mask of one value says the same of every pixel, such as that nobody was found.
     """
     values = values.reshape(values.shape[:2])
-    found = np.unique(values)
+    # Counting is some twenty times as fast as sorting, and every mask of a dataset is checked.
+    found = np.flatnonzero(np.bincount(values.ravel())) if values.dtype == np.uint8 else np.unique(values)
     if not 1 < len(found) <= _FEW_VALUES or (found != np.round(found)).any():
         return
     between = (values > 1) & (values < (255 if found.max() <= 255 else 65535))
