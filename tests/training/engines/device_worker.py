@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from keras_sister.storage.atomic import write_atomically
+
 
 def main(folder: Path, task: str) -> None:
     def tell(**event: object) -> None:
@@ -18,7 +20,8 @@ def main(folder: Path, task: str) -> None:
     gpus = int((folder / "gpus").read_text())
     device = os.environ.get("CUDA_VISIBLE_DEVICES")
     tell(event="device", device=device)
-    (folder / f"{task}.pid").write_text(str(os.getpid()))
+    # Whole at once: who waits for the file to exist reads the number next.
+    write_atomically(folder / f"{task}.pid", lambda file: file.write_text(str(os.getpid())))
     if task.startswith("fold"):
         (folder / f"taken-{device}").touch(exist_ok=False)  # nobody else has this GPU now
         while len(list(folder.glob("fold-*.pid"))) < gpus:
