@@ -154,7 +154,7 @@ def check_dataset(
         masks=masks,
         duplicates=[[photos[row].path.name for row in group] for group in rows],
         findings=[
-            *(Finding("dataset", text, is_problem=True) for text in inspection.problems),
+            *inspection.findings,
             *_without_labels(path, dataset.labels),
             *_too_few_units(path, dataset),
             *(Finding("unreadable", photo.problem, (photo.path,), True) for photo in photos if photo.problem),

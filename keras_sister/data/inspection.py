@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from keras_sister.data.dataset import Dataset
+from keras_sister.data.finding import Finding
 
 
 @dataclass(frozen=True)
@@ -11,8 +12,13 @@ class Inspection:
 
     Attributes:
         dataset: the photos that were found, with their labels; a label with a problem is unknown.
-        problems: one line each, naming file and row; empty if the dataset can be trained on.
+        findings: every problem, naming file and row; empty if the dataset can be trained on.
     """
 
     dataset: Dataset
-    problems: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def problems(self) -> list[str]:
+        """The texts of the findings."""
+        return [finding.text for finding in self.findings]

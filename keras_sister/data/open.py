@@ -6,6 +6,7 @@ from pathlib import Path
 from keras_sister.data.dataset import Dataset
 from keras_sister.data.dataset_file import read_dataset_file
 from keras_sister.data.dcsa import find_photos, read_labels
+from keras_sister.data.finding import Finding
 from keras_sister.data.inspection import Inspection
 from keras_sister.data.table_dataset import inspect_table_dataset
 from keras_sister.errors import InputError
@@ -55,7 +56,8 @@ def inspect_dataset(path: str | Path, *, on_unknown_value: str | None = None) ->
         raise InputError(f"{path}: --on-unknown-value is for dataset files (.yaml).")
     photos, problems = find_photos(path)
     labels, more = read_labels(path, DCSA, photos)
-    return Inspection(Dataset(DCSA, tuple(photos), labels), (*problems, *more))
+    findings = (Finding("dataset", text, is_problem=True) for text in (*problems, *more))
+    return Inspection(Dataset(DCSA, tuple(photos), labels), tuple(findings))
 
 
 def is_dataset_file(path: Path) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_sister.data.dataset import Dataset
 from keras_sister.data.dataset_file import DatasetFile, LabelColumn
+from keras_sister.data.finding import Finding
 from keras_sister.data.inspection import Inspection
 from keras_sister.data.names import comparable
 from keras_sister.data.tables import Table, read_table
@@ -34,9 +35,9 @@ def inspect_table_dataset(file: DatasetFile) -> Inspection:
         InputError: if the table cannot be read or lacks a column.
     """
     table = read_table(file.table)
-    problems: list[str] = []
+    problems: list[Finding] = []
     photos = _photos(file, table, problems)
-    labels, notes = _labels(file, table, problems)
+    labels, notes = _labels(file, table, photos, problems)
     columns = {
         "groups": _groups(file, table),
         "weights": _weights(file, table, problems),
@@ -62,7 +63,7 @@ def inspect_table_dataset(file: DatasetFile) -> Inspection:
     return Inspection(dataset, tuple(problems))
 
 
-def _photos(file: DatasetFile, table: Table, problems: list[str]) -> list[Path | None]:
+def _photos(file: DatasetFile, table: Table, problems: list[Finding]) -> list[Path | None]:
     """The photo of each row, None where there is none."""
     photos: list[Path | None] = []
     faults: dict[str, list[tuple[int, str]]] = {}
@@ -83,7 +84,7 @@ def _photos(file: DatasetFile, table: Table, problems: list[str]) -> list[Path |
     for fault, found in faults.items():
         rows, cell = [number for number, _ in found], found[0][1]
         which = f": '{_shown(cell)}'{_hint(file.folder / cell, fault)}" if cell else ""
-        problems.append(f"{table.path}, {_rows(rows)}, column '{file.photo}': {fault}{which}.")
+        problems.append(_problem(f"{table.path}, {_rows(rows)}, column '{file.photo}': {fault}{which}."))
     return photos
 
 
@@ -104,7 +105,9 @@ def heading_of(column: LabelColumn, table: Table) -> str:
     return column.title if column.title and column.title in table.headings else column.name
 
 
-def _labels(file: DatasetFile, table: Table, problems: list[str]) -> tuple[np.ndarray, list[str]]:
+def _labels(
+    file: DatasetFile, table: Table, photos: Sequence[Path | None], problems: list[Finding]
+) -> tuple[np.ndarray, list[str]]:
     """Labels (rows, attributes), and a note on cells that count as unknown."""
     labels = np.full((len(table.rows), len(file.schema)), UNKNOWN, np.int32)
     forgiven: list[str] = []
@@ -117,14 +120,16 @@ def _labels(file: DatasetFile, table: Table, problems: list[str]) -> tuple[np.nd
         labels[:, at : at + width] = [values[cell][0] for cell in cells]
         at += width
         unfit: dict[str, list[int]] = {}
-        for number, cell in zip(table.numbers, cells, strict=True):
+        for row, cell in enumerate(cells):
             for text in values[cell][1]:
-                unfit.setdefault(text, []).append(number)
+                unfit.setdefault(text, []).append(row)
         if unfit and file.on_unknown_value == "unknown":
-            text, rows = next(iter(unfit.items()))
-            forgiven.append(f"{heading} {sum(map(len, unfit.values()))} (such as '{_shown(text)}' in row {rows[0]})")
+            text, first = next((text, table.numbers[rows[0]]) for text, rows in unfit.items())
+            forgiven.append(f"{heading} {sum(map(len, unfit.values()))} (such as '{_shown(text)}' in row {first})")
         elif unfit:
-            problems += [_misfit(file, table, column, heading, *item) for item in unfit.items()]
+            for text, rows in unfit.items():
+                message = _misfit(file, table, column, heading, text, [table.numbers[row] for row in rows])
+                problems.append(_problem(message, *(photos[row] for row in rows)))
     if forgiven:
         return labels, [f"{table.path.name}: cells that fit no class count as unknown: {', '.join(forgiven)}."]
     return labels, []
@@ -174,7 +179,7 @@ def _named(groups: np.ndarray, photos: Sequence[Path], folder: Path) -> np.ndarr
     )
 
 
-def _weights(file: DatasetFile, table: Table, problems: list[str]) -> np.ndarray | None:
+def _weights(file: DatasetFile, table: Table, problems: list[Finding]) -> np.ndarray | None:
     if file.weight is None:
         return None
     weights = np.zeros(len(table.rows))
@@ -190,15 +195,17 @@ def _weights(file: DatasetFile, table: Table, problems: list[str]) -> np.ndarray
     if wrong:
         rows, cell = [number for number, _ in wrong], wrong[0][1]
         problems.append(
-            f"{table.path}, {_rows(rows)}, column '{file.weight}': a weight is a number of at least 0."
-            f" Received: '{_shown(cell)}'"
+            _problem(
+                f"{table.path}, {_rows(rows)}, column '{file.weight}': a weight is a number of at least 0."
+                f" Received: '{_shown(cell)}'"
+            )
         )
     elif not weights.any():
-        problems.append(f"{table.path}, column '{file.weight}': all weights are 0.")
+        problems.append(_problem(f"{table.path}, column '{file.weight}': all weights are 0."))
     return weights
 
 
-def _split(file: DatasetFile, table: Table, problems: list[str]) -> np.ndarray | None:
+def _split(file: DatasetFile, table: Table, problems: list[Finding]) -> np.ndarray | None:
     if file.split is None:
         return None
     cells = [comparable(cell) for cell in table.column(file.split)]
@@ -206,8 +213,10 @@ def _split(file: DatasetFile, table: Table, problems: list[str]) -> np.ndarray |
     if wrong:
         rows, cell = [number for number, _ in wrong], wrong[0][1]
         problems.append(
-            f"{table.path}, {_rows(rows)}, column '{file.split}': expected train, val or test."
-            f" Received: '{_shown(cell)}'"
+            _problem(
+                f"{table.path}, {_rows(rows)}, column '{file.split}': expected train, val or test."
+                f" Received: '{_shown(cell)}'"
+            )
         )
     return np.array(cells)
 
@@ -218,7 +227,7 @@ def _merge(
     photos: Sequence[Path | None],
     labels: np.ndarray,
     columns: dict[str, np.ndarray | None],
-    problems: list[str],
+    problems: list[Finding],
 ) -> tuple[list[int], str | None]:
     """Merge rows of one photo into the first of them, in `labels`.
 
@@ -239,13 +248,15 @@ def _merge(
         for i in np.flatnonzero(both & (labels[kept] != labels[row])):
             attribute = file.schema.attributes[i]
             one, other = (attribute.classes[labels[r, i]] for r in (kept, row))
-            problems.append(f"{here} with {attribute.name} '{one}' and '{other}'.")
+            text = f"{here} with {attribute.name} '{one}' and '{other}'."
+            problems.append(_problem(text, photo, kind="same_photo_other_label"))
         groups = columns["groups"]
         if groups is not None and "" in (groups[kept], groups[row]):
             groups[kept] = groups[row] = max(groups[kept], groups[row])
         for name, column in columns.items():
             if column is not None and column[kept] != column[row]:
-                problems.append(f"{here} with {name.removesuffix('s')} '{column[kept]}' and '{column[row]}'.")
+                text = f"{here} with {name.removesuffix('s')} '{column[kept]}' and '{column[row]}'."
+                problems.append(_problem(text, photo, kind="same_photo_other_group" if name == "groups" else "dataset"))
         labels[kept] = np.where(labels[kept] == UNKNOWN, labels[row], labels[kept])
     note = (
         f"{table.path.name}: {counted(repeated, 'row')} of a photo that an earlier row has, merged with that row."
@@ -253,6 +264,10 @@ def _merge(
         else None
     )
     return list(first.values()), note
+
+
+def _problem(text: str, *photos: Path | None, kind: str = "dataset") -> Finding:
+    return Finding(kind, text, tuple(photo for photo in photos if photo), is_problem=True)
 
 
 def _is_unknown(file: DatasetFile, cell: str) -> bool:

@@ -125,11 +125,17 @@ def test_rows_of_one_photo_are_merged_or_contradict_each_other(folder):
     dataset = open_dataset(write(folder, ["a.jpg,0,?,red", "b.jpg,1,other,red", "./sub/../a.jpg,,round,"]))
     np.testing.assert_array_equal(dataset.labels, [[1, 0, 1, 0], [2, 1, 1, 0]])
     assert "1 row of a photo that an earlier row has" in dataset.notes[-1]
-    problems = inspect_dataset(write(folder, ["a.jpg,0,v_shape,red", "b.jpg,,,", "a.jpg,1,round,red"])).problems
-    assert [p.partition("t.csv, ")[2] for p in problems] == [
+    inspection = inspect_dataset(write(folder, ["a.jpg,0,v_shape,red", "b.jpg,,,", "a.jpg,1,round,red"]))
+    assert [p.partition("t.csv, ")[2] for p in inspection.problems] == [
         "rows 2 and 4: the same photo 'a.jpg' with neckline 'v_shape' and 'round'.",
         "rows 2 and 4: the same photo 'a.jpg' with scarf 'no' and 'yes'.",
     ]
+    assert {finding.photos for finding in inspection.findings} == {(folder / "a.jpg",)}  # to be looked at
+
+
+def test_the_photos_of_a_value_that_fits_no_class_are_named(folder):
+    inspection = inspect_dataset(write(folder, ["a.jpg,0,rond,red", "b.jpg,1,other,red", "d.png,1,rond,red"]))
+    assert [finding.photos for finding in inspection.findings] == [(folder / "a.jpg", folder / "d.png")]
 
 
 def test_groups_weights_and_splits(folder):
