@@ -36,12 +36,12 @@ _OF_TABLES = ("resume", "update", "overwrite", "keep", "group_by", "summary")
 @click.option(
     "--keep",
     metavar="COLUMN,…",
-    help="With --out and FILE.csv:COLUMN: columns of the CSV file to carry through.",
+    help="With --out and TABLE:COLUMN: columns of the table to carry through.",
 )
 @click.option(
     "--group-by",
     metavar="COLUMN",
-    help="With --out and FILE.csv:COLUMN: a row for each product of this column, from the mean of its photos' logits.",
+    help="With --out and TABLE:COLUMN: a row for each product of this column, from the mean of its photos' logits.",
 )
 @click.option(
     "--threshold",
@@ -78,7 +78,7 @@ _OF_TABLES = ("resume", "update", "overwrite", "keep", "group_by", "summary")
 def tag(context: click.Context, model: Path, sources: tuple[str, ...], out: Path | None, **options: Any) -> None:
     """Tag photos with MODEL, a folder made by 'sister-keras export'.
 
-    A SOURCE is a photo, a folder of photos (and of folders), a pattern, FILE.csv:COLUMN for the paths in a column, or -
+    A SOURCE is a photo, a folder of photos (and of folders), a pattern, TABLE:COLUMN for the paths in a column, or -
     for paths on standard input. The output has the class of each attribute; a no-or-yes attribute is shown only if it
     is yes. With --out all probabilities go into a table, a row for each photo (for each product with --group-by). A
     photo that cannot be read is reported in its place; without --out the exit code is then 1. An export with thresholds

@@ -7,7 +7,6 @@ the wanted headings. What is not UTF-8 with commas is reported.
 import csv
 import itertools
 import os
-import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,17 +28,10 @@ from keras_sister.errors import InputError
 OnNote = Callable[[str], None]
 """Called with a line about how a file was read."""
 
-_SOURCE = re.compile(r"(.+?\.(?:csv|tsv)):(.+)", re.IGNORECASE | re.DOTALL)
 _SHOWN = 300  # characters of the headings in an error
 
 
-def split_source(source: str) -> tuple[Path, str] | None:
-    """The file and the column of ``FILE.csv:COLUMN``; None for anything else."""
-    found = _SOURCE.fullmatch(source)
-    return (Path(found[1]), found[2]) if found else None
-
-
-def read_column(file: Path, column: str, *, keep: Sequence[str], on_note: OnNote) -> Iterator[ListedPhoto]:
+def read_csv_column(file: Path, column: str, *, keep: Sequence[str], on_note: OnNote) -> Iterator[ListedPhoto]:
     """Read the rows of a CSV file, one at a time; blank lines are no rows.
 
     Args:

@@ -37,7 +37,7 @@ def table_columns(schema: Schema, keep: Sequence[str] = (), *, group_by: str | N
     for name in (*keep, *names):
         if taken.count(name) > 1:
             option = f"--keep {name}" if name in keep else f"--group-by {group_by}"
-            raise InputError(f"{option}: the table has another column '{name}'; rename it in the CSV file.")
+            raise InputError(f"{option}: the table has another column '{name}'; rename it in the input.")
     numbers = dict.fromkeys(probabilities, float)
     last = ours.pop(FINGERPRINT)
     return {**names, **dict.fromkeys(keep, str), **ours, **numbers, FINGERPRINT: last}

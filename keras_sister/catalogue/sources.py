@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from keras_sister.catalogue.csv_column import OnNote, read_column, split_source
+from keras_sister.catalogue.csv_column import OnNote
 from keras_sister.catalogue.listed_photo import ListedPhoto, listed
+from keras_sister.catalogue.table_column import read_column, split_source
 from keras_sister.errors import InputError
 from keras_sister.photo_files import PHOTO_SUFFIXES, LeftOut, no_photos, walk_photos
 
@@ -35,26 +36,27 @@ def list_photos(
             - a folder: the JPEGs, PNGs and WebPs in it and in its subfolders, by name;
             - a pattern such as ``photos/*.jpg``: the matching files, by name; a folder that exists is taken literally,
               also if its name is ``[2024]``;
-            - ``FILE.csv:COLUMN``: the paths in that column, relative to the CSV file;
+            - ``TABLE:COLUMN``: the paths in that column of a CSV, TSV, Excel, JSON Lines or Parquet file, relative to
+              the file's folder;
             - ``-``: one path per line on `stdin`.
         stdin: read for ``-``.
-        keep: columns of the CSV files to carry through; all sources must then be CSV files.
+        keep: columns of the tables to carry through; all sources must then be tables.
         null: paths on `stdin` end in a null byte, as ``find -print0`` writes them, not in a line break.
         on_note: called with a line for a CSV file that is not UTF-8 with commas.
         left_out: receives the files in folders that are not named like photos, as the folders are read.
 
     Returns:
-        Photos, one at a time. Single files, and those from a CSV file or `stdin`, need not exist. A blank or a URL is a
+        Photos, one at a time. Single files, and those from a table or `stdin`, need not exist. A blank or a URL is a
         photo with an error.
 
     Raises:
-        InputError: for a folder or pattern without photos, a CSV file without the column or without a column name, or a
+        InputError: for a folder or pattern without photos, a table without the column or without a column name, or a
             source that neither exists nor is named like a photo.
     """
     left_out = LeftOut() if left_out is None else left_out
     for source in sources:
         if keep and (Path(source).exists() or split_source(source) is None):
-            raise InputError(f"{source}: --keep and --group-by need columns; give FILE.csv:COLUMN.")
+            raise InputError(f"{source}: --keep and --group-by need columns; give TABLE:COLUMN.")
     return itertools.chain.from_iterable(
         [_lines(stdin, null) if source == "-" else _checked(source, keep, on_note, left_out) for source in sources]
     )
@@ -90,7 +92,7 @@ def _files(source: str, left_out: LeftOut) -> Iterator[str]:
     elif pattern and not Path(source).exists():
         found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - a pattern may be absolute
         yield from (path for path in found if not Path(path).is_dir())
-    elif source.lower().endswith((".csv", ".tsv")):
+    elif source and split_source(f"{source}:COLUMN"):
         raise InputError(f"{source}: add the column of the photo paths, {source}:COLUMN.")
     elif source and (Path(source).suffix.lower() in PHOTO_SUFFIXES or Path(source).exists()):
         yield source

@@ -183,4 +183,4 @@ def test_it_is_for_tables(shop):
     result = CliRunner().invoke(main, [*grouped, "--json"])
     assert (result.exit_code, "--group-by goes with --out." in result.output) == (2, True)
     result = CliRunner().invoke(main, [*grouped, "--out", str(shop / "tags.csv")])
-    assert "--keep and --group-by need columns; give FILE.csv:COLUMN." in result.output + str(result.exception)
+    assert "--keep and --group-by need columns; give TABLE:COLUMN." in result.output + str(result.exception)

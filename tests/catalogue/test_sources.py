@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -106,6 +107,27 @@ def test_a_list_that_cannot_be_read_is_named_before_the_first_photo(tmp_path, te
     (tmp_path / "p.csv").write_text(text)
     with pytest.raises(InputError, match=fault):
         list_photos([str(tmp_path / source)], stdin=io.BytesIO(), keep=keep)
+
+
+@pytest.mark.parametrize("name", ["p.xlsx", "p.jsonl", "p.parquet"])
+def test_tables_of_other_formats_list_what_a_csv_file_lists(tmp_path, name):
+    rows = pd.DataFrame({"sku": ["007", "8", "9"], "photo": ["a.jpg", "", "http://shop/b.jpg"], "size": ["S", "", "M"]})
+    rows.to_csv(tmp_path / "p.csv", index=False)
+    write = {"p.xlsx": rows.to_excel, "p.parquet": rows.to_parquet}.get(name)
+    if write:
+        write(tmp_path / name, index=False)
+    else:
+        rows.to_json(tmp_path / name, orient="records", lines=True)
+    both = [
+        list(list_photos([f"{tmp_path / table}:photo"], stdin=io.BytesIO(), keep=("sku", "size")))
+        for table in ("p.csv", name)
+    ]
+    assert both[0] == both[1]
+    assert [photo.kept for photo in both[1]] == [("007", "S"), ("8", ""), ("9", "M")]
+    with pytest.raises(InputError, match="no column 'picture'"):
+        list_photos([f"{tmp_path / name}:picture"], stdin=io.BytesIO())
+    with pytest.raises(InputError, match="add the column of the photo paths"):
+        list_photos([str(tmp_path / name)], stdin=io.BytesIO())
 
 
 def test_what_is_no_csv_file_is_said_to_be(tmp_path):
