@@ -112,7 +112,13 @@ class ResumableTable:
             try:
                 with self._disk_errors():
                     self._start(resume, replace)
-                yield
+                try:
+                    yield
+                except BaseException:
+                    if not any(self._parts.glob("[0-9]*.json")):  # a job that was refused is none to resume
+                        with suppress(OSError):
+                            self._remove_parts()
+                    raise
             finally:
                 if not self._settings_file.exists():  # nothing is left to resume
                     with suppress(OSError):

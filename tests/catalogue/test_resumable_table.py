@@ -100,3 +100,22 @@ def test_what_cannot_be_written_is_said_and_nothing_is_lost(tmp_path, kind):
         assert [table.count(part) for part in PARTS] == [TableCounts(2, 0), None, None]
     names = {path.name for path in (tmp_path / f"t.{kind}.parts").iterdir()}
     assert names == {"settings.json", ".lock", f"000000.{kind}", "000000.json"}
+
+
+@pytest.mark.parametrize("error", [InputError("no export"), KeyboardInterrupt()])
+def test_a_job_that_ends_before_its_first_part_leaves_nothing_to_resume(tmp_path, error):
+    table = ResumableTable(tmp_path / "t.csv", COLUMNS, {})
+
+    def fail_after(parts: int) -> None:
+        with table.opened(resume=False):
+            for part in PARTS[:parts]:
+                table.write(part, rows(part))
+            raise error
+
+    with pytest.raises(type(error)):
+        fail_after(0)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(type(error)):
+        fail_after(1)
+    with table.opened(resume=True):
+        assert table.count(PARTS[0]) == TableCounts(2, 0)
