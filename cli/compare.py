@@ -155,6 +155,8 @@ def _mean_and_spread(maccs: Any) -> str:
 
 
 def _differences(comparisons: list, labels: dict[str, str], unit: str) -> Table:
+    from keras_sister.evaluation.paired import shown_p
+
     table = Table(title="Difference of MACC, percentage points", title_justify="left")
     for heading in ("", "over folds (corrected t-test)", "p", f"over {unit}s (bootstrap)"):
         table.add_column(heading)
@@ -163,7 +165,7 @@ def _differences(comparisons: list, labels: dict[str, str], unit: str) -> Table:
             "–" if d is None else f"{100 * d.estimate:+.2f}  [{100 * d.low:+.2f}, {100 * d.high:+.2f}]"
             for d in (comparison.folds, comparison.photos)
         )
-        p_value = "–" if comparison.folds is None else f"{comparison.folds.p:.3f}"
+        p_value = "–" if comparison.folds is None else shown_p(comparison.folds.p)
         table.add_row(
             escape(f"{labels[comparison.second]} − {labels[comparison.first]}"), over_folds, p_value, over_photos
         )

@@ -80,6 +80,16 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     return adjusted
 
 
+def shown_p(p: float) -> str:
+    """A p-value as tables show it: with three digits, and no number that would read as zero.
+
+    Example:
+        >>> shown_p(0.0312), shown_p(2e-9)
+        ('0.031', '< 0.001')
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def bootstrap_macc(
     known: np.ndarray,
     first: np.ndarray,

@@ -13,6 +13,7 @@ import jinja2
 from keras_sister import __version__
 from keras_sister.errors import InputError
 from keras_sister.evaluation.comparison import Comparison, compare_with_first, group_by_seed
+from keras_sister.evaluation.paired import shown_p
 from keras_sister.report.content import Finding, RunContent, distinct_names, photos_named, run_content
 from keras_sister.report.issues_section import issue_facts
 from keras_sister.run import Run
@@ -107,7 +108,7 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "duration": duration}
+    environment.filters |= {"percent": percent, "duration": duration, "p_value": shown_p}
     return environment
 
 

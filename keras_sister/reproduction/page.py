@@ -4,7 +4,7 @@ import datetime
 
 import keras_sister
 from keras_sister.backbone_names import shown_name
-from keras_sister.evaluation.paired import Difference
+from keras_sister.evaluation.paired import Difference, shown_p
 from keras_sister.reproduction.plan import Cell
 from keras_sister.reproduction.results import Results
 
@@ -77,7 +77,7 @@ def _differences(results: Results) -> str:
             [
                 f"{comparison.second} − {comparison.first}",
                 _difference(comparison.over_folds),
-                f"{p:.3f}",
+                shown_p(p),
                 _difference(comparison.photos),
                 ", ".join(significant) or "none",
             ]

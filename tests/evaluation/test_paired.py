@@ -4,7 +4,7 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from keras_sister.evaluation.paired import bootstrap_macc, corrected_t_test, holm, sign_test
+from keras_sister.evaluation.paired import bootstrap_macc, corrected_t_test, holm, shown_p, sign_test
 from keras_sister.evaluation.scores import accuracies, macc
 from keras_sister.schema import DCSA
 
@@ -44,6 +44,10 @@ def test_sign_test_of_single_runs_is_mcnemars(photos):
 def test_equal_classifiers_do_not_differ():
     right = RNG.random(30) < 0.5
     assert sign_test(right, right) == 1.0
+
+
+def test_no_p_value_is_shown_as_zero():
+    assert [shown_p(p) for p in (1.0, 0.0312, 0.001, 0.00099, 0.0)] == ["1.000", "0.031", "0.001", "< 0.001", "< 0.001"]
 
 
 @pytest.mark.parametrize("tests", [1, 2, 26])
