@@ -20,7 +20,7 @@ from keras_sister.models.saved import load_model
 from keras_sister.street import draw_photo
 
 SEED = 7
-STREET = ((11, "pattern_stripe"), (9, "red"))
+STREET = ((11, "placket"), (9, "neckline"))
 """Index of a synthetic photo, and the attribute that is explained."""
 
 
