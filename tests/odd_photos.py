@@ -25,6 +25,7 @@ def whole_photos() -> dict[str, bytes]:
         "cmyk.jpg": _saved(rgb.convert("CMYK"), "JPEG"),
         "two.mpo": _saved(rgb, "MPO", save_all=True, append_images=[rgb]),
         "rgb.png": _saved(rgb, "PNG", exif=turned, pnginfo=text),
+        "inflating.png": _with_inflating_text(_saved(rgb, "PNG")),
         "rgba.png": _saved(rgba, "PNG"),
         "palette.png": _saved(rgb.quantize(7), "PNG", transparency=3),
         "deep.png": _saved(deep, "PNG"),
@@ -59,6 +60,13 @@ def with_right_checksums(png: bytes) -> bytes:
         found += png[place : place + 4] + body + struct.pack(">I", zlib.crc32(body))
         place += 12 + length
     return found
+
+
+def _with_inflating_text(png: bytes) -> bytes:
+    """A PNG with a comment of a few kilobytes that inflates to 20 million bytes; nobody has to look into it."""
+    body = b"zTXtcomment\0\0" + zlib.compress(bytes(20_000_000), 9)
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    return png[:33] + chunk + png[33:]  # after the header
 
 
 def _saved(image: Image.Image, kind: str, **options: object) -> bytes:
