@@ -9,7 +9,7 @@ _KIND = click.argument("kinds", metavar="[KIND]…", nargs=-1, type=click.Choice
 
 @click.group(short_help="Show and clear cached files.")
 def cache() -> None:
-    """Show and clear cached files: view stores and downloaded weights.
+    """Show and clear cached files: view stores, feature stores, and downloaded weights and models.
 
     They are in the folder $KERAS_SISTER_CACHE, or in the user's cache folder. Everything in it can be made or
     downloaded again.
@@ -37,7 +37,7 @@ def list_() -> None:
 @cache.command()
 @_KIND
 def clear(kinds: tuple[str, ...]) -> None:
-    """Delete cached files: views, weights, hub, or all.
+    """Delete cached files: views, features, weights, hub, or all.
 
     \b
     sister-keras cache clear views

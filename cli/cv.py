@@ -51,7 +51,8 @@ def _several(context: click.Context, parameter: click.Parameter, value: str | No
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Run folder to create; with --systems the folder of theirs.  [default: runs/SYSTEM; with --systems runs]",
+    help="Run folder to create; with --systems, the folder in which each system gets one."
+    "  [default: runs/SYSTEM; with --systems runs]",
 )
 @click.option("--resume", is_flag=True, help="Continue an interrupted run in --out, with its settings.")
 @track_option
@@ -59,7 +60,8 @@ def _several(context: click.Context, parameter: click.Parameter, value: str | No
 @click.option(
     "--robustness",
     is_flag=True,
-    help="Test every photo in front of other backgrounds and with wrong masks too; with --resume, of a finished run.",
+    help="Test every photo in front of other backgrounds and with wrong masks too; with --resume, also for a finished"
+    " run.",
 )
 @click.option(
     "--other-segmenter",

@@ -61,7 +61,7 @@ def init(table: Path, out: Path) -> None:
 @click.option(
     "--segmenter",
     metavar="SEGMENTER",
-    help="Also find photos in which this segmenter, such as selfie, finds nobody; see 'segment --help'.",
+    help="Also find photos in which this segmenter, such as selfie, finds nobody; see 'segment apply --help'.",
 )
 @click.option(
     "--report",

@@ -24,8 +24,8 @@ def evaluate(run: Path, confusion: str | None, as_json: bool) -> None:
     """Show the metrics of a finished RUN of `sister-keras cv`, on held-out photos.
 
     Balanced accuracy, F1 (macro, micro, by photo), average precision, Hamming loss and confusion matrices, beside the
-    accuracies that `cv` shows; where all attributes are binary, also mA and the scores by photo as papers on pedestrian
-    attributes give them. Unknown labels are ignored.
+    accuracies that `cv` shows; where all attributes are binary, also the scores by photo that papers on pedestrian
+    attributes report. Unknown labels are ignored.
 
     \b
     sister-keras evaluate runs/sister_a

@@ -33,6 +33,11 @@ from keras_sister.config import (
 )
 from keras_sister.errors import InputError
 
+SEGMENTER_HELP = (
+    "Person segmenter: selfie, masks:FOLDER, saved_model:PATH, hub:HANDLE, deeplab:PRESET, or a folder of"
+    " 'segment train' or 'segment import'."
+)
+
 _PAPER = Experiment()
 
 
@@ -54,7 +59,7 @@ _SETTINGS = {
     "size": _setting(click.IntRange(*RANGES["size"]), "Height and width of the model's input in pixels."),
     "segmenter": _setting(
         str,
-        "Person segmenter: selfie, a folder of 'segment train', masks:FOLDER, saved_model:PATH or hub:HANDLE.",
+        SEGMENTER_HELP,
     ),
     "background": _setting(click.Choice(BACKGROUNDS), "Background of the person."),
     "edges": _setting(click.Choice(EDGES), "Edges of the person."),
@@ -83,7 +88,8 @@ _SETTINGS = {
     "loss": _setting(click.Choice(LOSSES), "Loss of a label."),
     "gamma": _setting(
         click.FloatRange(*SHARES["gamma"]),
-        "Focusing parameter: the higher, the less well-predicted labels count; default 2 for focal, 4 for asymmetric.",
+        "Focusing parameter: the higher it is, the smaller the weight of well-predicted labels; default 2 for focal,"
+        " 4 for asymmetric.",
     ),
     "label_smoothing": _setting(
         click.FloatRange(*SHARES["label_smoothing"]), "Share of a label that is spread over all classes."
@@ -209,7 +215,7 @@ def _with_settings(command: Callable, defaults: dict[str, Any], repeated: Mappin
     return click.option(
         "--config",
         type=click.Path(dir_okay=False, path_type=Path),
-        help="Settings from a YAML file; options given as well win.",
+        help="Settings from a YAML file; options on the command line override them.",
     )(command)
 
 

@@ -17,7 +17,11 @@ from .quiet import import_tensorflow
     type=click.Path(path_type=Path),
     help="Folder of all versions of the export.  [default: saved_models/NAME of RUN]",
 )
-@click.option("--segmenter", metavar="FCN", help="A folder made by 'segment train'.  [default: the run's own]")
+@click.option(
+    "--segmenter",
+    metavar="SEGMENTER",
+    help="Person segmenter in place of the run's own, as 'cv --segmenter' takes it.  [default: the run's own]",
+)
 @click.option(
     "--photo",
     "photos",

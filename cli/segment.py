@@ -11,6 +11,7 @@ from keras_sister.errors import InputError, counted
 from keras_sister.training.segmenters.settings import NETWORKS, SegmenterSettings
 
 from .dataset import dataset_argument
+from .experiment import SEGMENTER_HELP
 from .photos import find
 from .progress import RunProgress, count
 from .quiet import import_tensorflow
@@ -141,7 +142,7 @@ _FINDER = (
         "--segmenter",
         default="selfie",
         show_default=True,
-        help="Person segmenter: selfie, a folder of 'segment train', masks:FOLDER, saved_model:PATH or hub:HANDLE.",
+        help=SEGMENTER_HELP,
     ),
     click.option("--weights", type=click.Path(path_type=Path), help="File of the segmenter's weights."),
     click.option("--keep-largest", is_flag=True, help="Keep only the largest connected component of the mask."),

@@ -79,10 +79,11 @@ def tag(context: click.Context, model: Path, sources: tuple[str, ...], out: Path
     """Tag photos with MODEL, a folder made by 'sister-keras export'.
 
     A SOURCE is a photo, a folder of photos (and of folders), a pattern, TABLE:COLUMN for the paths in a column, or -
-    for paths on standard input. The output has the class of each attribute; a no-or-yes attribute is shown only if it
-    is yes. With --out all probabilities go into a table, a row for each photo (for each product with --group-by). A
-    photo that cannot be read is reported in its place; without --out the exit code is then 1. An export with thresholds
-    decides which tags a photo has; the output then has calibrated probabilities, and "not sure" where it is not.
+    for paths on standard input. The output has the class of each attribute; one with the classes no and yes is shown
+    only if it is yes or not sure. With --out all probabilities go into a table, a row for each photo (for each product
+    with --group-by). A photo that cannot be read is reported in its place; without --out the exit code is then 1. An
+    export with thresholds decides the tags itself, and shows an attribute that it leaves undecided as "not sure".
+    Printed probabilities are then calibrated; those in a table of --out are not.
 
     \b
     sister-keras tag saved_models/sister_a me.jpg you.png

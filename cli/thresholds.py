@@ -18,7 +18,7 @@ from .percent import percent
 @click.option(
     "--goal",
     type=click.Choice([goal for goal in GOALS if goal != "precision"]),
-    help="Fit the threshold of each no-or-yes attribute for its accuracy or its F1.  [default: accuracy]",
+    help="Fit the threshold of each binary attribute for its accuracy or its F1.  [default: accuracy]",
 )
 @click.option(
     "--precision",

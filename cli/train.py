@@ -37,7 +37,8 @@ def train(
 ) -> None:
     """Train on all photos of DATASET, a folder in DCSA's layout or a dataset file, for `sister-keras export`.
 
-    No photos are held out, so all --epochs are trained; --like takes their number from a cross-validation.
+    No photos are held out, not even the test photos of an official split: --folds and --split have no effect here. All
+    --epochs are trained; --like takes their number from a cross-validation.
 
     \b
     sister-keras train DCSA --like runs/sister_a --out runs/final

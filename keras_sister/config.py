@@ -168,8 +168,8 @@ class Experiment:
         pooling: ``max``, as in the paper, or ``mean``, over the last feature map.
         trainable: ``all`` or ``head``.
         batch_norm: batch normalization of the towers: ``frozen`` or ``train``. None is ``frozen`` where the towers
-            start from pretrained weights, and ``train`` where one starts from random weights, whose statistics are none
-            to keep. Always ``frozen`` where only the head is trained.
+            start from pretrained weights, and ``train`` where one starts from random weights, which has no
+            statistics to keep. Always ``frozen`` where only the head is trained.
         warm_up_epochs: train only the head in these first of the epochs, then everything.
         tower_rate: learning rate of the towers, as a factor of the head's.
         first_layer_rate: learning rate of a tower's first layer, as a factor of its last layer's; geometric between.

@@ -53,7 +53,7 @@ def label_losses(
             `keras_sister.training.class_weights`; columns past an attribute's last class are not read.
 
     Returns:
-        float32 (…, attributes).
+        float32 (…, attributes); float64 for logits in float64.
 
     Example:
         >>> label_losses(DCSA, labels, logits, loss="focal", gamma=2.0).shape  # labels: (8, 26), logits: (8, 36)

@@ -106,5 +106,7 @@ def _check_reachable(address: str) -> None:
         return
     host, _, port = address.rpartition("//")[2].rpartition(":")
     if not host or not port.isdecimal():
-        raise InputError(f"{address}: no address of a Ray cluster; give HOST:PORT, or auto for one on this machine.")
+        raise InputError(
+            f"{address}: not a valid address of a Ray cluster; give HOST:PORT, or auto for one on this machine."
+        )
     socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()

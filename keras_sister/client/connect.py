@@ -38,7 +38,7 @@ class Client(Protocol):
         """Call the signature ``serving_default`` with a batch.
 
         Args:
-            photos: the bytes of JPEGs or PNGs, at least one.
+            photos: the bytes of JPEG, PNG or WebP files, at least one.
 
         Returns:
             The outputs by name, each with the batch first.

@@ -66,7 +66,7 @@ def inner_split(
     """Split a fold's training photos into training and validation; the validation split selects the best epoch.
 
     Args:
-        labels: the same for all photos.
+        labels: labels of all photos, see `stratified_folds`.
         schema: attributes and classes.
         rows: the fold's training photos, indices into `labels`; at least 2.
         seed: random seed; the same seed gives the same split.

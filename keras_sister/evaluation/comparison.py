@@ -55,7 +55,7 @@ class Group:
         return np.concatenate([run.fold_maccs() for run in self.runs])
 
     def majority(self) -> "Group":
-        """OutOfFold of the majority class on the same folds."""
+        """The majority class on the same folds."""
         return Group(tuple(majority_predictions(run) for run in self.runs))
 
 

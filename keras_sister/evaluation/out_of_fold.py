@@ -92,7 +92,7 @@ def read_out_of_fold(folder: Path) -> OutOfFold:
     for number, rows in enumerate(folds):
         file = run.fold(number).predictions
         if not file.exists():
-            raise InputError(f"{folder}: fold {number} of {len(folds)} is missing; finish the run with 'cv --resume'.")
+            raise InputError(f"{folder}: {run.fold(number).name} is missing; finish the run with 'cv --resume'.")
         try:
             logits[rows] = _checked_logits(file, schema, rows, labels[rows], [names[row] for row in rows])
         except InputError as error:

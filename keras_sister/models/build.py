@@ -47,8 +47,8 @@ def build(
     Args:
         system: a key of `SYSTEMS`.
         schema: attributes and classes to predict.
-        backbone: network of the whole-photo tower, or of the only tower: a name in
-            `keras_sister.config.BACKBONES`, or a ``keras.Model`` of your own.
+        backbone: network of the whole-photo tower, or of the only tower, as `keras_sister.backbones.build_backbone`
+            takes it: a name, a ``keras.Model`` or ``.keras`` file of your own, or ``keras_hub:PRESET_OR_FOLDER``.
         person_backbone: network of the person tower; systems without one ignore it.
         weights: initial weights: ``imagenet``, ``none``, a file, or a dict of backbone names and files.
         size: height and width of the views, in pixels.

@@ -21,7 +21,8 @@ def masked(
 ) -> keras.Model:
     """The baseline on the whole photo, pooled over the person only.
 
-    On synthetic photos it is as accurate as Sister-A at the cost of the baseline; docs/systems.md has the numbers.
+    On synthetic photos it is between the baseline and Sister-A, at half the cost of Sister-A; docs/systems.md has the
+    numbers.
 
     Args:
         schema: attributes and classes to predict.

@@ -181,7 +181,7 @@ def test_a_fold_whose_folder_was_removed_is_trained_again(dataset, finished, tmp
     whole, _ = finished
     run, performed = Run(shutil.copytree(whole.folder, tmp_path / "run")), []
     shutil.rmtree(run.fold(1).folder)
-    with pytest.raises(InputError, match="fold 1 of 2 is missing; finish the run with 'cv --resume'"):
+    with pytest.raises(InputError, match="fold-01 is missing; finish the run with 'cv --resume'"):
         read_summary(run)
 
     class FromTheOtherRun(LocalEngine):

@@ -218,7 +218,7 @@ def _kind(example: np.ndarray, person: int | None) -> str:
 def _person_class(example: np.ndarray, kind: str, person: int | None, folder: Path) -> int:
     classes = example.shape[3]
     if example.dtype.kind in "iu" and (classes > 1 or kind != _CLASS_MAP):
-        raise InputError(f"{folder}: whole numbers in {classes} channels are no scores; floats are required.")
+        raise InputError(f"{folder}: whole numbers in {classes} channels are not scores; floats are required.")
     if kind == _CLASS_MAP:
         if person is None:
             raise InputError(f"{folder}: gives a map of class numbers; add #person=NUMBER, that of the person class.")

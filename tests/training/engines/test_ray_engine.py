@@ -138,7 +138,7 @@ def test_a_machine_with_other_versions_is_named(tmp_path):
     ("address", "message"),
     [
         ("127.0.0.1:1", "127.0.0.1:1: no Ray cluster is reachable there"),
-        ("somewhere", "somewhere: no address of a Ray cluster; give HOST:PORT, or auto"),
+        ("somewhere", "somewhere: not a valid address of a Ray cluster; give HOST:PORT, or auto"),
         ("ray://127.0.0.1:10001", "run the command on a machine of the cluster"),
     ],
 )
