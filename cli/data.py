@@ -44,8 +44,7 @@ def init(table: Path, out: Path) -> None:
     from keras_sister.data.tables import read_table
     from keras_sister.storage.json_files import write_text
 
-    if out.suffix.lower() not in (".yaml", ".yml"):
-        raise InputError(f"{out}: a dataset file has the suffix .yaml.")
+    _check_dataset_name(out)
     if out.exists():
         raise InputError(f"{out}: already exists; choose another --out, or remove it.")
     proposal = propose_dataset(read_table(table))
@@ -171,6 +170,7 @@ def import_(name: str, folder: Path, out: Path) -> None:
     from keras_sister.data.published.pa100k import read_pa100k
     from keras_sister.data.published.peta import read_peta
 
+    _check_dataset_name(out)
     readers = {"pa100k": read_pa100k, "deepfashion": read_deepfashion, "peta": read_peta}
     dataset = readers[name](folder)
     table = write_published(dataset, out)
@@ -220,3 +220,8 @@ def _show(report: Any, console: Console) -> None:
             console.print(line, markup=False, highlight=False, soft_wrap=True)
     if not report.problems:
         console.print("[green]No problems found.[/]")
+
+
+def _check_dataset_name(out: Path) -> None:
+    if out.suffix.lower() not in (".yaml", ".yml"):
+        raise InputError(f"{out}: a dataset file has the suffix .yaml.")

@@ -165,6 +165,17 @@ def try_read(path: Path) -> tuple[bytes, str | None]:
     return (b"", reason) if reason else (contents, None)
 
 
+def names_within(photos: Sequence[Path]) -> list[str]:
+    """Paths relative to the folder that holds all photos: two are never equal, and a moved dataset keeps them.
+
+    Example:
+        >>> names_within([Path("shop/a/front.jpg"), Path("shop/b/front.jpg")])
+        ['a/front.jpg', 'b/front.jpg']
+    """
+    common = os.path.commonpath([photo.parent for photo in photos])
+    return [printable_path(photo.relative_to(common).as_posix()) for photo in photos]
+
+
 def printable_path(path: str) -> str:
     r"""A path as valid text: bytes that are not UTF-8, as in names from old archives, become ``\xe9``."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")

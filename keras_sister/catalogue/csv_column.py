@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from keras_sister.catalogue.listed_photo import ListedPhoto, listed
 from keras_sister.data.text_layout import (
@@ -89,6 +89,7 @@ def _find_layout(file: Path, wanted: Sequence[str]) -> _Layout:
         for delimiter in [named] if named else possible_delimiters(first):
             stream.seek(start)
             headings = next(csv.reader(stream, delimiter=delimiter), [])
+            headings = [heading.strip() for heading in headings]
             layouts.append(_Layout(encoding, delimiter, headings, named is not None))
     best = max(layouts, key=lambda layout: layout.fit(wanted))
     for name in wanted:
@@ -113,9 +114,8 @@ def _rows(file: Path, column: str, keep: Sequence[str], layout: _Layout) -> Iter
     width = len(layout.headings)
     place, kept_places = layout.headings.index(column), [layout.headings.index(name) for name in keep]
     with layout.open(file) as stream:
-        reader = csv.reader(stream, delimiter=layout.delimiter)
-        next(reader)
-        for cells in filter(None, reader):
+        reader = csv.reader(stream, delimiter=layout.delimiter, strict=True)
+        for cells in _cells(file, reader):
             extra = any(cells[width:])
             cells += [""] * (width - len(cells))
             kept = tuple(cells[i] for i in kept_places)
@@ -126,15 +126,24 @@ def _rows(file: Path, column: str, keep: Sequence[str], layout: _Layout) -> Iter
                 yield _existing(listed(cells[place], folder=file.parent, kept=kept), file.parent, layout.encoding)
 
 
+def _cells(file: Path, reader: Any) -> Iterator[list[str]]:
+    """The cells of each row below the heading. A quote that is never closed would take all rows after it into one."""
+    try:
+        next(reader)
+        yield from filter(None, reader)
+    except csv.Error as error:
+        raise InputError(f"{file}, line {reader.line_num}: not valid CSV: {error}.") from error
+
+
 def _existing(photo: ListedPhoto, folder: Path, encoding: str) -> ListedPhoto:
     """The photo; where only a file exists without the blanks around the cell, that file.
 
     The same for one whose name has the bytes of the cell, as in old archives.
     """
-    if photo.error or Path(photo.path).exists():
+    if photo.error or os.path.exists(photo.path):  # noqa: PTH110 - Path.exists raises for a name that is too long
         return photo
     names = [photo.text.strip()]
     if encoding in ("cp1252", "latin-1"):
         names.append(os.fsdecode(photo.text.strip().encode(encoding)))
-    found = next((folder / name for name in names if (folder / name).exists()), None)
+    found = next((folder / name for name in names if os.path.exists(folder / name)), None)  # noqa: PTH110
     return photo if found is None else ListedPhoto(photo.text, str(found), photo.kept)

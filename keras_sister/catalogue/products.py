@@ -10,6 +10,7 @@ import numpy as np
 from keras_sister.catalogue.listed_photo import ListedPhoto
 from keras_sister.catalogue.rows import PHOTOS, table_row
 from keras_sister.catalogue.table_formats import Row
+from keras_sister.data.names import one_spelling
 from keras_sister.errors import InputError, counted, shortened
 from keras_sister.schema import Schema
 from keras_sister.serving.predictions import Prediction
@@ -54,7 +55,7 @@ def group_photos(photos: Iterable[ListedPhoto], column: str, keep: Sequence[str]
     """
     found: dict[object, list[ListedPhoto]] = {}
     for number, photo in enumerate(photos):
-        found.setdefault(photo.kept[0].strip() or number, []).append(photo)
+        found.setdefault(one_spelling(photo.kept[0]) or number, []).append(photo)
     return [_product(group, column, keep) for group in found.values()]
 
 
@@ -70,7 +71,7 @@ def _product(photos: list[ListedPhoto], column: str, keep: Sequence[str]) -> Lis
     once: dict[str, ListedPhoto] = {}
     for photo in photos:
         once.setdefault(photo.path or photo.text, photo)
-    return ListedProduct(first.kept[0].strip(), tuple(once.values()), first.kept[1:])
+    return ListedProduct(one_spelling(first.kept[0]), tuple(once.values()), first.kept[1:])
 
 
 def without_product(products: Sequence[ListedProduct], column: str) -> str | None:

@@ -10,6 +10,7 @@ parts, and a resumed job neither skips nor repeats a photo. ``settings.json`` is
 parts are never taken for those of another job. A table that is replaced stays whole until the new one is complete.
 """
 
+import csv
 import hashlib
 import json
 import os
@@ -139,7 +140,7 @@ class ResumableTable:
         """
         try:
             yield from self._format.read(self.out, self.columns)
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
             raise InputError(f"{self.out}: not a readable table; add --overwrite to replace it.") from error
 
     def scratch(self, name: str) -> Path:

@@ -78,7 +78,7 @@ class _Csv:
 
     def read(self, path: Path, columns: dict[str, type]) -> Iterator[Row]:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            for row in csv.DictReader(file):
+            for row in csv.DictReader(file, strict=True):
                 yield {name: _value(row.get(name), kind) for name, kind in columns.items()}
 
 

@@ -26,8 +26,13 @@ def cell_text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return LIST_SEPARATOR.join(_items(value))
     if isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False)
-    return str(value).strip()
+        return _whole_characters(json.dumps(value, ensure_ascii=False))
+    return _whole_characters(str(value).strip())
+
+
+def _whole_characters(text: str) -> str:
+    """The text with U+FFFD for half a character, which JSON can hold, as of a text that was cut, and UTF-8 cannot."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _items(values: Iterable[Any]) -> list[str]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from keras_sister.data.names import comparable, similar
+from keras_sister.data.names import comparable, similar, to_name
 
 UNKNOWN_TOKENS = frozenset(
     (
@@ -96,7 +96,8 @@ def describe_column(heading: str, cells: Sequence[str], numbers: Sequence[int]) 
         return reason
     separator = _separator(texts)
     if separator:
-        known = [(n, item.strip()) for n, cell in known for item in cell.split(separator) if item.strip()]
+        items = [(n, item.strip()) for n, cell in known for item in cell.split(separator)]
+        known = [(n, item) for n, item in items if item and comparable(item) not in UNKNOWN_TOKENS]
     classes = _classes(known, separator, unknown)
     if len(classes.counts) > MOST_CLASSES:
         return LeftOut(f"{len(classes.counts):,} different values are more than {MOST_CLASSES:,} classes")
@@ -153,8 +154,11 @@ def _classes(known: list[tuple[int, str]], separator: str | None, unknown: int) 
     """Merge spellings of one class, find typos, and order the classes."""
     spelled: dict[str, Counter[str]] = {}
     rows: dict[str, list[int]] = {}
+    named: dict[str, str] = {}
     for number, text in known:
         key = similar(text)
+        if separator and (name := to_name(text)):
+            key = named.setdefault(name, key)  # values of one name would be one attribute
         spelled.setdefault(key, Counter())[" ".join(text.split())] += 1
         rows.setdefault(key, []).append(number)
     counts = {key: len(numbers) for key, numbers in rows.items()}

@@ -17,6 +17,7 @@ Every scalar is read as text, so that ``no`` and ``2024-01-01`` stay classes.
 """
 
 import difflib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -64,7 +65,13 @@ class LabelColumn:
             raise InputError(f"{place}: {quoted(twice)} occurs twice; classes are compared without regard to case.")
         if "" in compared:
             raise InputError(f"{place}: a class is blank; 'blank:' says what a blank cell means.")
+        meanings: dict[str, str] = {}
         for spelling, meant in self.spellings.items():
+            if meanings.setdefault(comparable(spelling), meant) != meant:
+                raise InputError(
+                    f"{place}: {quoted(spelling)} is to mean {quoted(meanings[comparable(spelling)])} and"
+                    f" {quoted(meant)}; spellings are compared without regard to case."
+                )
             if meant not in self.classes:
                 raise InputError(
                     f"{place}: {quoted(spelling)} is to mean {quoted(meant)}, which is not a class.{self._near(meant)}"
@@ -128,6 +135,16 @@ class DatasetFile:
     on_unknown_value: str
     columns: tuple[LabelColumn, ...]
     schema: Schema
+
+    def photo_path(self, cell: str) -> Path:
+        """The path that a cell of the photo column names, without ``..``."""
+        return Path(os.path.normpath(self.photo_folder / cell))
+
+    @cached_property
+    def photo_folder(self) -> Path:
+        """`folder` without ``..``, which after a symbolic link leads elsewhere than its name says."""
+        plain = Path(os.path.normpath(self.folder))
+        return plain if plain.resolve() == self.folder.resolve() else self.folder.resolve()
 
 
 def read_dataset_file(path: str | Path) -> DatasetFile:

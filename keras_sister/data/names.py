@@ -14,7 +14,17 @@ def comparable(text: str) -> str:
         >>> comparable(" Yes ") == comparable("yes")
         True
     """
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    return one_spelling(unicodedata.normalize("NFC", text).casefold())
+
+
+def one_spelling(text: str) -> str:
+    """A text with single blanks, none around it, and composed characters: equal for texts that look equal.
+
+    Example:
+        >>> one_spelling("Cafe\u0301  7 ") == "Café 7"
+        True
+    """
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def similar(text: str) -> str:

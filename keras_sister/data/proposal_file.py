@@ -108,4 +108,4 @@ def _comment(text: str, mark: str = "# ") -> list[str]:
 
 
 def _relative(path: Path, out: Path) -> str:
-    return Path(os.path.relpath(path, out.parent)).as_posix()
+    return Path(os.path.relpath(path.resolve(), out.parent.resolve())).as_posix()  # links are followed before ``..``

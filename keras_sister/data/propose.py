@@ -73,7 +73,7 @@ def propose_dataset(table: Table) -> Proposal:
             if found.is_identifier:
                 identifiers[heading] = Counter(c for c in cells if comparable(c) not in UNKNOWN_TOKENS)
         else:
-            columns[heading] = (_name(heading, place, columns), found)
+            columns[heading] = (_name(heading, place, found, columns), found)
     if not columns:
         reasons = "; ".join(f"{heading}: {reason}" for heading, reason in left_out.items())
         raise InputError(f"{table.path}: no column of classes found ({reasons or 'only photos'}).")
@@ -112,10 +112,17 @@ def _folder(table: Table, cells: list[str]) -> tuple[Path, int]:
 
 
 def _subfolders(folder: Path) -> Iterator[Path]:
-    near = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))[:50]
-    for path in near:
+    for path in _folders_in(folder):
         yield path
-        yield from sorted(inner for inner in path.iterdir() if inner.is_dir() and not inner.name.startswith("."))[:50]
+        yield from _folders_in(path)
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        found = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    except OSError:  # such as lost+found, which only root may list
+        return []
+    return sorted(path for path in found if os.path.isdir(path))[:50]  # noqa: PTH112 - Path.is_dir may raise
 
 
 def _group(identifiers: dict[str, Counter[str]]) -> str | None:
@@ -125,15 +132,20 @@ def _group(identifiers: dict[str, Counter[str]]) -> str | None:
     return best if best and shared[best] and len(identifiers[best]) > 1 else None
 
 
-def _name(heading: str, place: int, taken: dict[str, tuple[str, Classes]]) -> str:
-    """A valid name that no other column has."""
+def _name(heading: str, place: int, classes: Classes, taken: dict[str, tuple[str, Classes]]) -> str:
+    """A valid name with which no attribute of this column is called like one of another."""
     name = to_name(heading) or f"column_{column_letters(place).lower()}"
     try:
         Attribute(name)
     except InputError:  # the name of one of our own outputs or columns, or a very long one
         name = f"{name[:60]}_label"
-    used = {other for other, _ in taken.values()}
-    return name if name not in used else f"{name}_{column_letters(place).lower()}"
+    used = {attribute for other, found in taken.values() for attribute in _attributes(other, found)}
+    return f"{name}_{column_letters(place).lower()}" if used & _attributes(name, classes) else name
+
+
+def _attributes(name: str, classes: Classes) -> set[str]:
+    """The names of a column's attributes: one, or one for each value; the column's own is never another's."""
+    return {name, *(f"{name}_{to_name(value)}" for value in classes.counts if classes.separator)}
 
 
 def _unknown(table: Table, columns: dict[str, tuple[str, Classes]]) -> dict[str, int]:

@@ -96,7 +96,7 @@ def _table(file: DatasetFile, dataset: Dataset, labels: np.ndarray) -> tuple[str
     """The new table as CSV, and the content of ``attributes`` that describes it."""
     table = read_table(file.table)
     places = {photo: row for row, photo in enumerate(dataset.photos)}
-    rows = [places[Path(os.path.normpath(file.folder / cell))] for cell in table.column(file.photo)]
+    rows = [places[file.photo_path(cell)] for cell in table.column(file.photo)]
     columns = [[heading, *cells] for heading, cells in zip(table.headings, zip(*table.rows, strict=True), strict=True)]
     attributes: dict[str, Any] = {}
     at = 0
@@ -145,7 +145,7 @@ def _described(column: LabelColumn) -> dict[str, Any]:
 
 def _content(file: DatasetFile, out: Path, attributes: dict[str, Any], on_unknown_value: str) -> dict[str, Any]:
     """The content of the new dataset file."""
-    folder = Path(os.path.relpath(file.folder, out.parent)).as_posix()
+    folder = Path(os.path.relpath(file.folder.resolve(), out.parent.resolve())).as_posix()
     columns = {key: getattr(file, key) for key in ("group", "weight", "split") if getattr(file, key)}
     return {
         "table": out.with_suffix(".csv").name,

@@ -12,7 +12,7 @@ from keras_sister.data.dataset import Dataset
 from keras_sister.data.dataset_file import DatasetFile, LabelColumn
 from keras_sister.data.finding import Finding
 from keras_sister.data.inspection import Inspection
-from keras_sister.data.names import comparable
+from keras_sister.data.names import comparable, one_spelling
 from keras_sister.data.tables import Table, read_table
 from keras_sister.errors import counted
 from keras_sister.photo_files import PHOTO_SUFFIXES, is_photo_name
@@ -48,7 +48,7 @@ def inspect_table_dataset(file: DatasetFile) -> Inspection:
     kept = {name: None if column is None else column[rows] for name, column in columns.items()}
     found = tuple(photo for photo in (photos[row] for row in rows) if photo)
     if (groups := kept["groups"]) is not None:
-        kept["groups"] = _named(groups, found, file.folder)
+        kept["groups"] = _named(groups, found, file.photo_folder)
         if alone := int((groups == "").sum()):
             more.append(
                 f"{table.path.name}: {counted(alone, 'photo')} without {file.group}; each is a group of its own."
@@ -68,7 +68,7 @@ def _photos(file: DatasetFile, table: Table, problems: list[Finding]) -> list[Pa
     photos: list[Path | None] = []
     faults: dict[str, list[tuple[int, str]]] = {}
     for number, cell in zip(table.numbers, table.column(file.photo), strict=True):
-        path = Path(os.path.normpath(file.folder / cell))
+        path = file.photo_path(cell)
         fault = None
         if not cell:
             fault = "no photo"
@@ -138,6 +138,8 @@ def _labels(
 def _values(file: DatasetFile, column: LabelColumn, cell: str) -> tuple[list[int], list[str]]:
     """The labels that a cell means, one for each attribute of the column, and the texts that fit no class."""
     width = len(column.attributes)
+    if column.separator is not None and not cell.replace(column.separator, "").strip():
+        cell = ""  # a list of nothing
     if not cell and column.blank is not None:
         return [0] * width if column.separator else [column.classes.index(column.blank)], []
     if _is_unknown(file, cell):
@@ -169,7 +171,7 @@ def _groups(file: DatasetFile, table: Table) -> np.ndarray | None:
     """The group of each row, "" where there is none."""
     if file.group is None:
         return None
-    return np.array(["" if _is_unknown(file, cell) else cell for cell in table.column(file.group)])
+    return np.array(["" if _is_unknown(file, cell) else one_spelling(cell) for cell in table.column(file.group)])
 
 
 def _named(groups: np.ndarray, photos: Sequence[Path], folder: Path) -> np.ndarray:

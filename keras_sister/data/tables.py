@@ -130,7 +130,7 @@ def _table(path: Path, rows: list[tuple[str, ...]], how: str) -> Table:
 def _read_json_lines(path: Path) -> tuple[list[tuple[str, ...]], str]:
     text, _ = decode(path, path.read_bytes())
     records: list[dict[str, Any]] = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):  # a text may hold the other ends of lines
         try:
             # Numbers keep their spelling.
             record = json.loads(line, parse_float=str, parse_int=str, object_pairs_hook=_unique) if line.strip() else {}
@@ -138,7 +138,7 @@ def _read_json_lines(path: Path) -> tuple[list[tuple[str, ...]], str]:
             raise InputError(f"{path}, line {number}: not a JSON object: {reason_of(error)}.") from error
         if not isinstance(record, dict):
             raise InputError(f"{path}, line {number}: expected an object, {{…}}, on every line.")
-        records.append({key.strip(): value for key, value in record.items()})
+        records.append({cell_text(key): value for key, value in record.items()})
     headings = tuple(dict.fromkeys(key for record in records for key in record))
     return [headings, *(tuple(cell_text(record.get(key)) for key in headings) for record in records)], "JSON Lines"
 

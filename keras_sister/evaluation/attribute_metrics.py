@@ -63,6 +63,7 @@ def attribute_metrics(schema: Schema, labels: np.ndarray, logits: np.ndarray) ->
     decided &= known  # `truth` is already false there; a negative in both counts for no F1
     # scikit-learn takes a single column for two classes; a label that never occurs changes no score but the macro mean.
     both = [np.pad(columns, ((0, 0), (0, 1))) for columns in (truth, decided)]
+    seen = known.any(axis=1)  # a photo without a known label has no F1
     f1 = metrics.f1_score(*both, average=None, zero_division=0)[:-1]
     precision = [_average_precision(truth[k, j], confident[k, j]) for j, k in enumerate(known.T)]
     attributes = {}
@@ -85,7 +86,7 @@ def attribute_metrics(schema: Schema, labels: np.ndarray, logits: np.ndarray) ->
         "f1": {
             "macro": float(np.mean(f1[known.any(axis=0)])),
             "micro": float(metrics.f1_score(*both, average="micro", zero_division=0)),
-            "instance": float(metrics.f1_score(*both, average="samples", zero_division=0)),
+            "instance": float(metrics.f1_score(*(b[seen] for b in both), average="samples", zero_division=0)),
         },
         "mean_average_precision": _mean_of_known(precision),
         "hamming_loss": float(np.mean(truth[known] != decided[known])),

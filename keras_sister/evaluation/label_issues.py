@@ -9,7 +9,6 @@ arXiv:1911.00068). Each attribute is looked at alone, over its known labels. Unk
 
 import csv
 import io
-import os
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from keras_sister.evaluation.checksums import is_as_noted, note_file
 from keras_sister.evaluation.out_of_fold import OutOfFold, read_out_of_fold
 from keras_sister.evaluation.reliability import probability_of
 from keras_sister.extras import require
-from keras_sister.photo_files import printable_path
+from keras_sister.photo_files import names_within
 from keras_sister.run import Run
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.text_files import read_text
@@ -169,7 +168,7 @@ def ranked(issues: list[LabelIssue]) -> list[LabelIssue]:
 
 def _known_labels(run: Run, predictions: OutOfFold, flagged: np.ndarray | None = None) -> list[LabelIssue]:
     """All known labels of the tested photos, photo by photo."""
-    tested, photos = np.sort(np.concatenate(run.folds)), _photo_names(run.photos)
+    tested, photos = np.sort(np.concatenate(run.folds)), names_within(run.photos)
     classes = {"score": np.maximum(predictions.labels, 0), "suggested_score": predictions.predicted}
     scores = {name: probability_of(predictions.schema, predictions.logits, of) for name, of in classes.items()}
     issues = []
@@ -187,9 +186,3 @@ def _known_labels(run: Run, predictions: OutOfFold, flagged: np.ndarray | None =
             )
         )
     return issues
-
-
-def _photo_names(photos: list[Path]) -> list[str]:
-    """Paths relative to the folder that holds all photos; they stay the same when the dataset is moved."""
-    common = os.path.commonpath([photo.parent for photo in photos])
-    return [printable_path(photo.relative_to(common).as_posix()) for photo in photos]

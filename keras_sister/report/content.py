@@ -12,6 +12,7 @@ from keras_sister.evaluation.out_of_fold import OutOfFold, read_out_of_fold
 from keras_sister.evaluation.reliability import probability_of
 from keras_sister.evaluation.summary import read_summary
 from keras_sister.evaluation.thresholds import read_thresholds
+from keras_sister.photo_files import names_within
 from keras_sister.report.charts import LineChart, line_chart
 from keras_sister.report.issues_section import IssuesSection, issues_section
 from keras_sister.report.robustness_section import robustness_rows
@@ -147,7 +148,7 @@ def run_content(run: Run, *, name: str | None = None, shown: int = 24) -> RunCon
 def _nobody(run: Run, views: dict[str, Any]) -> list[str] | None:
     """The names of the photos in which nobody was found; None in a run of before they were noted."""
     names = views.get("without_person")
-    if names is not None and not (isinstance(names, list) and {p.name for p in run.photos}.issuperset(map(str, names))):
+    if names is not None and not (isinstance(names, list) and _rows_by_name(run).keys() >= set(map(str, names))):
         raise changed(run.folder / "views.json")
     return names
 
@@ -177,9 +178,18 @@ def most_certain_mistakes(run: Run, ours: OutOfFold, shown: int) -> list[Finding
 
 
 def photos_named(run: Run, names: list[str]) -> list[Finding]:
-    """Findings without facts for the first photo of each name."""
-    rows = {path.name: row for row, path in reversed(list(enumerate(run.photos)))}
-    return [Finding(rows[name], name, {}) for name in names if name in rows]
+    """Findings without facts for the photos of these names."""
+    rows = _rows_by_name(run)
+    return [Finding(row, name, {}) for name in names if (row := rows[name]) is not None]
+
+
+def _rows_by_name(run: Run) -> dict[str, int | None]:
+    """The row of each photo: by its name within the run, and as earlier versions noted it, None where two have that."""
+    photos = run.photos
+    bare: dict[str, int | None] = {}
+    for row, photo in enumerate(photos):
+        bare[photo.name] = None if photo.name in bare else row
+    return bare | {name: row for row, name in enumerate(names_within(photos))}
 
 
 def _attributes(ours: OutOfFold, summary: dict[str, Any], metrics: dict[str, Any]) -> list[dict[str, Any]]:

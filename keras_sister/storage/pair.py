@@ -28,6 +28,8 @@ def write_pair(file: Path, text: str, *, beside: Path, beside_text: str) -> None
         OSError: if a file cannot be written; then neither is there.
     """
     check_new(file)
+    if file == beside:
+        raise InputError(f"{file}: the name of a second file that is written beside it; give --out another suffix.")
     if not _holds(beside, beside_text):
         check_new(beside)
         write_text(beside, beside_text)

@@ -6,7 +6,7 @@ from keras_sister.backbones import fetch_weights
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError
 from keras_sister.models import networks_of
-from keras_sister.photo_files import PIXELS_VERSION, UnreadablePhotosError
+from keras_sister.photo_files import PIXELS_VERSION, UnreadablePhotosError, names_within
 from keras_sister.run import OnEvent, Run, report_bytes
 from keras_sister.training.preprocessing import preprocessor_of
 
@@ -41,7 +41,8 @@ def fill_view_store(run: Run, on_event: OnEvent) -> None:
     photos = run.photos
     if (run.folder / "views.json").exists():
         _check_unchanged(run, photos, keys, store.fingerprint)
-    nobody = [photos[row].name for row in store.open(keys).without_person()]
+    names = names_within(photos)
+    nobody = [names[row] for row in store.open(keys).without_person()]
     run.write(
         "views.json",
         {

@@ -13,7 +13,7 @@ from keras_sister.models import mirror_averaged
 from keras_sister.run import WEIGHTS, OnEvent, Run
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.training.fit import CHECKPOINT, check_trained, without_optimizer
-from keras_sister.training.fold_split import fold_split
+from keras_sister.training.fold_split import check_trainable, fold_split
 from keras_sister.training.one_pass import HEADS_CHECKPOINT, train_head_on_all_photos, train_heads
 from keras_sister.training.precision import set_precision
 from keras_sister.training.predictions import write_predictions
@@ -74,6 +74,7 @@ def train_on_all_photos(run: Run, on_event: OnEvent) -> None:
     Raises:
         InputError: if a loss or a trained weight is not a finite number.
     """
+    check_trainable(run, np.arange(len(run.labels)), "train")
     if run.experiment.is_one_pass:
         model = train_head_on_all_photos(run, on_event)
     else:

@@ -15,6 +15,7 @@ from cli.main import main
 from keras_sister.catalogue.listed_photo import ListedPhoto
 from keras_sister.catalogue.sources import list_photos
 from keras_sister.errors import InputError
+from keras_sister.photo_files import try_read
 
 ROWS = [("1", "a.jpg"), ("2", "./img//1.png"), ("3", ""), ("4", "https://shop.example/4.jpg"), ("5", "café ☕.jpg")]
 
@@ -184,3 +185,18 @@ def test_json_is_valid_for_any_file_name(sister_export, photos, tmp_path):
     assert content["photo"] == f'{tmp_path}/caf\\xe9 "\n\\.jpg'
     for tag in content["attributes"].values():
         assert tag["probability"] == round(tag["probability"], 6)
+
+
+def test_a_quote_that_is_never_closed_ends_the_list_in_one_line(tmp_path):
+    """Read leniently, all rows after it would be one cell, and be missing from the table."""
+    rows = "".join(f'{i},{i}.jpg,"Shirt {i}"\n' for i in range(1000))
+    (tmp_path / "p.csv").write_text("sku,photo,title\n" + rows.replace('"Shirt 3"', '"Shirt 3'))
+    with pytest.raises(InputError, match=r"p\.csv, line \d+: not valid CSV"):
+        found(f"{tmp_path / 'p.csv'}:photo", keep=("sku",))
+
+
+def test_a_name_that_is_too_long_for_a_file_is_a_row_of_its_own(tmp_path):
+    (tmp_path / "p.csv").write_text(f"sku , photo\n1,{300 * 'x'}.jpg\n2,b.jpg\n")
+    photos, _ = found(f"{tmp_path / 'p.csv'}:photo", keep=("sku",))
+    assert [photo.kept for photo in photos] == [("1",), ("2",)]
+    assert try_read(Path(photos[0].path))[1] == "File name too long"

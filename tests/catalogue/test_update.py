@@ -166,3 +166,12 @@ def test_the_command_joins_a_csv_file_and_summarises(sister_export, shop):
     for options, fault in ((["--update", "--overwrite"], "exclude"), (["--summary", str(shop)], "cannot be written")):
         assert fault in CliRunner().invoke(main, [*command, *options]).stderr
     assert "--update goes with --out" in CliRunner().invoke(main, [*command[:3], "--update"]).stderr
+
+
+def test_a_table_with_a_stray_quote_is_one_line(engine, shop):
+    out = shop / "tags.csv"
+    tag_catalogue(engine, asked(shop, ["0.jpg"]), out, keep=("stock",))
+    heading, row = out.read_bytes().split(b"\r\n")[:2]
+    out.write_bytes(heading + b"\r\n" + b'"' + 3_000 * (row + b"\r\n"))
+    with pytest.raises(InputError, match="not a readable table; add --overwrite"):
+        tag_catalogue(engine, asked(shop, ["0.jpg"]), out, keep=("stock",), replace="update")

@@ -176,3 +176,35 @@ def test_what_is_no_dataset_is_told_the_way(folder, tmp_path, dataset_folder):
     with pytest.raises(InputError, match="--on-unknown-value is for dataset files"):
         open_dataset(dataset_folder, on_unknown_value="unknown")
     np.testing.assert_array_equal(open_dataset(dataset_folder).labels, load_dcsa(dataset_folder).labels)
+
+
+@pytest.mark.parametrize("cell", [";", " ; ;", ""])
+def test_a_list_of_nothing_is_a_blank_cell(folder, cell):
+    dataset = open_dataset(write(folder, [f"a.jpg,0,other,{cell}", "b.jpg,1,round,red"]))
+    np.testing.assert_array_equal(dataset.labels[:, 2:], [[-1, -1], [1, 0]])
+    yaml = YAML.replace("values: [red", "blank: none, values: [red")
+    dataset = open_dataset(write(folder, [f"a.jpg,0,other,{cell}", "b.jpg,1,round,red"], yaml))
+    np.testing.assert_array_equal(dataset.labels[:, 2:], [[0, 0], [1, 0]])
+
+
+def test_spellings_of_a_group_that_look_equal_are_one_group(folder):
+    rows = ["a.jpg,0,other,red,Caf\u00e9  1", "b.jpg,0,other,red,Cafe\u0301 1", "d.png,0,other,red,CAF\u00c9 1"]
+    groups = open_dataset(write(folder, rows, YAML + "group: sku\n", HEADING + ",sku")).groups
+    assert groups.tolist() == ["Caf\u00e9 1", "Caf\u00e9 1", "CAF\u00c9 1"]
+
+
+def test_spellings_that_contradict_each_other_are_refused(folder):
+    yaml = YAML.replace('"0": "no", "1": "yes"', 'Y: "yes", y: "no"')
+    with pytest.raises(InputError, match="'y' is to mean 'yes' and 'no'"):
+        open_dataset(write(folder, yaml=yaml))
+
+
+def test_a_dataset_file_in_a_linked_folder_finds_its_photos(folder, tmp_path_factory):
+    """``..`` after a link is the folder that the link leads to, for the table and the photos alike."""
+    settings = folder / "settings"
+    settings.mkdir()
+    write(folder)
+    (settings / "d.yaml").write_text(YAML.replace("t.csv", "../t.csv\nfolder: .."))
+    link = tmp_path_factory.mktemp("elsewhere") / "link"
+    link.symlink_to(settings)
+    assert open_dataset(link / "d.yaml").photos == open_dataset(settings / "d.yaml").photos

@@ -67,6 +67,30 @@ def test_several_values_in_a_cell(separator):
     assert found.unknown == 5
 
 
+def test_an_unknown_item_of_a_list_is_no_value():
+    found = describe(["red;blue", "red;n/a", "n/a", "blue"] * 5)
+    assert (found.counts, found.unknown) == ({"blue": 10, "red": 10}, 5)
+
+
+def test_values_of_one_name_are_one_value():
+    found = describe(["\u00e9cru;red", "ecru;red", "red", "\u00e9cru"] * 5)
+    assert found.counts == {"red": 15, "\u00e9cru": 15}
+    assert found.spellings == {"ecru": "\u00e9cru"}
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_value_and_a_column_of_one_name_get_two(tmp_path, order):
+    columns = [("colours", ["red;blue", "red", "blue"] * 4), ("colours red", ["yes", "no", "yes"] * 4)]
+    names, cells = zip(*(columns[i] for i in order), strict=True)
+    rows = [[f"{i}.jpg", *row] for i, row in enumerate(zip(*cells, strict=True))]
+    with (tmp_path / "t.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["image", *names], *rows])
+    proposal = propose_dataset(read_table(tmp_path / "t.csv"))
+    (tmp_path / "d.yaml").write_text(to_dataset_file(proposal, tmp_path / "d.yaml"))
+    found = read_dataset_file(tmp_path / "d.yaml").schema.names
+    assert len(set(found)) == 3
+
+
 def test_a_class_with_a_slash_is_one_value():
     assert list(describe(["shirt/blouse"] * 5 + ["dress"] * 4 + ["coat"] * 3).counts) == [
         "shirt/blouse",

@@ -211,3 +211,10 @@ def test_what_python_writes_is_read(tmp_path_factory, rows):
     table = read_table(path)
     assert table.headings == ("image", "sku,nr", "note")
     assert list(table.rows) == rows
+
+
+def test_json_lines_hold_line_ends_and_halves_of_characters(tmp_path):
+    text = '{"image": "a.jpg", "t": "one\u2028two\u0085"}\r\n{"image": "b.jpg", "t": "cool \\ud83d", "\\ud83d": "x"}\n'
+    table = read_table(written(tmp_path / "t.jsonl", text))
+    assert table.column("t") == ["one\u2028two", "cool \ufffd"]
+    assert table.headings == ("image", "t", "\ufffd")

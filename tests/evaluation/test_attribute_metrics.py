@@ -6,7 +6,7 @@ import pytest
 from sklearn import metrics
 
 from keras_sister.evaluation.attribute_metrics import attribute_metrics
-from keras_sister.schema import DCSA, Attribute, Schema
+from keras_sister.schema import DCSA, UNKNOWN, Attribute, Schema
 
 RNG = np.random.default_rng(0)
 PHOTOS = 200
@@ -103,3 +103,10 @@ def test_what_nobody_knows_has_no_score():
     assert scores["macc"] == pytest.approx(
         np.mean([a["accuracy"] for a in scores["attributes"].values() if a["known"]])
     )
+
+
+def test_a_photo_without_a_known_label_is_no_photo_without_a_hit():
+    logits = np.where(np.arange(DCSA.n_logits) % 2, 5.0, -5.0) * np.ones((8, 1))
+    labels = DCSA.predict(logits)
+    labels[4:] = UNKNOWN
+    assert attribute_metrics(DCSA, labels, logits)["f1"]["instance"] == 1

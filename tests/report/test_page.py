@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from keras_sister.data.dcsa import load_dcsa
 from keras_sister.errors import InputError
 from keras_sister.evaluation.label_issues import write_issues
 from keras_sister.evaluation.thresholds import Goal, write_thresholds
+from keras_sister.report.content import photos_named
 from keras_sister.report.issue_sheet import write_issue_sheet
 from keras_sister.report.page import write_report
 from keras_sister.report.robustness_section import robustness_rows
@@ -513,3 +515,10 @@ def test_suspicious_labels_with_both_views_on_the_page_and_on_a_contact_sheet(ru
     unsuspicious = [replace(issue, flagged=False) for issue in issues]
     assert write_issue_sheet(run, unsuspicious, tmp_path / "issues.jpg") == 0
     assert not (tmp_path / "issues.jpg").exists()  # that of before would not be true
+
+
+def test_photos_of_one_name_in_several_folders_are_not_confused():
+    run = SimpleNamespace(photos=[Path("shop/a/front.jpg"), Path("shop/b/front.jpg"), Path("shop/b/back.jpg")])
+    assert [found.row for found in photos_named(run, ["b/front.jpg", "b/back.jpg"])] == [1, 2]
+    # What an earlier version noted may be either.
+    assert [found.row for found in photos_named(run, ["front.jpg", "back.jpg"])] == [2]

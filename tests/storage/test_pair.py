@@ -54,3 +54,9 @@ def test_files_of_others_stay(tmp_path):
         write_pair(tmp_path / "d.yaml", "new", beside=tmp_path / "e.csv", beside_text="new")
     assert (tmp_path / "d.csv").read_text() == "mine"
     assert names(tmp_path) == ["d.csv", "d.yaml"]
+
+
+def test_two_files_of_one_name_are_refused(tmp_path):
+    with pytest.raises(InputError, match="give --out another suffix"):
+        write_pair(tmp_path / "a.csv", "one", beside=tmp_path / "a.csv", beside_text="two")
+    assert names(tmp_path) == []

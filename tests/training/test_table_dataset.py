@@ -150,3 +150,13 @@ def test_the_official_validation_photos_select_the_epoch(shop):
         official_test(np.array(["train"] * 5 + ["test"] * 19), dataset.groups)
     with pytest.raises(InputError, match="no test photos"):
         official_test(np.array(["train"] * 24), None)
+
+
+@pytest.mark.usefixtures("tasks_here")
+def test_a_fold_whose_training_photos_all_weigh_nothing_is_refused(shop, tmp_path):
+    """Nothing would be learnt, and the scores would be those of random weights."""
+    heading, *rows = shop.with_name("t.csv").read_text().splitlines()
+    light = [row if ";P0;" in row else row.rpartition(";")[0] + ";0" for row in rows]
+    shop.with_name("t.csv").write_text("\n".join([heading, *light]).replace("bleu", "blue").replace(";0.0", ";1"))
+    with pytest.raises(InputError, match=r"fold-0\d: all of its training photos with a known label have the weight 0"):
+        cross_validate(open_dataset(shop), EXPERIMENT, tmp_path / "run")

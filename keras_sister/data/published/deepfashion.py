@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_sister.data.published.dataset import PublishedDataset, signs_to_labels
-from keras_sister.errors import InputError
+from keras_sister.errors import InputError, quoted
 from keras_sister.storage.text_files import read_text
 
 _MAX_BYTES = 4_000_000_000  # of a list; the longest has 1,000 numbers for each of 289,222 photos
@@ -31,15 +31,26 @@ def read_deepfashion(folder: Path) -> PublishedDataset:
     photos, signs = _values(lists / "list_attr_img.txt", len(attributes), (-1, 0, 1))
     category = dict(zip(*_values(lists / "list_category_img.txt", 1, range(1, len(categories) + 1)), strict=True))
     file = folder / "Eval" / "list_eval_partition.txt"
-    split = dict(line.split() for line in _lines(file))
+    split = _parts(file)
     for known, where in ((category, "list_category_img.txt"), (split, "list_eval_partition.txt")):
         if missing := next((photo for photo in photos if photo not in known), None):
             raise InputError(f"{folder}: {missing} is not in {where}.")
-    if wrong := set(split.values()) - {"train", "val", "test"}:
-        raise InputError(f"{file}: expected train, val or test. Received: '{wrong.pop()}'")
     classes = {"category": (categories, np.array([category[photo][0] - 1 for photo in photos]))}
     parts = [split[photo] for photo in photos]
     return PublishedDataset("DeepFashion", folder, photos, parts, attributes, signs_to_labels(signs), classes)
+
+
+def _parts(file: Path) -> dict[str, str]:
+    """The part of each photo."""
+    parts = {}
+    for i, line in enumerate(_lines(file)):
+        photo, *part = line.split()
+        if part not in (["train"], ["val"], ["test"]):
+            raise InputError(
+                f"{file}, line {i + 3}: expected a photo and train, val or test. Received: {quoted(' '.join(part))}"
+            )
+        parts[photo] = part[0]
+    return parts
 
 
 def _lines(file: Path) -> list[str]:
@@ -49,6 +60,8 @@ def _lines(file: Path) -> list[str]:
     except ValueError as error:
         raise InputError(f"{file}: missing, or not a list of DeepFashion.") from error
     lines = [line.strip() for line in lines if line.strip()]
+    if not lines:
+        raise InputError(f"{file}: an empty list.")
     if not count.strip().isdigit() or int(count) != len(lines):
         raise InputError(f"{file}: {len(lines)} lines, but its first line says '{count[:80]}'.")
     return lines

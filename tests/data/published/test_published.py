@@ -122,6 +122,12 @@ def test_deepfashion(tmp_path, anno):
         ("Anno/list_attr_img.txt", "6\n", "7\n", "6 lines, but its first line says '7'"),
         ("Anno/list_category_img.txt", "  1\n", "  9\n", "line 3: expected a photo and 1 numbers from 1 to 2"),
         ("Eval/list_eval_partition.txt", "  train", "  dev", "Received: 'dev'"),
+        (
+            "Eval/list_eval_partition.txt",
+            "  train",
+            "",
+            "line 3: expected a photo and train, val or test. Received: ''",
+        ),
         ("Eval/list_eval_partition.txt", "img_00000000", "other", "is not in list_eval_partition"),
     ],
 )
