@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from keras_sister.catalogue.listed_photo import ListedPhoto, listed
+from keras_sister.data.names import composed
 from keras_sister.data.text_layout import (
     DELIMITERS,
     START,
@@ -43,6 +44,7 @@ def read_csv_column(file: Path, column: str, *, keep: Sequence[str], on_note: On
     Raises:
         InputError: if the file is not readable, or a column is missing or exists twice, naming the columns.
     """
+    column, keep = composed(column), [composed(name) for name in keep]
     try:
         layout = _find_layout(file, (column, *keep))
         if note := layout.note():
@@ -89,7 +91,7 @@ def _find_layout(file: Path, wanted: Sequence[str]) -> _Layout:
         for delimiter in [named] if named else possible_delimiters(first):
             stream.seek(start)
             headings = next(csv.reader(stream, delimiter=delimiter), [])
-            headings = [heading.strip() for heading in headings]
+            headings = [composed(heading.strip()) for heading in headings]
             layouts.append(_Layout(encoding, delimiter, headings, named is not None))
     best = max(layouts, key=lambda layout: layout.fit(wanted))
     for name in wanted:

@@ -14,7 +14,7 @@ def comparable(text: str) -> str:
         >>> comparable(" Yes ") == comparable("yes")
         True
     """
-    return one_spelling(unicodedata.normalize("NFC", text).casefold())
+    return one_spelling(composed(text).casefold())
 
 
 def one_spelling(text: str) -> str:
@@ -24,7 +24,17 @@ def one_spelling(text: str) -> str:
         >>> one_spelling("Cafe\u0301  7 ") == "Café 7"
         True
     """
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    return " ".join(composed(text).split())
+
+
+def composed(text: str) -> str:
+    """A text with composed characters (Unicode NFC), as Windows writes it; macOS takes them apart.
+
+    Example:
+        >>> composed("Gro\u0308\u00dfe") == "Gr\u00f6\u00dfe"
+        True
+    """
+    return unicodedata.normalize("NFC", text)
 
 
 def similar(text: str) -> str:

@@ -12,7 +12,7 @@ from keras_sister.data.dataset import Dataset
 from keras_sister.data.dataset_file import DatasetFile, LabelColumn
 from keras_sister.data.finding import Finding
 from keras_sister.data.inspection import Inspection
-from keras_sister.data.names import comparable, one_spelling
+from keras_sister.data.names import comparable, composed, one_spelling
 from keras_sister.data.tables import Table, read_table
 from keras_sister.errors import counted
 from keras_sister.photo_files import PHOTO_SUFFIXES, is_photo_name
@@ -102,7 +102,7 @@ def _hint(path: Path, fault: str) -> str:
 
 def heading_of(column: LabelColumn, table: Table) -> str:
     """The heading of a column of labels in the table: its title, or its name."""
-    return column.title if column.title and column.title in table.headings else column.name
+    return column.title if column.title and composed(column.title) in table.headings else column.name
 
 
 def _labels(

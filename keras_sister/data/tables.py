@@ -14,6 +14,7 @@ from typing import Any
 from keras_sister.data.cells import TornItemError, cell_text
 from keras_sister.data.delimited import decode, read_delimited
 from keras_sister.data.excel import read_excel
+from keras_sister.data.names import composed
 from keras_sister.errors import InputError, counted, quoted, reason_of
 from keras_sister.extras import missing_extra
 from keras_sister.storage.regular_files import check_regular
@@ -45,7 +46,7 @@ class Table:
         Raises:
             InputError: if no column or more than one has this heading.
         """
-        places = [i for i, text in enumerate(self.headings) if text == heading]
+        places = [i for i, text in enumerate(self.headings) if text == composed(heading)]
         if not places:
             found = ", ".join(repr(text) for text in self.headings if text)
             raise InputError(f"{self.path}: no column '{heading}'; found {found}.")
@@ -120,7 +121,7 @@ def _table(path: Path, rows: list[tuple[str, ...]], how: str) -> Table:
         raise InputError(f"{path}: no rows below the heading.")
     return Table(
         path=path,
-        headings=tuple(rows[0][i] for i in kept),
+        headings=tuple(composed(rows[0][i]) for i in kept),
         rows=tuple(tuple(row[i] for i in kept) for _, row in filled),
         numbers=tuple(number for number, _ in filled),
         note=f"{path.name}: {how}, {counted(len(filled), 'row')}, {counted(len(kept), 'column')}",

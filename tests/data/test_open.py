@@ -1,5 +1,6 @@
 """A table becomes photos and labels; every cell that could mislead is one line naming its row."""
 
+import io
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_sister.catalogue.sources import list_photos
 from keras_sister.data.dcsa import load_dcsa
 from keras_sister.data.open import inspect_dataset, open_dataset
 from keras_sister.errors import InputError
@@ -191,6 +193,14 @@ def test_spellings_of_a_group_that_look_equal_are_one_group(folder):
     rows = ["a.jpg,0,other,red,Caf\u00e9  1", "b.jpg,0,other,red,Cafe\u0301 1", "d.png,0,other,red,CAF\u00c9 1"]
     groups = open_dataset(write(folder, rows, YAML + "group: sku\n", HEADING + ",sku")).groups
     assert groups.tolist() == ["Caf\u00e9 1", "Caf\u00e9 1", "CAF\u00c9 1"]
+
+
+def test_a_heading_is_found_however_its_characters_are_composed(folder):
+    yaml = YAML.replace("neckline: [", "neckline: {title: Gr\u00f6\u00dfe, classes: [").replace("other]", "other]}")
+    written = write(folder, yaml=yaml, heading=HEADING.replace("neckline", "Gro\u0308\u00dfe"))
+    assert open_dataset(written).labels[:, 0].tolist() == [0, -1, 1, 2]
+    photos = list_photos([f"{folder / 't.csv'}:image"], stdin=io.BytesIO(), keep=["Gr\u00f6\u00dfe"])
+    assert next(photos).kept == ("v_shape",)
 
 
 def test_spellings_that_contradict_each_other_are_refused(folder):
