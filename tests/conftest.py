@@ -2,10 +2,12 @@
 
 import gc
 import os
+import signal
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it starts in the background ignore Ctrl-C
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as in workers: before Keras loads TensorFlow, for the same bits
 
 from keras_sister.tensorflow_start import start_tensorflow
