@@ -14,6 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as in the processes that train, before TensorFlow is loaded
+
+# ruff: noqa: E402
 import click
 import keras
 import numpy as np
