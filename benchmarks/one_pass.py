@@ -16,7 +16,6 @@ from statistics import median
 
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as in the processes that train, before TensorFlow is loaded
 
-# ruff: noqa: E402
 import click
 import keras
 import numpy as np
