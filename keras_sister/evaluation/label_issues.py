@@ -32,7 +32,7 @@ _FLAGS = ("no", "yes")
 _MAX_BYTES = 1_000_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there are as many as known labels
 class LabelIssue:
     """One known label.
 
@@ -106,16 +106,15 @@ def write_issues(run: Run) -> list[LabelIssue]:
     """
     predictions = read_out_of_fold(run.folder)
     issues = ranked(_known_labels(run, predictions, flag_labels(predictions)))
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS)
-    for issue in issues:
-        facts = (issue.photo, issue.attribute, issue.label, issue.suggested)
-        table.writerow((*facts, f"{issue.score:.6f}", _FLAGS[issue.flagged]))
     file = run.folder / "issues.csv"
 
     def write(path: Path) -> None:
-        path.write_text(text.getvalue(), encoding="utf-8")
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            table = csv.writer(stream, lineterminator="\n")
+            table.writerow(COLUMNS)
+            for issue in issues:
+                facts = (issue.photo, issue.attribute, issue.label, issue.suggested)
+                table.writerow((*facts, f"{issue.score:.6f}", _FLAGS[issue.flagged]))
         note_file(file, path)
 
     write_atomically(file, write)
@@ -137,7 +136,8 @@ def read_issues(run: Run, predictions: OutOfFold | None = None) -> list[LabelIss
     way_out = f"remove it, and 'sister-keras data review {run.folder}' writes it again."
     wrong = InputError(f"{file}: does not follow from the run's predictions; {way_out}")
     try:
-        heading, *rows = csv.reader(io.StringIO(read_text(file, max_bytes=_MAX_BYTES)), strict=True)
+        rows = csv.reader(io.StringIO(read_text(file, max_bytes=_MAX_BYTES)), strict=True)
+        heading = next(rows, [])
         found = {(i.photo, i.attribute): i for i in _known_labels(run, predictions)}
         issues = [_checked(found.pop((row[0], row[1])), row) for row in rows]
     except (csv.Error, LookupError, ValueError) as error:
