@@ -126,9 +126,10 @@ def _draw(measured: dict[tuple[str, int], dict[str, float]], picture: Path) -> N
             axes[row][column].plot(values, heights, "o-", color=color)
             axes[row][column].set_xscale("log", base=2)
             axes[row][column].set_xticks(values, [f"{value:,}" for value in values])
-            axes[row][column].set_ylim(bottom=0)
             axes[row][column].spines[["top", "right"]].set_visible(False)
         axes[1][column].set_xlabel(what)
+    for shared in axes[:, 0]:  # when all are drawn: from then on the limits stay
+        shared.set_ylim(bottom=0)
     axes[0][0].set_ylabel("seconds")
     axes[1][0].set_ylabel("peak memory, MB")
     figure.savefig(picture)
