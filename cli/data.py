@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from keras_sister.data.choices import DATASET_FILE_SUFFIXES
 from keras_sister.errors import InputError, counted
 
 from .dataset import dataset_argument, on_unknown_value_option
@@ -223,5 +224,5 @@ def _show(report: Any, console: Console) -> None:
 
 
 def _check_dataset_name(out: Path) -> None:
-    if out.suffix.lower() not in (".yaml", ".yml"):
+    if out.suffix.lower() not in DATASET_FILE_SUFFIXES:
         raise InputError(f"{out}: a dataset file has the suffix .yaml.")

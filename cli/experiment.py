@@ -57,10 +57,7 @@ _SETTINGS = {
         show_default="imagenet",
     ),
     "size": _setting(click.IntRange(*RANGES["size"]), "Height and width of the model's input in pixels."),
-    "segmenter": _setting(
-        str,
-        SEGMENTER_HELP,
-    ),
+    "segmenter": _setting(str, SEGMENTER_HELP),
     "background": _setting(click.Choice(BACKGROUNDS), "Background of the person."),
     "edges": _setting(click.Choice(EDGES), "Edges of the person."),
     "keep_largest": _setting(bool, "Keep only the largest connected component of the mask.", is_flag=True),

@@ -7,13 +7,13 @@ data, a work of the US Navy and in the public domain.
 """
 
 import io
-import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import matplotlib.cbook
+from headless import headless_chromium
 from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.support.wait import WebDriverWait
@@ -36,11 +36,7 @@ def main(run: str, out: Path) -> None:
 
 def screenshot(url: str, photo: str) -> Image.Image:
     """The page after the photo was tagged and its category explained."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(shutil.which("chromium"))
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", f"--window-size={WIDTH},{HEIGHT}"):
-        options.add_argument(argument)
-    with webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver"))) as browser:
+    with headless_chromium(WIDTH, HEIGHT) as browser:
 
         def when_shown(css: str) -> webdriver.remote.webelement.WebElement:
             return WebDriverWait(browser, 60).until(lambda _: browser.find_elements("css selector", css))[0]

@@ -9,12 +9,11 @@ and the extra review.
 """
 
 import io
-import shutil
 import sys
 from pathlib import Path
 
+from headless import headless_chromium
 from PIL import Image
-from selenium import webdriver
 
 WIDTH, HEIGHT = 1100, 1490
 SHEET = (800, 700)
@@ -31,11 +30,7 @@ def main(run: Path, out: Path) -> None:
 
 def screenshot(page: Path) -> Image.Image:
     """The top of a page."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(shutil.which("chromium"))
-    for argument in ("--headless=new", "--no-sandbox", "--hide-scrollbars", f"--window-size={WIDTH},{HEIGHT}"):
-        options.add_argument(argument)
-    with webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver"))) as browser:
+    with headless_chromium(WIDTH, HEIGHT) as browser:
         browser.get(page.resolve().as_uri())
         return Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB")
 

@@ -90,8 +90,8 @@ def _find_layout(file: Path, wanted: Sequence[str]) -> _Layout:
         layouts = []
         for delimiter in [named] if named else possible_delimiters(first):
             stream.seek(start)
-            headings = next(csv.reader(stream, delimiter=delimiter), [])
-            headings = [composed(heading.strip()) for heading in headings]
+            first_row = next(csv.reader(stream, delimiter=delimiter), [])
+            headings = [composed(heading.strip()) for heading in first_row]
             layouts.append(_Layout(encoding, delimiter, headings, named is not None))
     best = max(layouts, key=lambda layout: layout.fit(wanted))
     for name in wanted:

@@ -113,13 +113,8 @@ class ResumableTable:
             try:
                 with self._disk_errors():
                     self._start(resume, replace)
-                try:
+                with self._removed_without_parts():
                     yield
-                except BaseException:
-                    if not any(self._parts.glob("[0-9]*.json")):  # a job that was refused is none to resume
-                        with suppress(OSError):
-                            self._remove_parts()
-                    raise
             finally:
                 if not self._settings_file.exists():  # nothing is left to resume
                     with suppress(OSError):
@@ -235,6 +230,17 @@ class ResumableTable:
             if file.is_file() and file.name not in (self._settings_file.name, *_OURS):
                 file.unlink()
         self._settings_file.unlink()
+
+    @contextmanager
+    def _removed_without_parts(self) -> Iterator[None]:
+        """Remove a job that ends before its first part, such as one that is refused: there is nothing to resume."""
+        try:
+            yield
+        except BaseException:
+            if not any(self._parts.glob("[0-9]*.json")):
+                with suppress(OSError):
+                    self._remove_parts()
+            raise
 
     @contextmanager
     def _disk_errors(self) -> Iterator[None]:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from keras_sister.catalogue.csv_column import OnNote, read_csv_column
 from keras_sister.catalogue.listed_photo import ListedPhoto, listed
-from keras_sister.data.tables import read_table
+from keras_sister.data.tables import TABLE_SUFFIXES, read_table
 
-_SOURCE = re.compile(r"(.+?\.(?:csv|tsv|xlsx|xlsm|jsonl|ndjson|parquet)):(.+)", re.IGNORECASE | re.DOTALL)
+_SUFFIXES = [suffix for suffix in TABLE_SUFFIXES if suffix != ".txt"]  # a list of paths, not a table
+_SOURCE = re.compile(f"(.+?(?:{'|'.join(map(re.escape, _SUFFIXES))})):(.+)", re.IGNORECASE | re.DOTALL)
 
 
 def split_source(source: str) -> tuple[Path, str] | None:

@@ -143,8 +143,13 @@ class DatasetFile:
     @cached_property
     def photo_folder(self) -> Path:
         """`folder` without ``..``, which after a symbolic link leads elsewhere than its name says."""
-        plain = Path(os.path.normpath(self.folder))
-        return plain if plain.resolve() == self.folder.resolve() else self.folder.resolve()
+        plain, real = Path(os.path.normpath(self.folder)), self.folder.resolve()
+        return plain if plain.resolve() == real else real
+
+
+def path_in_file(path: Path, file: Path) -> str:
+    """A path as the dataset file `file` names it: relative to its folder, with links followed before ``..``."""
+    return Path(os.path.relpath(path.resolve(), file.parent.resolve())).as_posix()
 
 
 def read_dataset_file(path: str | Path) -> DatasetFile:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from keras_sister.data.choices import DATASET_FILE_SUFFIXES
 from keras_sister.data.dataset import Dataset
 from keras_sister.data.dataset_file import read_dataset_file
 from keras_sister.data.dcsa import find_photos, read_labels
@@ -62,4 +63,4 @@ def inspect_dataset(path: str | Path, *, on_unknown_value: str | None = None) ->
 
 def is_dataset_file(path: Path) -> bool:
     """Whether a path is named like a dataset file; otherwise it is a folder."""
-    return path.suffix.lower() in (".yaml", ".yml") and not path.is_dir()
+    return path.suffix.lower() in DATASET_FILE_SUFFIXES and not path.is_dir()

@@ -1,11 +1,11 @@
 """The text of a proposed dataset file, with comments for whoever reviews it."""
 
-import os
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from keras_sister.data.columns import Classes, Typo
+from keras_sister.data.dataset_file import path_in_file
 from keras_sister.data.propose import RARE, Proposal
 from keras_sister.storage.yaml_files import yaml_scalar
 
@@ -28,10 +28,12 @@ def to_dataset_file(proposal: Proposal, out: Path) -> str:
     lines = [
         "# Proposed by 'sister-keras data init'. Please review it, then: sister-keras data check " + out.name,
         *_comment(table.note),
-        f"table: {yaml_scalar(_relative(table.path, out))}",
+        f"table: {yaml_scalar(path_in_file(table.path, out))}",
     ]
     if proposal.folder != table.path.parent:
-        lines.append(f"folder: {yaml_scalar(_relative(proposal.folder, out))}  # the photos' paths are relative to it")
+        lines.append(
+            f"folder: {yaml_scalar(path_in_file(proposal.folder, out))}  # the photos' paths are relative to it"
+        )
     lines.append(f"photo: {yaml_scalar(proposal.photo)}  # {photos:,} photos{missing}")
     lines += _group_lines(proposal)
     tokens = ", ".join(f"{yaml_scalar(token)} {count:,}" for token, count in proposal.unknown.items())
@@ -105,7 +107,3 @@ def _mapping(key: str, content: Mapping[str, str]) -> list[str]:
 def _comment(text: str, mark: str = "# ") -> list[str]:
     one_line = "".join(c if c.isprintable() else " " for c in text)
     return textwrap.wrap(one_line, _WIDTH, initial_indent=mark, subsequent_indent=f"{mark}  ", break_long_words=False)
-
-
-def _relative(path: Path, out: Path) -> str:
-    return Path(os.path.relpath(path.resolve(), out.parent.resolve())).as_posix()  # links are followed before ``..``

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_sister.data.dataset import Dataset
-from keras_sister.data.dataset_file import DatasetFile, LabelColumn, read_dataset_file
+from keras_sister.data.dataset_file import DatasetFile, LabelColumn, path_in_file, read_dataset_file
 from keras_sister.data.dcsa import write_labels
 from keras_sister.data.open import is_dataset_file, open_dataset
 from keras_sister.data.table_dataset import heading_of
@@ -145,7 +144,7 @@ def _described(column: LabelColumn) -> dict[str, Any]:
 
 def _content(file: DatasetFile, out: Path, attributes: dict[str, Any], on_unknown_value: str) -> dict[str, Any]:
     """The content of the new dataset file."""
-    folder = Path(os.path.relpath(file.folder.resolve(), out.parent.resolve())).as_posix()
+    folder = path_in_file(file.folder, out)
     columns = {key: getattr(file, key) for key in ("group", "weight", "split") if getattr(file, key)}
     return {
         "table": out.with_suffix(".csv").name,

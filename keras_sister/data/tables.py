@@ -179,3 +179,6 @@ _READERS: dict[str, Callable[[Path], tuple[list[tuple[str, ...]], str]]] = {
     ".ndjson": _read_json_lines,
     ".parquet": _read_parquet,
 }
+
+TABLE_SUFFIXES = tuple(_READERS)
+"""How tables are named."""

@@ -31,7 +31,7 @@ class StackedHeads:
             mirrored photos, or None.
         learning_rate: that of Adam.
         loss: the loss of each photo; the cross-entropy of its known labels by default.
-        dtype: of weights, features and losses: ``float32``; on TensorFlow also ``float64``.
+        dtype: dtype of weights, features and losses: ``float32``, or on TensorFlow also ``float64``.
     """
 
     def __init__(

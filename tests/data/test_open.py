@@ -132,7 +132,7 @@ def test_rows_of_one_photo_are_merged_or_contradict_each_other(folder):
         "rows 2 and 4: the same photo 'a.jpg' with neckline 'v_shape' and 'round'.",
         "rows 2 and 4: the same photo 'a.jpg' with scarf 'no' and 'yes'.",
     ]
-    assert {finding.photos for finding in inspection.findings} == {(folder / "a.jpg",)}  # to be looked at
+    assert {finding.photos for finding in inspection.findings} == {(folder / "a.jpg",)}  # which the page shows
 
 
 def test_the_photos_of_a_value_that_fits_no_class_are_named(folder):

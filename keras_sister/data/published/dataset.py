@@ -2,12 +2,12 @@
 
 import csv
 import io
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from keras_sister.data.dataset_file import path_in_file
 from keras_sister.data.names import to_name
 from keras_sister.errors import InputError
 from keras_sister.schema import UNKNOWN, Attribute
@@ -69,7 +69,7 @@ def write_published(dataset: PublishedDataset, out: Path) -> Path:
     attributes = {name: labelled.get(name, binary) for name in names}
     content = {
         "table": table.name,
-        "folder": Path(os.path.relpath(dataset.folder, out.parent)).as_posix(),
+        "folder": path_in_file(dataset.folder, out),
         "photo": "image",
         "split": "split",
         "attributes": attributes,

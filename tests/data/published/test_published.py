@@ -152,3 +152,14 @@ def test_what_is_not_the_dataset(tmp_path, name, file):
     assert "not a readable MATLAB file" in CliRunner().invoke(main, command).stderr
     scipy.io.savemat(tmp_path / file, {"x": 1})
     assert "not the annotation" in CliRunner().invoke(main, command).stderr
+
+
+def test_a_dataset_file_in_a_linked_folder_finds_its_photos(tmp_path):
+    """The path to the photos goes up from where the link leads."""
+    deepfashion(tmp_path / "data", "Anno")
+    (tmp_path / "deep" / "settings").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "deep" / "settings")
+    out = tmp_path / "link" / "d.yaml"
+    result = CliRunner().invoke(main, ["data", "import", "deepfashion", str(tmp_path / "data"), "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    assert all(photo.is_file() for photo in open_dataset(out).photos)
