@@ -29,7 +29,7 @@ from keras_sister.metrics import AttributeAccuracy
 from keras_sister.models.frozen import head_of
 from keras_sister.run import Run
 from keras_sister.training.cross_validation import cross_validate
-from keras_sister.training.fold_split import fold_split
+from keras_sister.training.fold_split import fold_splits
 from keras_sister.training.head_trainer import HeadTrainer
 from keras_sister.training.stacked_heads import StackedHeads, new_head
 from keras_sister.training.tower_features import tower_features
@@ -89,7 +89,7 @@ def _heads(experiment: Experiment, run: Run, name: str, rounds: int) -> None:
     keras.utils.set_random_seed(0)
     model = build_model(experiment, run.schema)
     features, _ = tower_features(run, model, lambda event: None)
-    splits = [fold_split(run, number) for number in range(len(run.folds))]
+    splits = fold_splits(run)
     rate, seeds = experiment.learning_rate, [split.seed for split in splits]
     heads = StackedHeads(head_of(model), run.schema, seeds, features, None, learning_rate=rate)
     trainer = HeadTrainer(heads, splits, run.labels, batch_size=experiment.batch_size)

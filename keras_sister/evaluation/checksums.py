@@ -44,7 +44,9 @@ _TOWERS = f"../{TOWER_WEIGHTS}"
 """Part of what is trained in a fold's folder, though all folds share it."""
 
 
-def note_checksums(run: Run, folder: Path, last: str, written: Path) -> None:
+def note_checksums(
+    run: Run, folder: Path, last: str, written: Path, *, contents: dict[str, str] | None = None
+) -> None:
     """Write ``checksums.json``, before the last file of a training gets its name.
 
     Args:
@@ -52,11 +54,13 @@ def note_checksums(run: Run, folder: Path, last: str, written: Path) -> None:
         folder: where the files are: a fold's folder or the run's own.
         last: name of the last file.
         written: where it is until then.
+        contents: what `contents_of` returns, if it was called before.
     """
     files = {name: folder / name for name in _WRITTEN if (folder / name).exists()} | {last: written}
     if (folder / HEAD_WEIGHTS).exists():
         files[_TOWERS] = run.towers
-    write_json(folder / CHECKSUMS, contents_of(run) | {name: _digest_of_file(file) for name, file in files.items()})
+    contents = contents or contents_of(run)
+    write_json(folder / CHECKSUMS, contents | {name: _digest_of_file(file) for name, file in files.items()})
 
 
 def note_file(file: Path, written: Path) -> None:

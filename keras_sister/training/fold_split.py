@@ -1,5 +1,6 @@
 """What each fold of a run trains on: derived from the run folder alone, so equal after any restart."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,33 +27,45 @@ class FoldSplit:
     seed: int
 
 
-def check_trainable(run: Run, rows: np.ndarray, name: str) -> None:
-    """Check that there is something to learn from these photos.
+def check_trainable(labels: np.ndarray, weights: np.ndarray | None, name: str) -> None:
+    """Check that there is something to learn from photos.
+
+    Args:
+        labels: int array (photos, attributes), −1 = unknown.
+        weights: the weight of each photo in the loss, (photos,); None for equal weights.
+        name: of the fold, for errors.
 
     Raises:
-        InputError: if no label of theirs is known, or only labels of photos with the weight 0.
+        InputError: if no label is known, or only labels of photos with the weight 0.
     """
-    known = (run.labels[rows] >= 0).any(axis=1)
+    known = (labels >= 0).any(axis=1)
     if not known.any():
         raise InputError(f"{name}: no label of its training photos is known; too few known labels for these folds.")
-    if run.weights is not None and not run.weights[rows][known].any():
+    if weights is not None and not weights[known].any():
         raise InputError(f"{name}: all of its training photos with a known label have the weight 0.")
 
 
-def fold_split(run: Run, number: int) -> FoldSplit:
+def fold_splits(run: Run, numbers: Iterable[int] | None = None) -> list[FoldSplit]:
     """Split the photos of the other folds for training and for the selection of the epoch.
 
     The validation split is empty if none of its labels is known.
 
+    Args:
+        run: with ``folds.json`` in place.
+        numbers: the folds to split for, counted from 0; all by default.
+
     Raises:
         InputError: see `check_trainable`.
     """
-    labels, name = run.labels, run.fold(number).name
-    rest = np.setdiff1d(np.arange(len(labels)), run.folds[number])
-    # Folds of one run must not share random numbers; the same fold of two runs with the same seed should.
-    seed = int(np.random.default_rng([run.experiment.seed, number]).integers(2**31))
-    split = run.split if run.experiment.split else None
-    train, validation = inner_split(labels, run.schema, rest, seed=seed, groups=run.groups, split=split)
-    check_trainable(run, train, name)
-    selects = (labels[validation] >= 0).any()
-    return FoldSplit(name, train, validation if selects else validation[:0], seed)
+    folds, labels, schema, weights, groups = run.folds, run.labels, run.schema, run.weights, run.groups
+    experiment, splits = run.experiment, []
+    official = run.split if experiment.split else None
+    for number in range(len(folds)) if numbers is None else numbers:
+        rest, name = np.setdiff1d(np.arange(len(labels)), folds[number]), run.fold(number).name
+        # Folds of one run must not share random numbers; the same fold of two runs with the same seed should.
+        seed = int(np.random.default_rng([experiment.seed, number]).integers(2**31))
+        train, validation = inner_split(labels, schema, rest, seed=seed, groups=groups, split=official)
+        check_trainable(labels[train], None if weights is None else weights[train], name)
+        selects = (labels[validation] >= 0).any()
+        splits.append(FoldSplit(name, train, validation if selects else validation[:0], seed))
+    return splits

@@ -12,13 +12,13 @@ import numpy as np
 
 from keras_sister.losses import MaskedAttributeLoss, class_weight_table
 from keras_sister.models.frozen import all_towers_of, head_of
-from keras_sister.run import OnEvent, Run, best_epoch
+from keras_sister.run import HEAD_WEIGHTS, OnEvent, Run, best_epoch
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.json_files import write_json
 from keras_sister.training.class_weights import balanced_class_weights
-from keras_sister.training.fold_split import FoldSplit, fold_split
+from keras_sister.training.fold_split import FoldSplit, fold_splits
 from keras_sister.training.head_trainer import HeadTrainer
-from keras_sister.training.predictions import write_predictions
+from keras_sister.training.predictions import PredictionWriter
 from keras_sister.training.stacked_heads import StackedHeads
 from keras_sister.training.tower_features import tower_features
 from keras_sister.training.trainer import build_model
@@ -36,20 +36,19 @@ def train_heads(run: Run, on_event: OnEvent) -> None:
         InputError: if no label of a fold's training photos is known; if a feature, a loss or a logit is not a finite
             number.
     """
-    splits = [fold_split(run, number) for number in range(len(run.folds))]
-    model, trainer = _train(run, splits, on_event)
+    model, trainer = _train(run, fold_splits(run), on_event)
     predicted = trainer.predict(run.folds)
     write_atomically(run.towers, all_towers_of(model).save_weights)  # byte by byte as before, if it was there
-    head = head_of(model)
+    head, writer = head_of(model), PredictionWriter(run)
     for number, logits in enumerate(predicted):
         fold = run.fold(number)
         if fold.predictions.exists():
             continue
         fold.folder.mkdir(exist_ok=True)
         _set_weights(head, trainer.heads.best_weights(number))
-        write_atomically(run.fold_weights(number), head.save_weights)
+        write_atomically(fold.folder / HEAD_WEIGHTS, head.save_weights)
         _write_history(fold.folder, trainer.histories[number])
-        write_predictions(run, number, logits)
+        writer.write(number, logits)
     (run.folder / HEADS_CHECKPOINT).unlink(missing_ok=True)
 
 

@@ -1,41 +1,51 @@
-"""Write the out-of-fold predictions of a fold, the last file of its training."""
+"""Write the out-of-fold predictions of folds, the last file of their training."""
 
 from pathlib import Path
 
 import numpy as np
 
 from keras_sister.errors import InputError
-from keras_sister.evaluation.checksums import note_checksums
+from keras_sister.evaluation.checksums import contents_of, note_checksums
 from keras_sister.run import Run
 from keras_sister.storage.atomic import write_atomically
 
 
-def write_predictions(run: Run, number: int, logits: np.ndarray) -> None:
-    """Write ``predictions.npz`` and ``checksums.json`` into a fold's folder.
+class PredictionWriter:
+    """Writes the ``predictions.npz`` and ``checksums.json`` of folds. It reads the photos of the run once.
 
     Args:
-        run: the run.
-        number: the fold, counted from 0; its ``history.json`` and ``model.weights.h5`` are in place.
-        logits: float array, shape (the fold's photos, n_logits).
-
-    Raises:
-        InputError: if a logit is not a finite number.
+        run: with ``folds.json`` in place.
     """
-    fold, rows, photos = run.fold(number), run.folds[number], run.photos
-    if not np.isfinite(logits).all():
-        raise InputError(
-            f"{fold.name}: the model of epoch {fold.best_epoch + 1} predicts a logit that is not finite; lower"
-            " --learning-rate or choose another --precision, with another --out."
-        )
-    predictions = {
-        "photos": np.array([photos[row].name for row in rows]),
-        "rows": rows,
-        "labels": run.labels[rows],
-        "logits": logits,
-    }
 
-    def write(path: Path) -> None:
-        np.savez(path, **predictions)
-        note_checksums(run, fold.folder, fold.predictions.name, path)
+    def __init__(self, run: Run) -> None:
+        self.run, self.folds, self.labels = run, run.folds, run.labels
+        self.names, self.contents = [photo.name for photo in run.photos], contents_of(run)
 
-    write_atomically(fold.predictions, write)
+    def write(self, number: int, logits: np.ndarray) -> None:
+        """Write the files of a fold.
+
+        Args:
+            number: the fold, counted from 0; its ``history.json`` and weights are in place.
+            logits: float array, shape (the fold's photos, n_logits).
+
+        Raises:
+            InputError: if a logit is not a finite number.
+        """
+        fold, rows = self.run.fold(number), self.folds[number]
+        if not np.isfinite(logits).all():
+            raise InputError(
+                f"{fold.name}: the model of epoch {fold.best_epoch + 1} predicts a logit that is not finite; lower"
+                " --learning-rate or choose another --precision, with another --out."
+            )
+        predictions = {
+            "photos": np.array([self.names[row] for row in rows]),
+            "rows": rows,
+            "labels": self.labels[rows],
+            "logits": logits,
+        }
+
+        def write(path: Path) -> None:
+            np.savez(path, **predictions)
+            note_checksums(self.run, fold.folder, fold.predictions.name, path, contents=self.contents)
+
+        write_atomically(fold.predictions, write)

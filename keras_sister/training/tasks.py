@@ -13,10 +13,10 @@ from keras_sister.models import mirror_averaged
 from keras_sister.run import WEIGHTS, OnEvent, Run
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.training.fit import CHECKPOINT, check_trained, without_optimizer
-from keras_sister.training.fold_split import check_trainable, fold_split
+from keras_sister.training.fold_split import check_trainable, fold_splits
 from keras_sister.training.one_pass import HEADS_CHECKPOINT, train_head_on_all_photos, train_heads
 from keras_sister.training.precision import set_precision
-from keras_sister.training.predictions import write_predictions
+from keras_sister.training.predictions import PredictionWriter
 from keras_sister.training.trainer import Trainer
 
 
@@ -59,12 +59,12 @@ def train_fold(run: Run, number: int, on_event: OnEvent) -> None:
     Raises:
         InputError: if no label of the training photos is known; if a loss or a logit is not a finite number.
     """
-    fold, split = run.fold(number), fold_split(run, number)
+    fold, (split,) = run.fold(number), fold_splits(run, [number])
     fold.folder.mkdir(exist_ok=True)
     trainer = Trainer(run, seed=split.seed)
     validation = split.validation if len(split.validation) else None
     trainer.fit(split.train, validation, folder=fold.folder, on_event=on_event)
-    write_predictions(run, number, trainer.predict(run.folds[number]))
+    PredictionWriter(run).write(number, trainer.predict(run.folds[number]))
     (fold.folder / CHECKPOINT).unlink(missing_ok=True)
 
 
@@ -74,7 +74,7 @@ def train_on_all_photos(run: Run, on_event: OnEvent) -> None:
     Raises:
         InputError: if a loss or a trained weight is not a finite number.
     """
-    check_trainable(run, np.arange(len(run.labels)), "train")
+    check_trainable(run.labels, run.weights, "train")
     if run.experiment.is_one_pass:
         model = train_head_on_all_photos(run, on_event)
     else:

@@ -22,7 +22,7 @@ from keras_sister.run import Run
 from keras_sister.segmentation.background_swap import swap_background
 from keras_sister.training.cross_validation import cross_validate
 from keras_sister.training.fill_views import fill_view_store
-from keras_sister.training.predictions import write_predictions
+from keras_sister.training.predictions import PredictionWriter
 from keras_sister.training.start import start_run
 from keras_sister.training.tasks import perform
 from keras_sister.training.trained import preprocessor_of_run, trained_model
@@ -67,7 +67,7 @@ def finish(folder: Path, dataset, masks: Path, system: str) -> Run:
         model.save_weights(fold.folder / "model.weights.h5")
         views = preprocessor.views({name: tf.constant(pairs.read(name, rows)) for name in pairs.channels})
         run.write(f"{fold.name}/history.json", {"best_epoch": 0, "epochs": [{"loss": 1.0, "macc": 0.5}]})
-        write_predictions(run, number, keras.ops.convert_to_numpy(model(views, training=False)))
+        PredictionWriter(run).write(number, keras.ops.convert_to_numpy(model(views, training=False)))
     run.write("summary.json", summarize(run))
     return run
 
