@@ -108,7 +108,10 @@ def _by_turns(
     """Photos per second of each process in each round, and its peak memory."""
     counts = []
     for process in processes:
-        process.ask(build=dataclasses.asdict(row))
+        process.send(build=dataclasses.asdict(row))
+    for process in processes:
+        process.answer()  # both compile at the same time
+    for process in processes:
         counts.append(max(2, round(seconds / process.ask(steps=1)["seconds"])))
     rates: list[list[float]] = [[], []]
     peaks: list[int | None] = [None, None]
@@ -116,7 +119,7 @@ def _by_turns(
         for number, process in enumerate(processes):
             time.sleep(0.5)  # PyTorch's threads spin for a while after its turn
             answer = process.ask(steps=counts[number])
-            rates[number].append(row.batch * counts[number] / answer["seconds"])
+            rates[number].append(row.folds * row.batch * counts[number] / answer["seconds"])
             peaks[number] = answer["memory"]
     return rates, peaks
 

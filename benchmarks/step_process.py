@@ -21,7 +21,7 @@ class Row:
     """What is measured.
 
     Attributes:
-        system: ``baseline`` or ``sister_a``.
+        system: ``baseline``, ``sister_a``, or ``heads``: those of ``sister_a`` in all folds as one stacked model.
         network: of every tower; a name of both Keras and `benchmarks.torch_networks`.
         batch: photos a step.
         size: height and width in pixels.
@@ -29,6 +29,7 @@ class Row:
         precision: ``float32``, ``bfloat16``.
         forward: predict only.
         compiled: with ``torch.compile``; Keras compiles always.
+        folds: of ``heads``; each has a batch of its own in a step.
     """
 
     system: str = "baseline"
@@ -39,10 +40,13 @@ class Row:
     precision: str = "float32"
     forward: bool = False
     compiled: bool = False
+    folds: int = 1
 
     @property
     def title(self) -> str:
         """Such as ``sister_a, resnet50, batch 8, float32, batch norm trained``."""
+        if self.system == "heads":
+            return f"heads of sister_a, {self.network}, {self.folds} folds, batch {self.batch}, {self.precision}"
         what = "forward" if self.forward else f"batch norm {self.batch_norm}ed".replace("frozened", "frozen")
         return f"{self.system}, {self.network}, batch {self.batch}, {self.precision}, {what}"
 
@@ -67,15 +71,24 @@ class StepProcess:
         )
 
     def ask(self, **request: Any) -> Any:
-        """Send a request and wait for the answer.
+        """Send a request and wait for the answer; see `answer`."""
+        self.send(**request)
+        return self.answer()
+
+    def send(self, **request: Any) -> None:
+        """Send a request; the process works on it meanwhile."""
+        self.request = request
+        print(json.dumps(request), file=self.process.stdin, flush=True)
+
+    def answer(self) -> Any:
+        """Wait for the answer to the last request.
 
         Raises:
             RuntimeError: if the process has ended.
         """
-        print(json.dumps(request), file=self.process.stdin, flush=True)
         answer = self.process.stdout.readline()
         if not answer:
-            raise RuntimeError(f"{self.framework}: the process has ended; the last request was {request}")
+            raise RuntimeError(f"{self.framework}: the process has ended; the last request was {self.request}")
         return json.loads(answer)
 
     def close(self) -> None:
@@ -115,6 +128,8 @@ def keras_steps(row: Row) -> Callable[[int], None]:
     views = {tensor.name: array for tensor, array in zip(model.inputs, pixels, strict=True)}
     if keras.backend.backend() == "tensorflow":
         return _tensorflow_steps(model, views, labels, forward=row.forward)
+    views = {name: keras.ops.convert_to_tensor(view) for name, view in views.items()}  # on the GPU, as PyTorch's
+    labels = keras.ops.convert_to_tensor(labels)
 
     def steps(count: int) -> None:
         batches = ((views, labels) for _ in range(count))
@@ -150,6 +165,71 @@ def _set_precision(precision: str) -> None:
     if precision == "bfloat16":
         precision = "onednn_bfloat16" if keras.backend.backend() == "tensorflow" else "mixed_bfloat16"
     set_precision(precision)
+
+
+def keras_heads(row: Row) -> Callable[[int], None]:
+    """Steps of stacked heads as `keras_sister.training.head_trainer` performs them, from features in main memory."""
+    from keras_sister import models
+    from keras_sister.models.frozen import head_of
+    from keras_sister.schema import DCSA
+    from keras_sister.training.stacked_heads import StackedHeads
+
+    model = models.build(
+        "sister_a", DCSA, backbone=row.network, person_backbone=row.network, weights="none", size=row.size
+    )
+    head = head_of(model)
+    features = [_features(tensor.shape[-1]) for tensor in head.inputs]
+    heads = StackedHeads(head, DCSA, range(row.folds), features, None, learning_rate=1e-3)
+    rows, labels, labels_weights = _head_batch(row)
+    mirror, weights = np.zeros(rows.shape, bool), np.full(rows.shape, 1 / row.batch)
+
+    def steps(count: int) -> None:
+        for _ in range(count):
+            heads.step(rows, mirror, labels, labels_weights, weights)
+
+    return steps
+
+
+def torch_heads(row: Row) -> Callable[[int], None]:
+    """The same in PyTorch: batched products, fused Adam, features in the memory of the GPU."""
+    import torch
+
+    from benchmarks.torch_networks import StackedHeads
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_float32_matmul_precision("high")
+    model = StackedHeads(row.network, row.folds).to(device)
+    features = [torch.from_numpy(_features(model.channels)).to(device) for _ in range(2)]
+    rows, labels, _ = (torch.from_numpy(array).to(device) for array in _head_batch(row))
+    targets = torch.nn.functional.pad(labels.float(), (0, 10))
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
+    network = torch.compile(model) if row.compiled else model
+
+    def steps(count: int) -> None:
+        for _ in range(count):
+            logits = network([tower[rows] for tower in features])
+            optimizer.zero_grad(set_to_none=True)
+            losses = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+            loss = losses.mean((1, 2)).sum()
+            loss.backward()
+            optimizer.step()
+        loss.item()  # waits for a GPU
+
+    return steps
+
+
+def _features(channels: int) -> np.ndarray:
+    """Random features of as many photos as DCSA has, (1856, channels)."""
+    return np.random.default_rng(0).random((1_856, channels), np.float32)
+
+
+def _head_batch(row: Row) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A batch of each fold: rows (folds, batch); labels and their weights (folds, batch, attributes)."""
+    from keras_sister.schema import DCSA
+
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, (row.folds, row.batch, len(DCSA))).astype(np.int32)
+    return rng.integers(0, 1_856, (row.folds, row.batch)), labels, np.ones(labels.shape, np.float32)
 
 
 def torch_steps(row: Row) -> Callable[[int], None]:
@@ -212,10 +292,12 @@ def main(framework: str) -> None:
         import torch
 
         torch.set_num_threads(os.cpu_count() or 1)
+    makers = (torch_steps, torch_heads) if framework == "torch" else (keras_steps, keras_heads)
     for line in sys.stdin:
         request = json.loads(line)
         if "build" in request:
-            steps = (torch_steps if framework == "torch" else keras_steps)(Row(**request["build"]))
+            row = Row(**request["build"])
+            steps = makers[row.system == "heads"](row)
             steps(2)  # traces and compiles
         start = time.perf_counter()
         steps(request.get("steps", 1))

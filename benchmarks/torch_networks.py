@@ -61,6 +61,31 @@ class Towers(nn.Module):
         return self.logits(sum(vectors))
 
 
+class StackedHeads(nn.Module):
+    """The heads of Sister-A of several folds, with a first axis of folds: 1,024 units a tower, added, then logits."""
+
+    def __init__(self, network: str, folds: int) -> None:
+        super().__init__()
+        self.channels = 256 * 2 ** (len(BLOCKS[network]) - 1)
+        self.features = nn.ParameterList(nn.Parameter(_uniform(folds, self.channels, 1024)) for _ in range(2))
+        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(folds, 1, 1024)) for _ in range(2))
+        self.logits = nn.Parameter(_uniform(folds, 1024, DCSA.n_logits))
+        self.bias = nn.Parameter(torch.zeros(folds, 1, DCSA.n_logits))
+
+    def forward(self, towers: list[torch.Tensor]) -> torch.Tensor:
+        """Logits (folds, batch, n_logits) of two towers' features (folds, batch, channels)."""
+        vectors = [
+            torch.relu(torch.baddbmm(bias, tower, kernel))
+            for tower, kernel, bias in zip(towers, self.features, self.biases, strict=True)
+        ]
+        return torch.baddbmm(self.bias, vectors[0] + vectors[1], self.logits)
+
+
+def _uniform(folds: int, inputs: int, outputs: int) -> torch.Tensor:
+    limit = (6 / (inputs + outputs)) ** 0.5
+    return torch.empty(folds, inputs, outputs).uniform_(-limit, limit)
+
+
 def freeze_batch_norm(model: nn.Module) -> None:
     """Batch normalization by its stored statistics, not trained, as ``--batch-norm frozen``."""
     for module in model.modules():
