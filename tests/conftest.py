@@ -63,7 +63,8 @@ def perform_tasks_here(patch: pytest.MonkeyPatch) -> None:
 
         policy = keras.config.dtype_policy()
         try:
-            tasks.perform(run, task, lambda event: on_event({"task": task, **event}))
+            for one in task.split("+"):
+                tasks.perform(run, one, lambda event, one=one: on_event({"task": one, **event}))
         finally:
             keras.config.set_dtype_policy(policy)
 

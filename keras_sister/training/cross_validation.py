@@ -4,17 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
-from keras_sister.data.folds import official_test, stratified_folds
-from keras_sister.errors import InputError, counted
+from keras_sister.errors import InputError
 from keras_sister.evaluation.summary import read_summary, summarize
 from keras_sister.run import OnEvent, Run
 from keras_sister.training.engines.engine import Engine
 from keras_sister.training.engines.local_engine import LocalEngine
+from keras_sister.training.fold_split import draw_folds, write_folds
 from keras_sister.training.start import is_moved, start_run
+from keras_sister.training.worker import chain
 
 
 def cross_validate(
@@ -63,16 +62,17 @@ def cross_validate(
     """
     run, engine = Run(Path(out)), engine or LocalEngine()
     if not (run.folder / "summary.json").exists():
-        _folds(dataset, experiment)  # fails before anything is decoded
+        draw_folds(dataset, experiment)  # fails before anything is decoded
     with run.locked():
         start_run(run, dataset, experiment.absolute(), resume=resume)
         finished = _is_finished(run)
-        if not finished or is_moved(run):
+        if finished and is_moved(run):
             engine.perform(run, ["views"], on_event)
         if finished and not robustness:
             return read_summary(run)
         if not finished:
-            _train_folds(run, _folds(dataset.without(run.left_out), experiment), engine, on_event)
+            together = run.experiment.is_one_pass and not _is_predicted(run)
+            (_train_together if together else _train_each)(run, engine, on_event)
         if robustness:
             _predict_changed_photos(run, other_segmenter, engine, on_event)
         summary = summarize(run, robustness=robustness)
@@ -82,24 +82,36 @@ def cross_validate(
 
 def _is_finished(run: Run) -> bool:
     """Whether nothing is to be trained; a fold whose folder was removed, as errors advise for a damaged one, is."""
-    files = [run.fold(number).predictions for number in range(1 if run.experiment.split else run.experiment.folds)]
-    return all(file.exists() for file in (run.folder / "summary.json", run.folder / "folds.json", *files))
+    return all((run.folder / name).exists() for name in ("summary.json", "folds.json")) and _is_predicted(run)
 
 
-def _train_folds(run: Run, folds: list[np.ndarray], engine: Engine, on_event: OnEvent) -> None:
-    run.write("folds.json", [fold.tolist() for fold in folds])
-    numbers = {run.fold(number).name: number for number in range(len(folds))}
+def _is_predicted(run: Run) -> bool:
+    folds = 1 if run.experiment.split else run.experiment.folds
+    return all(run.fold(number).predictions.exists() for number in range(folds))
+
+
+def _train_each(run: Run, engine: Engine, on_event: OnEvent) -> None:
+    """Train every fold in a process of its own."""
+    engine.perform(run, ["views"], on_event)
+    write_folds(run)
+    numbers = {run.fold(number).name: number for number in range(len(run.folds))}
 
     def tell(name: str) -> None:
         on_event({"task": name, "event": "done", "fold": numbers[name]})
 
     missing = [name for name, number in numbers.items() if not run.fold(number).predictions.exists()]
-    if missing and run.experiment.is_one_pass:
-        engine.perform(run, ["heads"], on_event)
-        missing = []
     for name in sorted(numbers.keys() - missing):
         tell(name)
     engine.perform(run, missing, on_event, tell)
+
+
+def _train_together(run: Run, engine: Engine, on_event: OnEvent) -> None:
+    """Train all folds in one process, which makes the views too where Keras runs on TensorFlow, as they need."""
+    tasks = [chain("views", "folds", "heads")] if run.backend == "tensorflow" else ["views", chain("folds", "heads")]
+    for task in tasks:
+        engine.perform(run, [task], on_event)
+    for number in range(len(run.folds)):
+        on_event({"task": run.fold(number).name, "event": "done", "fold": number})
 
 
 def _predict_changed_photos(run: Run, other_segmenter: str | None, engine: Engine, on_event: OnEvent) -> None:
@@ -111,17 +123,3 @@ def _predict_changed_photos(run: Run, other_segmenter: str | None, engine: Engin
     if other_segmenter is not None or not (run.folder / "robustness.json").exists():
         run.write("robustness.json", {"other_segmenter": other_segmenter})
     engine.perform(run, ["robustness"], on_event)
-
-
-def _folds(dataset: Dataset, experiment: Experiment) -> list[np.ndarray]:
-    if experiment.split:
-        folds = [official_test(dataset.split, dataset.groups)]
-    else:
-        folds = stratified_folds(
-            dataset.labels, dataset.schema, folds=experiment.folds, seed=experiment.seed, groups=dataset.groups
-        )
-    if len(dataset) - max(map(len, folds)) < 2:
-        raise InputError(
-            f"{counted(len(dataset), 'photo')}: too few for {len(folds)} folds, each of which trains on 2 or more."
-        )
-    return folds

@@ -14,7 +14,7 @@ from keras_sister.evaluation.summary import read_summary
 from keras_sister.evaluation.thresholds import read_thresholds
 from keras_sister.run import OnEvent, Run
 from keras_sister.training.start import start_run
-from keras_sister.training.worker import perform_in_child
+from keras_sister.training.worker import chain, perform_in_child
 
 
 def train_final(
@@ -64,9 +64,9 @@ def train_final(
             run.write("cross_validation.json", read_summary(like))
         if like is not None:
             _keep_thresholds(run, thresholds)
-        perform_in_child(run, "views", on_event)
-        if not model.exists():
-            perform_in_child(run, "train", on_event)
+        tasks = ["views"] if model.exists() else ["views", "train"]
+        for task in [chain(*tasks)] if run.backend == "tensorflow" else tasks:
+            perform_in_child(run, task, on_event)
         on_event({"task": "train", "event": "done"})
     return model
 

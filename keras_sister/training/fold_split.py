@@ -1,12 +1,14 @@
-"""What each fold of a run trains on: derived from the run folder alone, so equal after any restart."""
+"""The folds of a cross-validation, and what each trains on: derived from the run alone, so equal after any restart."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from keras_sister.data.folds import inner_split
-from keras_sister.errors import InputError
+from keras_sister.config import Experiment
+from keras_sister.data.dataset import Dataset
+from keras_sister.data.folds import inner_split, official_test, stratified_folds
+from keras_sister.errors import InputError, counted
 from keras_sister.run import Run
 
 
@@ -25,6 +27,35 @@ class FoldSplit:
     train: np.ndarray
     validation: np.ndarray
     seed: int
+
+
+def draw_folds(data: Dataset | Run, experiment: Experiment) -> list[np.ndarray]:
+    """The photos of each fold; with ``experiment.split`` the test photos of the official split are the only one.
+
+    Raises:
+        InputError: if there are too few photos; see `keras_sister.data.folds`.
+    """
+    if experiment.split:
+        folds = [official_test(data.split, data.groups)]
+    else:
+        folds = stratified_folds(
+            data.labels, data.schema, folds=experiment.folds, seed=experiment.seed, groups=data.groups
+        )
+    photos = len(data.labels)
+    if photos - max(map(len, folds)) < 2:
+        raise InputError(
+            f"{counted(photos, 'photo')}: too few for {len(folds)} folds, each of which trains on 2 or more."
+        )
+    return folds
+
+
+def write_folds(run: Run) -> None:
+    """Write ``folds.json``, when it is known which photos are left out.
+
+    Raises:
+        InputError: see `draw_folds`.
+    """
+    run.write("folds.json", [fold.tolist() for fold in draw_folds(run, run.experiment)])
 
 
 def check_trainable(labels: np.ndarray, weights: np.ndarray | None, name: str) -> None:

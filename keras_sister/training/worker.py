@@ -1,6 +1,7 @@
-"""One task of a run in a process of its own: ``python -m keras_sister.training.worker RUN TASK``.
+"""Tasks of a run in a process of their own: ``python -m keras_sister.training.worker RUN TASK[+TASK…]``.
 
-A process per task releases all its memory when it ends, on the GPU too. The worker reads everything from the run folder
+A process releases all its memory when it ends, on the GPU too. Tasks that follow each other at once, such as
+``views+folds+heads``, share one: to load TensorFlow takes seconds. The worker reads everything from the run folder
 and reports its progress as JSON lines on standard output. It ends together with the process that started it, however
 that ends: its standard input is a pipe that nothing is written to, and that closes with the parent.
 """
@@ -35,8 +36,18 @@ class WorkerKilledError(InputError):
     """A worker process was ended by a signal, such as the system's where memory runs out."""
 
 
+def chain(*tasks: str) -> str:
+    """The name of tasks that one process performs one after the other.
+
+    Example:
+        >>> chain("views", "train")
+        'views+train'
+    """
+    return "+".join(tasks)
+
+
 def perform_in_child(run: Run, task: str, on_event: OnEvent) -> None:
-    """Perform one task of a run in a child process.
+    """Perform one task of a run, or a `chain` of them, in a child process.
 
     Args:
         run, task: see `keras_sister.training.tasks.perform`.
@@ -48,23 +59,25 @@ def perform_in_child(run: Run, task: str, on_event: OnEvent) -> None:
     process = TaskProcess(run, task)
     for event in process.events():
         on_event(event)
-    record_work(run, task, process.seconds, installed_versions(run.backend))
+    record_work(run, process.performed, installed_versions(run.backend))
 
 
 class TaskProcess:
-    """A child process that performs one task of a run.
+    """A child process that performs one task of a run, or a `chain` of them.
 
     Args:
         run, task: see `keras_sister.training.tasks.perform`.
         environment: variables that it gets in addition to those of this process.
 
     Attributes:
-        seconds: how long it took; known when it has ended.
+        performed: the tasks that were completed, with the seconds that each took; known when it has ended.
         gpus: how many GPUs it could use; known when it has ended.
     """
 
     def __init__(self, run: Run, task: str, environment: Mapping[str, str] = MappingProxyType({})) -> None:
-        self.run, self.task, self.seconds, self.gpus = run, task, 0.0, 0
+        self.run, self.task, self.gpus = run, task, 0
+        self.performed: list[tuple[str, float]] = []
+        self._waiting = task.split("+")  # the first is at work
         self._log = run.folder / "logs" / f"{task}.txt"
         self._log.parent.mkdir(exist_ok=True)
         self._started = time.monotonic()
@@ -92,8 +105,9 @@ class TaskProcess:
                     if event["event"] == "error":
                         raise InputError(event["message"])
                     if event["event"] == "out_of_memory":
-                        raise InputError(_out_of_memory(self.run, self.task))
-                    if event["event"] == "gpus":
+                        raise InputError(_out_of_memory(self.run, self._waiting[0]))
+                    if event["event"] == "performed":
+                        self._take_time()
                         self.gpus = event["gpus"]
                     else:
                         yield event
@@ -102,8 +116,12 @@ class TaskProcess:
                 child.kill()
                 raise
         if child.returncode:
-            raise _how_it_ended(self.run, self.task, child.returncode, self._log)
-        self.seconds = time.monotonic() - self._started
+            raise _how_it_ended(self.run, self._waiting[0], child.returncode, self._log)
+
+    def _take_time(self) -> None:
+        now = time.monotonic()
+        self.performed.append((self._waiting.pop(0), now - self._started))
+        self._started = now
 
     def kill(self) -> None:
         """End it; what is finished is kept."""
@@ -140,13 +158,13 @@ def _use_less_memory(run: Run, task: str) -> str:
     )
 
 
-def main(folder: str, task: str) -> int:
-    """Perform `task` and report its progress on standard output. Returns the exit code, 1 if the task failed."""
+def main(folder: str, tasks_in_order: str) -> int:
+    """Perform tasks and report their progress on standard output. Returns the exit code, 1 if one failed."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # a fifth faster; TensorFlow's default on newer CPUs only
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # allocate what is needed, not the whole GPU
     lines, sys.stdout = sys.stdout, sys.stderr  # what a library prints must not mix with the events
-    last_step = 0.0
+    task, last_step = "", 0.0
 
     def report(event: dict[str, Any]) -> None:
         nonlocal last_step
@@ -158,11 +176,12 @@ def main(folder: str, task: str) -> int:
 
     try:
         run = Run(Path(folder))
-        start_keras("tensorflow" if task in _ON_TENSORFLOW else run.backend)
+        start_keras("tensorflow" if tasks_in_order.startswith(_ON_TENSORFLOW) else run.backend)
         from keras_sister.training import tasks
 
-        tasks.perform(run, task, report)
-        report({"event": "gpus", "gpus": _count_gpus()})
+        for task in tasks_in_order.split("+"):
+            tasks.perform(run, task, report)
+            report({"event": "performed", "gpus": _count_gpus()})
     except InputError as error:
         report({"event": "error", "message": str(error)})
         return 1

@@ -22,7 +22,8 @@ class Engine(Protocol):
         When it returns or raises, no task is at work any more. What an interrupted task has finished is kept.
 
         Args:
-            run, tasks: see `keras_sister.training.tasks.perform`.
+            run: the run.
+            tasks: see `keras_sister.training.tasks.perform`; one may be a `keras_sister.training.worker.chain`.
             on_event: receives the events of all tasks, with the task's name as ``task``, in the calling thread.
             on_done: called after each task, in the calling thread.
 

@@ -94,7 +94,7 @@ class _Workers:
                 process, environment, thread = self.at_work.pop(task)
                 thread.join()
                 self.gpus = process.gpus
-                record_work(self.run, task, process.seconds, installed_versions(self.run.backend))
+                record_work(self.run, process.performed, installed_versions(self.run.backend))
                 return task, environment
             on_event(told)
 

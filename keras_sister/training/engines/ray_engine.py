@@ -159,7 +159,7 @@ class _Tasks:
 
     def _take(self, event: dict[str, Any], generator: Any, on_event: OnEvent) -> None:
         if event["event"] == "ended":
-            record_work(self.run, event["task"], event["seconds"], event["versions"])
+            record_work(self.run, event["performed"], event["versions"])
         elif event["event"] == "killed":
             self._start_again(generator, event["message"], on_event)
         elif event["event"] == "failed":
@@ -204,7 +204,7 @@ def _perform(
     except OSError as error:
         yield {"task": task, "event": "failed", "message": f"{here}: {disk_error(error)}"}
     else:
-        yield {"task": task, "event": "ended", "seconds": process.seconds, "versions": own}
+        yield {"task": task, "event": "ended", "performed": process.performed, "versions": own}
 
 
 def _check_machine(here: str, marks: Sequence[str], own: Mapping[str, str], versions: Mapping[str, str]) -> None:

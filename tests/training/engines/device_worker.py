@@ -34,7 +34,7 @@ def main(folder: Path, task: str) -> None:
         sys.exit(1)
     if task == "hang":
         time.sleep(600)
-    tell(event="gpus", gpus=gpus)
+    tell(event="performed", gpus=gpus)
 
 
 if __name__ == "__main__":
