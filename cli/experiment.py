@@ -67,6 +67,9 @@ _SETTINGS = {
     "min_person_share": _setting(click.FloatRange(0, 1), "A person on a smaller share of the pixels counts as nobody."),
     "pooling": _setting(click.Choice(POOLINGS), "Pooling of each tower's last feature map."),
     "trainable": _setting(click.Choice(TRAINABLE), "Train all weights, or the head only."),
+    "standardize": _setting(
+        bool, "With frozen towers, train the head on features of mean 0 and variance 1.", is_flag=True
+    ),
     "batch_norm": _setting(
         click.Choice(BATCH_NORMS),
         "Batch normalization of the towers: keep its pretrained statistics, or train it.",
@@ -138,6 +141,7 @@ SECTIONS = {
     "Training": (
         "recipe",
         "trainable",
+        "standardize",
         "folds",
         "split",
         "epochs",
@@ -172,7 +176,8 @@ def experiment_options(command: Callable) -> Callable:
 
 
 def _as_options(settings: dict[str, Any]) -> str:
-    return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in settings.items())
+    options = [(f"--{name.replace('_', '-')}", value) for name, value in settings.items()]
+    return " ".join(option if value is True else f"{option} {value}" for option, value in options)
 
 
 def track_option(command: Callable) -> Callable:

@@ -167,6 +167,9 @@ class Experiment:
         min_person_share: a person that covers a smaller share of the pixels counts as nobody: the photo stays whole.
         pooling: ``max``, as in the paper, or ``mean``, over the last feature map.
         trainable: ``all`` or ``head``.
+        standardize: with frozen towers, train the head on features of mean 0 and variance 1 over the fold's training
+            photos, see `keras_sister.training.head_graph`. Not together with settings that train each fold on its own,
+            see `is_one_pass`.
         batch_norm: batch normalization of the towers: ``frozen`` or ``train``. None is ``frozen`` where the towers
             start from pretrained weights, and ``train`` where one starts from random weights, which has no
             statistics to keep. Always ``frozen`` where only the head is trained.
@@ -220,6 +223,7 @@ class Experiment:
     min_person_share: float = MIN_PERSON_SHARE
     pooling: str = "max"
     trainable: str = "all"
+    standardize: bool = False
     batch_norm: str | None = None
     warm_up_epochs: int = 0
     tower_rate: float = 1.0
@@ -256,7 +260,7 @@ class Experiment:
         for name, (low, high) in SHARES.items():
             if name != "gamma" or self.gamma is not None:
                 _number(name, getattr(self, name), low, high)
-        for name in ("keep_largest", "augment", "flip_average", "split"):
+        for name in ("keep_largest", "standardize", "augment", "flip_average", "split"):
             _typed(name, getattr(self, name), bool)
         if isinstance(self.min_person_share, bool) or not isinstance(self.min_person_share, int | float):
             raise InputError(f"min_person_share must be a number. Received: {quoted(self.min_person_share)}")
@@ -287,12 +291,11 @@ class Experiment:
     def is_one_pass(self) -> bool:
         """Whether all folds can be trained together, on what the towers made of the photos once.
 
-        The towers must be frozen, and no setting may change the views or the learning rate, or average weights or
-        mirror images; with those, each fold is trained on its own.
+        The towers must be frozen, and no setting may change the views, or average weights or mirror images; with those,
+        each fold is trained on its own.
         """
-        each_epoch = (self.drop_view, self.random_background, self.average_weights)
-        constant = self.schedule == "constant" and not self.flip_average
-        return self.trainable == "head" and constant and not any(each_epoch)
+        alone = (self.drop_view, self.random_background, self.average_weights, self.flip_average)
+        return self.trainable == "head" and not any(alone)
 
     @property
     def needs_masks(self) -> bool:
@@ -446,6 +449,13 @@ def _check_together(experiment: Experiment) -> None:
         for name, only in FINE_TUNING.items():
             if getattr(experiment, name) != only:
                 raise InputError(f"{name} is about training the towers, which trainable: head keeps frozen.")
+    if experiment.standardize and not experiment.is_one_pass:
+        raise InputError(
+            "standardize goes with trainable: head, without drop_view, random_background, average_weights and"
+            " flip_average."
+        )
+    if experiment.standardize and experiment.system == "sister_b":
+        raise InputError("standardize goes with systems whose head has 1,024 units; that of sister_b has none.")
     if experiment.warm_up_epochs > experiment.epochs:
         raise InputError(
             f"warm_up_epochs are the first of all epochs: at most {experiment.epochs}."

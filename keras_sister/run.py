@@ -256,7 +256,10 @@ class Run:
 
     def fold_weights(self, number: int) -> Path:
         """The file of a fold's trained weights: of the whole model, or of its head if the folds share `towers`."""
-        return self.fold(number).folder / (HEAD_WEIGHTS if self.experiment.is_one_pass else WEIGHTS)
+        folder = self.fold(number).folder
+        if (folder / WEIGHTS).exists():  # an earlier version may have trained it alone
+            return folder / WEIGHTS
+        return folder / (HEAD_WEIGHTS if self.experiment.is_one_pass else WEIGHTS)
 
     @property
     def towers(self) -> Path:

@@ -44,9 +44,7 @@ _TOWERS = f"../{TOWER_WEIGHTS}"
 """Part of what is trained in a fold's folder, though all folds share it."""
 
 
-def note_checksums(
-    run: Run, folder: Path, last: str, written: Path, *, contents: dict[str, str] | None = None
-) -> None:
+def note_checksums(run: Run, folder: Path, last: str, written: Path, *, contents: dict[str, str] | None = None) -> None:
     """Write ``checksums.json``, before the last file of a training gets its name.
 
     Args:

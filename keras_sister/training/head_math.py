@@ -1,4 +1,4 @@
-"""What the heads of several folds compute: forward, loss and update, on every Keras backend and in its graphs.
+"""What the training of several folds' heads computes: loss and update, on every Keras backend and in its graphs.
 
 All arrays have a first axis of folds. `keras_sister.training.heads_on_tensorflow` and `heads_on_jax` hold the weights,
 differentiate the loss, and compile.
@@ -12,16 +12,6 @@ from keras_sister.losses import MaskedAttributeLoss
 
 BETA_1, BETA_2 = 0.9, 0.999  # the defaults of keras.optimizers.Adam
 _EPSILON = 1e-7
-
-
-def logits_of(head: keras.Model, weights: list[Any], features: list[Any]) -> Any:
-    """Each fold's logits, (folds, batch, n_logits), from its weights and its features, (folds, batch, channels)."""
-
-    def one(given: tuple[list[Any], list[Any]]) -> Any:
-        own, batch = given
-        return head.stateless_call(own, [], batch, training=False)[0]
-
-    return keras.ops.vectorized_map(one, (weights, features))
 
 
 def losses_of(loss: MaskedAttributeLoss, logits: Any, labels: Any, label_weights: Any, weights: Any) -> Any:

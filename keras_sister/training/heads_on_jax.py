@@ -1,22 +1,21 @@
 """The weights of stacked heads as arrays of JAX; see `keras_sister.training.stacked_heads`."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import keras
 import numpy as np
 
 from keras_sister.losses import MaskedAttributeLoss
-from keras_sister.training.head_math import adam, logits_of, losses_of
+from keras_sister.training.head_graph import HeadGraph
+from keras_sister.training.head_math import adam, losses_of
 
 
 class HeadWeights:
     """The same as `keras_sister.training.heads_on_tensorflow.HeadWeights`."""
 
-    def __init__(self, head: keras.Model, loss: MaskedAttributeLoss, initial: Sequence[np.ndarray]) -> None:
+    def __init__(self, head: HeadGraph, loss: MaskedAttributeLoss, initial: Sequence[np.ndarray]) -> None:
         self.head, self.loss, self.dtype = head, loss, initial[0].dtype
         self.weights = [jnp.array(weight) for weight in initial]
         self.first = [jnp.zeros_like(weight) for weight in self.weights]
@@ -24,7 +23,7 @@ class HeadWeights:
         self.best = [jnp.copy(weight) for weight in self.weights]
         # The new weights and moments take the memory of the old ones.
         self._step = jax.jit(self._new_state, donate_argnums=0)
-        self._logits = jax.jit(partial(logits_of, head))
+        self._logits = jax.jit(head.logits)
 
     def step(
         self,
@@ -41,6 +40,11 @@ class HeadWeights:
             state, self._arrays(features), jnp.asarray(labels, jnp.int32), *given
         )
         return np.asarray(losses), np.asarray(logits)
+
+    @staticmethod
+    def held(features: Sequence[np.ndarray]) -> Sequence[Any]:
+        """The features from which batches are gathered: in the memory of a GPU, where there is one."""
+        return features if jax.default_backend() == "cpu" else [jnp.asarray(np.asarray(tower)) for tower in features]
 
     def logits(self, features: Sequence[np.ndarray], *, best: bool) -> np.ndarray:
         """Logits, (folds, batch, n_logits), by the present weights or those of each fold's best epoch."""
@@ -74,7 +78,7 @@ class HeadWeights:
         self, state: Any, features: list[Any], labels: Any, label_weights: Any, weights: Any, rates: Any
     ) -> tuple[Any, Any, Any]:
         def total(heads: list[Any]) -> tuple[Any, tuple[Any, Any]]:
-            logits = logits_of(self.head, heads, features)
+            logits = self.head.logits(heads, features)
             losses = losses_of(self.loss, logits, labels, label_weights, weights)
             return jnp.sum(losses), (losses, logits)
 

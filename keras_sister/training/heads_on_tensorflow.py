@@ -2,24 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_sister.losses import MaskedAttributeLoss
-from keras_sister.training.head_math import adam, logits_of, losses_of
+from keras_sister.training.head_graph import HeadGraph
+from keras_sister.training.head_math import adam, losses_of
 
 
 class HeadWeights:
     """The weights, the moments of Adam, and the weights of each fold's best epoch.
 
     Args:
-        head: computes the logits of a fold from its weights.
+        head: computes the logits of all folds from their weights.
         loss: the loss of each photo.
         initial: the first weights, each (folds, …). All arrays have their dtype.
     """
 
-    def __init__(self, head: keras.Model, loss: MaskedAttributeLoss, initial: Sequence[np.ndarray]) -> None:
+    def __init__(self, head: HeadGraph, loss: MaskedAttributeLoss, initial: Sequence[np.ndarray]) -> None:
         self.head, self.loss, self.dtype = head, loss, initial[0].dtype
         self.weights = [tf.Variable(weight) for weight in initial]
         self.first = [tf.Variable(tf.zeros_like(weight)) for weight in self.weights]
@@ -52,6 +52,11 @@ class HeadWeights:
         )
         return losses.numpy(), logits.numpy()
 
+    @staticmethod
+    def held(features: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        """The features from which batches are gathered: as they are, memory-mapped."""
+        return features
+
     def logits(self, features: Sequence[np.ndarray], *, best: bool) -> np.ndarray:
         """Logits, (folds, batch, n_logits), by the present weights or those of each fold's best epoch."""
         return self._logits(self.best if best else self.weights, self._constants(features)).numpy()
@@ -83,7 +88,7 @@ class HeadWeights:
         return [tf.constant(tower, self.dtype) for tower in features]
 
     def _logits_in_graph(self, weights: list[tf.Variable], features: list[tf.Tensor]) -> tf.Tensor:
-        return logits_of(self.head, [tf.convert_to_tensor(weight) for weight in weights], features)
+        return self.head.logits([tf.convert_to_tensor(weight) for weight in weights], features)
 
     def _step_in_graph(
         self,

@@ -4,12 +4,14 @@ The towers' features come from the feature store (`tower_features`); then the he
 (`HeadTrainer`). Each fold's folder gets the files that a fold trained alone would have.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from keras_sister.config import Experiment
 from keras_sister.losses import MaskedAttributeLoss, class_weight_table
 from keras_sister.models.frozen import all_towers_of, head_of
 from keras_sister.run import HEAD_WEIGHTS, OnEvent, Run, best_epoch
@@ -18,6 +20,7 @@ from keras_sister.storage.json_files import write_json
 from keras_sister.training.class_weights import balanced_class_weights
 from keras_sister.training.fold_split import FoldSplit, fold_splits
 from keras_sister.training.head_trainer import HeadTrainer
+from keras_sister.training.optimizer import learning_rate
 from keras_sister.training.predictions import PredictionWriter
 from keras_sister.training.stacked_heads import StackedHeads
 from keras_sister.training.tower_features import tower_features
@@ -78,8 +81,16 @@ def _train(run: Run, splits: Sequence[FoldSplit], on_event: OnEvent) -> tuple[ke
         reduction=None,
     )
     seeds = [split.seed for split in splits]
-    rate = experiment.learning_rate
-    heads = StackedHeads(head_of(model), run.schema, seeds, plain, mirrored, learning_rate=rate, loss=loss)
+    heads = StackedHeads(
+        head_of(model),
+        run.schema,
+        seeds,
+        plain,
+        mirrored,
+        learning_rate=_Rates(experiment, splits),
+        standardize_on=[split.train for split in splits] if experiment.standardize else None,
+        loss=loss,
+    )
     trainer = HeadTrainer(
         heads,
         splits,
@@ -90,6 +101,27 @@ def _train(run: Run, splits: Sequence[FoldSplit], on_event: OnEvent) -> tuple[ke
     )
     trainer.fit(epochs=experiment.epochs, checkpoint=run.folder / HEADS_CHECKPOINT, on_event=on_event)
     return model, trainer
+
+
+class _Rates:
+    """The learning rates of folds, each of which runs through the schedule in its own number of steps."""
+
+    def __init__(self, experiment: Experiment, splits: Sequence[FoldSplit]) -> None:
+        steps = [experiment.epochs * math.ceil(len(split.train) / experiment.batch_size) for split in splits]
+        of_steps = {number: self._all(experiment, number) for number in set(steps)}
+        self.rates = [of_steps[number] for number in steps]
+
+    def __call__(self, steps: np.ndarray) -> np.ndarray:
+        """The rate of each fold in its next step, (folds,), from the steps that it has taken."""
+        # A fold that has ended takes no part in the last steps of longer ones, whatever its rate.
+        return np.array([rates[min(step, len(rates) - 1)] for rates, step in zip(self.rates, steps, strict=True)])
+
+    @staticmethod
+    def _all(experiment: Experiment, steps: int) -> np.ndarray:
+        rate = learning_rate(experiment, steps)
+        if not callable(rate):
+            return np.full(steps, rate)
+        return np.array([float(keras.ops.convert_to_numpy(rate(step))) for step in range(steps)])
 
 
 def _class_weights(run: Run, split: FoldSplit) -> np.ndarray:

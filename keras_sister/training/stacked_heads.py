@@ -4,13 +4,15 @@ One step of the program is a step of every fold, with batched matrix products. T
 mean losses, and Adam treats every weight alone, so the folds do not mix: each ends as it would alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_sister.losses import MaskedAttributeLoss
 from keras_sister.schema import Schema
+from keras_sister.training.head_graph import HeadGraph, StandardizedHead
 from keras_sister.training.head_math import BETA_1, BETA_2
 
 if keras.backend.backend() == "tensorflow":
@@ -29,7 +31,9 @@ class StackedHeads:
         seeds: the random seed of each fold's initial weights.
         features: for each tower, float array (photos, channels), memory-mapped or not; `mirrored` the same of the
             mirrored photos, or None.
-        learning_rate: that of Adam.
+        learning_rate: that of Adam, or a function from the steps that each fold has taken, int (folds,), to its rates.
+        standardize_on: rows of the photos over which each fold standardises its features, see
+            `keras_sister.training.head_graph`; None leaves them as they are.
         loss: the loss of each photo; the cross-entropy of its known labels by default.
         dtype: dtype of weights, features and losses: ``float32``, or on TensorFlow also ``float64``.
     """
@@ -42,16 +46,21 @@ class StackedHeads:
         features: Sequence[np.ndarray],
         mirrored: Sequence[np.ndarray] | None,
         *,
-        learning_rate: float,
+        learning_rate: float | Callable[[np.ndarray], np.ndarray],
+        standardize_on: Sequence[np.ndarray] | None = None,
         loss: MaskedAttributeLoss | None = None,
         dtype: str = "float32",
     ) -> None:
         self.schema, self.folds, self.learning_rate, self.dtype = schema, len(seeds), learning_rate, dtype
         self.head = new_head(head, seeds[0], dtype)
         self.loss = loss or MaskedAttributeLoss(schema, reduction=None)
-        self.features, self.mirrored = features, mirrored
+        self.features = HeadWeights.held(features)
+        self.mirrored = None if mirrored is None else HeadWeights.held(mirrored)
+        self.graph = HeadGraph(self.head)
+        if standardize_on is not None:
+            self.graph = StandardizedHead(self.head, features, standardize_on)
         initial = zip(*(new_head(head, seed, dtype).get_weights() for seed in seeds), strict=True)
-        self.weights = HeadWeights(self.head, self.loss, [np.stack(weights) for weights in initial])
+        self.weights = HeadWeights(self.graph, self.loss, [np.stack(weights) for weights in initial])
         self.steps = np.zeros(self.folds, np.int64)
 
     def step(
@@ -75,11 +84,12 @@ class StackedHeads:
             The losses, (folds,), and the logits before the step, (folds, batch, n_logits).
         """
         active = weights.any(axis=1)
+        rate = self.learning_rate(self.steps) if callable(self.learning_rate) else self.learning_rate
         self.steps += active
         steps = np.maximum(self.steps, 1).astype(np.float64)
         # Keras rounds these three to float32 here, whatever it computes in.
-        rate, beta_1, beta_2 = (float(np.float32(value)) for value in (self.learning_rate, BETA_1, BETA_2))
-        rates = rate * np.sqrt(1 - beta_2**steps) / (1 - beta_1**steps)
+        beta_1, beta_2 = (float(np.float32(value)) for value in (BETA_1, BETA_2))
+        rates = np.float32(rate).astype(np.float64) * np.sqrt(1 - beta_2**steps) / (1 - beta_1**steps)
         given = self._gather(rows, mirror), labels, label_weights, weights
         return self.weights.step(*given, np.where(active, rates, 0))
 
@@ -93,8 +103,8 @@ class StackedHeads:
             self.weights.keep(folds)
 
     def best_weights(self, fold: int) -> list[np.ndarray]:
-        """A fold's weights of its best epoch, in the order of the head's."""
-        return self.weights.best_weights(fold)
+        """A fold's weights of its best epoch, in the order of the head's, for features as they are."""
+        return self.graph.of_plain_features(self.weights.best_weights(fold), fold)
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that training changes, by name."""
@@ -105,13 +115,13 @@ class StackedHeads:
         self.weights.restore(state)
         self.steps = state["steps"]
 
-    def _gather(self, rows: np.ndarray, mirror: np.ndarray) -> list[np.ndarray]:
+    def _gather(self, rows: np.ndarray, mirror: np.ndarray) -> list[Any]:
         """Features of photos, (folds, batch, channels) for each tower."""
         gathered = []
         for number, tower in enumerate(self.features):
             batch = tower[rows]
-            if self.mirrored is not None:
-                batch[mirror] = self.mirrored[number][rows[mirror]]
+            if self.mirrored is not None and mirror.any():
+                batch = np.where(mirror[..., None], self.mirrored[number][rows], batch)
             gathered.append(batch)
         return gathered
 

@@ -37,6 +37,13 @@ def two_inputs(join: type[keras.layers.Layer]) -> keras.Model:
     return keras.Model(inputs, keras.layers.Dense(SCHEMA.n_logits)(join()(inputs)))
 
 
+def two_layers() -> keras.Model:
+    """A head as that of Sister-A, with fewer units."""
+    inputs = [keras.Input((6,)), keras.Input((6,))]
+    added = keras.layers.Add()([keras.layers.Dense(5, activation="relu")(tensor) for tensor in inputs])
+    return keras.Model(inputs, keras.layers.Dense(SCHEMA.n_logits)(added))
+
+
 def features(widths: Sequence[int], seed: int = 0) -> list[np.ndarray]:
     return [np.random.default_rng([seed, i]).normal(size=(PHOTOS, width)) for i, width in enumerate(widths)]
 
@@ -91,30 +98,77 @@ def test_linear_heads_end_as_keras_fit_trains_each(tmp_path, weighted):
         )
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_every_systems_heads_in_double_precision_end_as_each_alone(system, tmp_path):
+def standardised(inputs: list[np.ndarray], rows: np.ndarray) -> list[np.ndarray]:
+    """With mean 0 and variance 1 over some photos."""
+    return [(x - x[rows].mean(axis=0)) / np.sqrt(x[rows].var(axis=0) + 1e-3) for x in inputs]
+
+
+@pytest.mark.parametrize(
+    ("system", "standardize"),
+    [(system, False) for system in SYSTEMS] + [(system, True) for system in SYSTEMS if system != "sister_b"],
+)
+def test_every_systems_heads_in_double_precision_end_as_each_alone(system, standardize, tmp_path):
+    """Standardised ones by a schedule, and with weights that take the features as they are."""
     model = build(system, SCHEMA, backbone="resnet_mini", person_backbone="resnet_mini", weights="none", size=32)
     head = head_of(model)
     given = features([tensor.shape[1] for tensor in head.inputs])
-    trainer = trained(head, given, tmp_path, dtype="float64", learning_rate=0.003, epochs=2)
+    rate, more = 0.003, {}
+    if standardize:
+        given = [np.float32(3 * tower + 2).astype(np.float64) for tower in given]  # Keras rounds features to float32
+        rate = keras.optimizers.schedules.CosineDecay(0.003, decay_steps=12)
+        more = {"standardize_on": [split.train for split in SPLITS]}
+        more["learning_rate"] = lambda steps: np.array([float(rate(int(step))) for step in steps])
+    trainer = trained(head, given, tmp_path, **{"dtype": "float64", "learning_rate": rate, "epochs": 2, **more})
     for number in (0, 2):  # those whose numbers of steps differ
         split = SPLITS[number]
         alone = new_head(head, split.seed, "float64")
-        optimizer, loss = keras.optimizers.Adam(0.003), MaskedAttributeLoss(SCHEMA, reduction=None)
+        inputs = standardised(given, split.train) if standardize else given
+        optimizer, loss = keras.optimizers.Adam(rate), MaskedAttributeLoss(SCHEMA, reduction=None)
         maccs, kept = [], None
         for epoch in range(2):
             rows = epoch_order(split.seed, epoch, split.train)
             for start in range(0, len(rows), BATCH):
                 batch = rows[start : start + BATCH]
                 with tf.GradientTape() as tape:
-                    value = tf.reduce_mean(loss.call(LABELS[batch], alone([tower[batch] for tower in given])))
+                    value = tf.reduce_mean(loss.call(LABELS[batch], alone([tower[batch] for tower in inputs])))
                 optimizer.apply(tape.gradient(value, alone.trainable_variables), alone.trainable_variables)
             maccs.append(trainer.histories[number][epoch]["val_macc"])
             if best_epoch(trainer.histories[number][: epoch + 1]) == epoch:
                 kept = alone.get_weights()
-        for ours, theirs in zip(trainer.heads.best_weights(number), kept, strict=True):
-            assert ours.dtype == np.float64
-            np.testing.assert_allclose(ours, theirs, atol=1e-9)
+        found = trainer.heads.best_weights(number)
+        assert {weight.dtype for weight in found} == {np.dtype("float64")}
+        if not standardize:
+            for ours, theirs in zip(found, kept, strict=True):
+                np.testing.assert_allclose(ours, theirs, atol=1e-9)
+        alone.set_weights(kept)
+        expected = np.array(alone(inputs))
+        np.testing.assert_allclose(trainer.predict([np.arange(PHOTOS)] * 3)[number], expected, atol=1e-9)
+        alone.set_weights(found)
+        np.testing.assert_allclose(alone(given), expected, atol=1e-6)
+
+
+def test_a_channel_that_never_varies_is_not_blown_up():
+    given = features([6, 6])
+    given[0][:, 2] = 5.0
+    heads = StackedHeads(
+        two_layers(),
+        SCHEMA,
+        [1, 2, 3],
+        given,
+        None,
+        learning_rate=0.01,
+        standardize_on=[split.train for split in SPLITS],
+    )
+    given[0][:, 2] = 5.1  # as a photo of the test fold may
+    logits = heads.logits(np.tile(np.arange(PHOTOS), (3, 1)), best=False)
+    assert np.isfinite(logits).all()
+    assert np.abs(logits).max() < 100
+
+
+def test_only_dense_layers_can_take_standardised_features():
+    head = two_inputs(keras.layers.Multiply)
+    with pytest.raises(ValueError, match="Expected dense layers with biases"):
+        StackedHeads(head, SCHEMA, [1], features([6, 6]), None, learning_rate=0.01, standardize_on=[np.arange(9)])
 
 
 def test_mirrored_features_are_taken_where_the_photo_would_be_flipped(tmp_path):
