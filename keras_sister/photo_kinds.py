@@ -3,6 +3,7 @@
 Names of files lie: a ``.jpg`` may hold HEIC, an error page, or a pointer of Git LFS. Messages go by the contents.
 """
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
@@ -66,17 +67,33 @@ def kind_of(contents: bytes) -> str | None:
 def exif_orientation(image: "Image.Image") -> int:
     """The EXIF orientation of a photo that Pillow has opened, 1 to 8; 1, upright, if it is missing or damaged.
 
-    ``Image.getexif`` would also take an orientation from XMP, which `keras_sister.images` and browsers do not.
+    It is the one that `keras_sister.images` applies: ``Image.getexif`` would also take an orientation from XMP.
     """
     from PIL import Image
 
+    _find_exif_behind_pixels(image)
     exif = Image.Exif()
     try:
         exif.load(image.info.get("exif", b""))
         orientation = exif.get(0x0112, 1)
-    except (SyntaxError, ValueError, OSError):
+    except Exception:  # Pillow raises SyntaxError, struct.error, OverflowError and others for damaged EXIF data
         return 1
-    return orientation if orientation in range(1, 9) else 1
+    return orientation if type(orientation) is int and orientation in range(1, 9) else 1  # 6.0 is in the range too
+
+
+def _find_exif_behind_pixels(image: "Image.Image") -> None:
+    """Load a PNG with EXIF data: Pillow finds what is behind the pixels only then, and loading takes long."""
+    from PIL import PngImagePlugin
+
+    if not isinstance(image, PngImagePlugin.PngImageFile) or image.fp is None:  # without a file it is loaded
+        return
+    place = image.fp.tell()
+    image.fp.seek(0)
+    has_exif = b"eXIf" in image.fp.read()
+    image.fp.seek(place)
+    if has_exif:
+        with contextlib.suppress(Exception):  # pixels that are damaged are left to what decodes them
+            image.load()
 
 
 def why_not_a_photo(contents: bytes) -> str | None:

@@ -16,6 +16,7 @@ from keras_sister.images import decode, decode_as_stored, resize
 from keras_sister.orientation import jpeg_exif, orientation_in, turn
 from keras_sister.photo_kinds import exif_orientation
 from keras_sister.segmentation.preprocessor import Preprocessor
+from keras_sister.small_photos import small_photo
 
 from .test_images import IMAGE, chunk, encoded
 
@@ -76,6 +77,53 @@ def test_photos_are_upright_as_pillow_turns_them(place):
         assert expected.shape[:2] == ((23, 17) if orientation in (5, 6, 7, 8) else (17, 23))
         np.testing.assert_array_equal(decode(tf.constant(contents)), expected)
         np.testing.assert_array_equal(decode_in_graph(tf.constant(contents)), expected)
+        pixels, turn_by_pillow = decode_photo(contents)
+        np.testing.assert_array_equal(turn_by_pillow(pixels), expected)
+        with Image.open(io.BytesIO(contents)) as image:
+            assert exif_orientation(image) == (orientation if orientation in range(1, 9) else 1)
+
+
+def entry(kind: int, value: bytes, order: str = "<") -> bytes:
+    """An EXIF block of one entry, the orientation: a value of up to four bytes, or one behind the entry."""
+    start = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(f"{order}I", 8)
+    here = value.ljust(4, b"\0") if len(value) <= 4 else struct.pack(f"{order}I", 26)
+    listed = struct.pack(f"{order}HHHI", 1, 0x0112, kind, 1) + here + bytes(4)
+    return b"Exif\0\0" + start + listed + (value if len(value) > 4 else b"")
+
+
+INTEGERS = {"short": (3, "H"), "long": (4, "I"), "signed": (6, "b"), "signed short": (8, "h"), "signed long": (9, "i")}
+NOT_INTEGERS = {"byte": (1, "B"), "undefined": (7, "B"), "float": (11, "f"), "double": (12, "d")}
+DAMAGED = {
+    "half a header": b"Exif\0\0II*\0",
+    "half a header, no prefix": b"II*\0",
+    "BigTIFF": b"Exif\0\0MM\0+" + bytes(8),
+    "BigTIFF, cut": b"Exif\0\0MM\0+\0\0",
+    "text": b"Exif\0\0no EXIF",
+    "one over none": entry(5, struct.pack("<II", 6, 0)),
+    "six over one": entry(5, struct.pack("<II", 6, 1)),
+}
+ENTRIES = {
+    f"{name} {order}": (entry(kind, struct.pack(f"{order}{code}", 6), order), 6 if name in INTEGERS else 1)
+    for name, (kind, code) in (INTEGERS | NOT_INTEGERS).items()
+    for order in "<>"
+}
+HEADERS = ENTRIES | {name: (block, 1) for name, block in DAMAGED.items()}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.parametrize("header", HEADERS)
+def test_all_readers_agree_on_odd_headers(header, tmp_path):
+    """The graph, the verification of an export, masks and what is shown; by the standard an integer of 1 to 8."""
+    block, expected = HEADERS[header]
+    for place in PLACES:
+        contents = photo(place, block)
+        (tmp_path / "photo").write_bytes(contents)
+        with Image.open(tmp_path / "photo") as image:
+            assert exif_orientation(image) == expected
+        pixels, turn_by_pillow = decode_photo(contents)
+        shapes = decode_in_graph(tf.constant(contents)).shape, turn_by_pillow(pixels).shape
+        assert set(shapes) == {(23, 17, 3) if expected == 6 else (17, 23, 3)}
+        assert small_photo(tmp_path / "photo", 144).size[::-1] == shapes[0][:2]
 
 
 def test_an_orientation_that_only_xmp_has_is_read_by_nobody():

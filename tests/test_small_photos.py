@@ -9,13 +9,13 @@ from keras_sister.images import decode
 from keras_sister.small_photos import small_photo
 
 from .test_images import FILES, TRANSPARENT, encoded
-from .test_orientation import SMALL, exif, photo, segment
+from .test_orientation import PLACES, SMALL, exif, photo, segment
 
 XMP = b'http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6"/></x:xmpmeta>'
 JPEG = encoded(SMALL, "JPEG")
 DEEP = Image.fromarray(np.asarray(SMALL.convert("L")).astype(np.uint16) << 8)
 PHOTOS = FILES | TRANSPARENT
-PHOTOS |= {f"{place}, {i}": photo(place, exif(i)) for place in ("jpeg", "png", "webp") for i in (2, 3, 4, 5, 6, 7, 8)}
+PHOTOS |= {f"{place}, {i}": photo(place, exif(i)) for place in PLACES for i in (2, 3, 4, 5, 6, 7, 8)}
 PHOTOS |= {"xmp only": JPEG[:2] + segment(0xE1, XMP) + JPEG[2:], "16 bits": encoded(DEEP, "PNG")}
 
 

@@ -9,6 +9,7 @@ small.
 """
 
 import collections
+import contextlib
 import gc
 import io
 import pathlib
@@ -36,12 +37,14 @@ def decode_photo(contents: bytes) -> tuple[Any, Any]:
 
     with warnings.catch_warnings(), Image.open(io.BytesIO(contents)) as image:
         warnings.simplefilter("ignore")  # of damaged EXIF data
-        exif = Image.Exif()
-        try:
+        exif, orientation = Image.Exif(), 1
+        if image.format == "PNG":
+            with contextlib.suppress(Exception):  # damaged pixels are left to TensorFlow
+                image.load()  # the EXIF data may be behind them
+        with contextlib.suppress(Exception):  # Pillow raises any kind for damaged EXIF data
             exif.load(image.info.get("exif", b""))  # image.getexif() would also take an orientation from XMP
-            orientation = exif.get(0x0112, 1)
-        except (SyntaxError, ValueError, OSError):
-            orientation = 1
+            found = exif.get(0x0112, 1)
+            orientation = found if type(found) is int else 1  # fractions are as damaged as 9 is
         turns = (None, *(getattr(Image.Transpose, name) for name in _TURNS))
         method = dict(enumerate(turns, start=1)).get(orientation)
         if image.format in ("JPEG", "MPO"):

@@ -11,6 +11,9 @@ from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmentation.segmenters.mask_folder import MaskFolder
 from keras_sister.segmentation.segmenters.open import open_segmenter
 
+from ...test_orientation import PLACES, SMALL, exif
+from ...test_orientation import photo as photo_of
+
 MASK = np.zeros((20, 16), np.uint8)
 MASK[4:16, 4:12] = 255
 IMAGES = tf.zeros((1, 20, 16, 3), tf.uint8)
@@ -217,18 +220,27 @@ def test_masks_of_another_shape_are_refused_with_both_sizes(size, tmp_path):
         Preprocessor(f"masks:{tmp_path}", size=32).load([photo])
 
 
+@pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
-def test_masks_are_those_of_upright_photos(orientation, tmp_path):
-    photo = tmp_path / "000001.jpg"
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    Image.new("RGB", (160, 200)).save(photo, exif=exif)
+def test_masks_are_those_of_upright_photos(orientation, place, tmp_path):
+    photo, stored = tmp_path / "000001.jpg", SMALL.size
+    photo.write_bytes(photo_of(place, exif(orientation)))
     turned = orientation > 4
-    for size in ((160, 200), (200, 160)):
+    for size in (stored, stored[::-1]):
         Image.new("L", size).save(tmp_path / "000001.png")
-        if (size == (200, 160)) == turned:
+        if (size != stored) == turned:
             MaskFolder(tmp_path).check([photo])
         else:
-            with pytest.raises(InputError, match=r"160 × 200|200 × 160") as error:
+            with pytest.raises(InputError, match=r"17 × 23|23 × 17") as error:
                 MaskFolder(tmp_path).check([photo])
             assert ("photo as stored" in str(error.value)) == turned
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+@pytest.mark.parametrize("header", [b"Exif\0\0II*\0", b"Exif\0\0MM\0+", b"Exif\0\0"])
+def test_damaged_exif_data_hide_no_mask_of_another_shape(header, tmp_path):
+    photo = tmp_path / "000001.jpg"
+    photo.write_bytes(photo_of("jpeg", header))
+    Image.new("L", SMALL.size[::-1]).save(tmp_path / "000001.png")
+    with pytest.raises(InputError, match=r"17 × 23 pixels and 000001\.jpg is 23 × 17"):
+        MaskFolder(tmp_path).check([photo])
