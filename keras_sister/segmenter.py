@@ -10,7 +10,8 @@ class Segmenter(Protocol):
 
     Attributes:
         size: height and width, in pixels, of the square images it expects; None if it takes any size.
-        fingerprint: text that changes whenever the output could change; it is part of the view store's key.
+        fingerprint: text that changes whenever the output could change; it is part of the view store's key. It begins
+            with ``masks:`` if, and only if, the masks are looked up by the photos' names.
     """
 
     size: int | None
@@ -43,3 +44,8 @@ class Segmenter(Protocol):
         Raises:
             InputError: if the segmenter needs names and received none.
         """
+
+
+def looks_up_names(fingerprint: str) -> bool:
+    """Whether photos with equal pixels may have different masks, by the fingerprint of a segmenter."""
+    return fingerprint.startswith("masks:")

@@ -273,7 +273,7 @@ def _nobody(photos: list[Path], preprocessor: PairMaker, on_photo: Callable[[], 
             on_photo()
         shown = event.get("photos", shown)
 
-    rows = store.open(store.fill(photos, preprocessor, on_event=show)).without_person()
+    rows = store.open(store.fill(photos, preprocessor, on_event=show), photos).without_person()
     if not rows:
         return []
     names = ", ".join(photos[row].name for row in rows[:10]) + (f" and {len(rows) - 10} more" if len(rows) > 10 else "")

@@ -4,9 +4,10 @@ A store is a folder for one image size and one way to make masks. It consists of
 
     <cache>/views/224px-v2-<fingerprint>/<block>/photos.npy   uint8 (rows, 224, 224, 3), RGB
                                                  masks.npy    uint8 (rows, 224, 224, 1), 255 = person
-                                                 index.json   the SHA-256 of each row's file, and of both arrays
+                                                 index.json   the key of each row, and the SHA-256 of both arrays
 
-In its name are the image size, the version of `keras_sister.images`, and a hash of what makes the masks.
+In its name are the image size, the version of `keras_sister.images`, and a hash of what makes the masks. A row's key is
+the SHA-256 of the photo's file; where masks are looked up by the photo's name, that of the file and the name.
 
 A block appears by one rename and never changes (see `keras_sister.data.blocks`). Two processes may therefore fill a
 store at once (at worst a photo is stored twice), and a photo whose bytes changed is stored anew. `ViewStore.fill` drops
@@ -16,6 +17,7 @@ a damaged block and makes its view pairs again. What reads a store knows NumPy a
 import contextlib
 import functools
 import hashlib
+import os
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ import numpy as np
 from keras_sister.data.blocks import blocks_in, drop_block, is_whole, keys_of, open_array, write_block
 from keras_sister.errors import InputError
 from keras_sister.photo_files import PIXELS_VERSION, UnreadablePhotosError, content_hash
+from keras_sister.segmenter import looks_up_names
 from keras_sister.storage.cache import cache_folder
 from keras_sister.storage.leftovers import remove_leftovers
 
@@ -103,7 +106,7 @@ class ViewStore:
         >>> preprocessor = Preprocessor("selfie", size=224)
         >>> store = ViewStore(224, preprocessor.fingerprint)
         >>> keys = store.fill(dataset.photos, preprocessor)
-        >>> store.open(keys).photos([0, 5]).shape
+        >>> store.open(keys, dataset.photos).photos([0, 5]).shape
         (2, 224, 224, 3)
     """
 
@@ -129,7 +132,7 @@ class ViewStore:
                 ``{"event": "damaged", "blocks": number dropped, "folder": store}`` if there are damaged blocks.
 
         Returns:
-            The key of every photo, in order: its content hash.
+            The content hash of every photo, in order.
 
         Raises:
             UnreadablePhotosError: if photos cannot be decoded; the view pairs of all others are then stored.
@@ -145,7 +148,8 @@ class ViewStore:
                 f" Received: {preprocessor!r}"
             )
         preprocessor.check(photos)
-        keys, reasons = _hash_all(photos)
+        hashes, reasons = _hash_all(photos)
+        keys = self.row_keys(hashes, photos)
         dropped = self._drop_damaged(set(keys))
         if dropped:
             on_event({"event": "damaged", "blocks": dropped, "folder": str(self.folder)})
@@ -167,15 +171,20 @@ class ViewStore:
         reasons |= {row: why_not_made(photos[row], preprocessor) for row, key in enumerate(keys) if key in unmade}
         if reasons:
             raise UnreadablePhotosError(photos, reasons)
-        return keys
+        return hashes
 
-    def open(self, keys: Sequence[str]) -> ViewPairs:
-        """Open the view pairs of `keys`, in their order.
+    def open(self, hashes: Sequence[str], photos: Sequence[Path] | None = None) -> ViewPairs:
+        """Open the view pairs of photos, in their order.
+
+        Args:
+            hashes: what `fill` returned.
+            photos: the files; needed where masks are looked up by name.
 
         Raises:
             InputError: if one is missing or damaged, because the cache was changed after the store was filled.
+            ValueError: if `photos` are needed and missing.
         """
-        stored = self._locations()
+        stored, keys = self._locations(), self.row_keys(hashes, photos)
         lost = [key for key in keys if key not in stored]
         if lost:
             raise InputError(f"{self.folder}: {len(lost)} view pairs are missing; run the command again to make them.")
@@ -183,6 +192,25 @@ class ViewStore:
             if not is_whole(block, self._arrays):
                 raise InputError(f"{block}: damaged; run the command again (a run with --resume) to make it again.")
         return ViewPairs(tuple(stored[key] for key in keys), self.size, self.fingerprint is not None)
+
+    def row_keys(self, hashes: Sequence[str], photos: Sequence[Path] | None) -> list[str]:
+        """The keys of photos in this store: photos with one key have the same view pair.
+
+        Args:
+            hashes: content hash of each photo; empty for one that cannot be read, as its key is.
+            photos: the files; needed where masks are looked up by name.
+
+        Raises:
+            ValueError: if `photos` are needed and missing.
+        """
+        if not (self.fingerprint and looks_up_names(self.fingerprint)):
+            return list(hashes)
+        if photos is None:
+            raise ValueError("Expected photos, since their masks are looked up by name. Received: photos=None")
+        return [
+            hashlib.sha256(f"{digest} ".encode() + os.fsencode(photo.stem)).hexdigest() if digest else ""
+            for digest, photo in zip(hashes, photos, strict=True)
+        ]
 
     def _locations(self) -> dict[str, tuple[Path, int]]:
         """Block and row of every key in the store."""
@@ -204,11 +232,11 @@ class ViewStore:
 
 def _hash_all(photos: Sequence[Path]) -> tuple[list[str], dict[int, str]]:
     """The content hash of each photo, empty where it cannot be read, and the reasons by row."""
-    keys, reasons = [], {}
+    hashes, reasons = [], {}
     for row, photo in enumerate(photos):
         try:
-            keys.append(content_hash(photo))
+            hashes.append(content_hash(photo))
         except InputError as error:
-            keys.append("")
+            hashes.append("")
             reasons[row] = str(error)
-    return keys, reasons
+    return hashes, reasons

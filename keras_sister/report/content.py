@@ -146,9 +146,16 @@ def run_content(run: Run, *, name: str | None = None, shown: int = 24) -> RunCon
 
 
 def _nobody(run: Run, views: dict[str, Any]) -> list[str] | None:
-    """The names of the photos in which nobody was found; None in a run of before they were noted."""
-    names = views.get("without_person")
-    if names is not None and not (isinstance(names, list) and _rows_by_name(run).keys() >= set(map(str, names))):
+    """The names of the photos in which nobody was found; None in a run of before they were noted.
+
+    They are noted as rows; earlier versions noted their names.
+    """
+    noted = views.get("without_person")
+    if noted is None:
+        return None
+    photos = dict(enumerate(names_within(run.photos)))
+    names = [str(photos.get(row) if type(row) is int else row) for row in noted] if isinstance(noted, list) else [""]
+    if not _rows_by_name(run).keys() >= set(names):
         raise changed(run.folder / "views.json")
     return names
 

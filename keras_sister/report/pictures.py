@@ -58,10 +58,10 @@ def _view_pairs(run: Run, rows: list[int]) -> ViewPairs:
     keys, files = [photo_keys[row] for row in rows], [photos[row] for row in rows]
     store = ViewStore(run.experiment.size, run.views["fingerprint"])
     try:
-        return store.open(keys)
+        return store.open(keys, files)
     except InputError:  # the cache was cleared, or is on another machine
         found = store.fill(files, preprocessor_of_run(run))
     for file, then, now in zip(files, keys, found, strict=True):
         if then != now:
             raise InputError(f"{file}: changed since {run.folder} was started.")
-    return store.open(keys)
+    return store.open(keys, files)

@@ -6,7 +6,7 @@ from keras_sister.backbones import fetch_weights
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError
 from keras_sister.models import networks_of
-from keras_sister.photo_files import PIXELS_VERSION, UnreadablePhotosError, names_within
+from keras_sister.photo_files import PIXELS_VERSION, UnreadablePhotosError
 from keras_sister.run import OnEvent, Run, report_bytes
 from keras_sister.training.preprocessing import preprocessor_of
 
@@ -38,11 +38,12 @@ def fill_view_store(run: Run, on_event: OnEvent) -> None:
         _leave_out(run, error)
         on_event({"event": "left_out", "photos": len(error.reasons), "of": len(error.reasons) + len(run.photos)})
         keys = store.fill(run.photos, preprocessor, on_event=on_event)
-    photos = run.photos
+    photos, before = run.photos, {}
     if (run.folder / "views.json").exists():
         _check_unchanged(run, photos, keys, store.fingerprint)
-    names = names_within(photos)
-    nobody = [names[row] for row in store.open(keys).without_person()]
+        before = run.views
+    # As rows, which stay when the photos move. Earlier versions noted names, of which folds may have noted the hash.
+    nobody = before.get("without_person", store.open(keys, photos).without_person())
     run.write(
         "views.json",
         {

@@ -126,7 +126,7 @@ def _fill(run: Run, preprocessor: Preprocessor, on_event: OnEvent) -> ViewPairs:
     for photo, then, now in zip(run.photos, run.photo_keys, keys, strict=True):
         if then != now:
             raise InputError(f"{photo}: changed since {run.folder} was started; restore it, or start another run.")
-    return store.open(keys)
+    return store.open(keys, run.photos)
 
 
 def _fingerprints(run: Run, number: int) -> list[str] | None:

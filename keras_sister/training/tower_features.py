@@ -34,7 +34,8 @@ def tower_features(run: Run, model: keras.Model, on_event: OnEvent) -> tuple[lis
         InputError: if a feature is not a finite number, naming the photo.
     """
     experiment = run.experiment
-    pairs = ViewStore(experiment.size, run.views["fingerprint"]).open(run.photo_keys)
+    views, hashes, photos = ViewStore(experiment.size, run.views["fingerprint"]), run.photo_keys, run.photos
+    pairs = views.open(hashes, photos)
     towers, sides = towers_of(model), (False, True) if experiment.augment else (False,)
     of, done = len(pairs) * len(towers) * len(sides), 0
 
@@ -45,10 +46,11 @@ def tower_features(run: Run, model: keras.Model, on_event: OnEvent) -> tuple[lis
 
     found: dict[bool, list[np.ndarray]] = {side: [] for side in sides}
     for tower in towers:
+        keys = hashes if tower.views == ("photo",) else views.row_keys(hashes, photos)
         for mirrored in sides:
             store = FeatureStore(_description(run, tower, mirrored))
-            store.fill(run.photo_keys, _Computer(run, pairs, tower, mirrored), on_photos=count)
-            found[mirrored].append(store.read(run.photo_keys))
+            store.fill(keys, _Computer(run, pairs, tower, mirrored), on_photos=count)
+            found[mirrored].append(store.read(keys))
     return found[False], found.get(True)
 
 

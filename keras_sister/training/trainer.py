@@ -38,7 +38,7 @@ class Trainer:
         self.experiment = run.experiment
         self.labels = run.labels
         self.weights = run.weights
-        self.pairs = ViewStore(self.experiment.size, run.views["fingerprint"]).open(run.photo_keys)
+        self.pairs = ViewStore(self.experiment.size, run.views["fingerprint"]).open(run.photo_keys, run.photos)
         self.seed = seed
         keras.utils.set_random_seed(seed)
         self.schema = run.schema

@@ -32,7 +32,7 @@ PIXELS = {  # how views are made and varied: batch size, edges, background, and 
 def batches(run: Run, kind: str) -> list[dict[str, np.ndarray]]:
     """The views of two augmented epochs, with the rows."""
     batch_size, edges, background, shares = PIXELS[kind]
-    pairs = ViewStore(32, run.views["fingerprint"]).open(run.photo_keys)
+    pairs = ViewStore(32, run.views["fingerprint"]).open(run.photo_keys, run.photos)
 
     def finish(images: dict[str, Any], rows: Any, draws: Any) -> tuple[Any, Any]:
         views = make_views(images, ("photo", "segmented"), background=background, edges=edges)

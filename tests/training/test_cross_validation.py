@@ -20,6 +20,7 @@ from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.data.dcsa import load_dcsa
 from keras_sister.errors import InputError
+from keras_sister.evaluation.checksums import contents_of
 from keras_sister.evaluation.comparison import Group, compare_with_first
 from keras_sister.evaluation.out_of_fold import read_out_of_fold
 from keras_sister.evaluation.summary import read_summary
@@ -29,7 +30,9 @@ from keras_sister.training.cross_validation import cross_validate
 from keras_sister.training.engines.local_engine import LocalEngine
 from keras_sister.training.fill_views import fill_view_store
 from keras_sister.training.start import is_moved, start_run
+from keras_sister.training.tower_features import tower_features
 from keras_sister.training.trained import trained_model
+from keras_sister.training.trainer import Trainer
 
 from ..conftest import COLORS
 
@@ -272,6 +275,61 @@ def test_moved_masks_and_weights_resume_if_they_are_the_same(dataset_folder, dat
         fill_view_store(run, lambda event: None)
 
 
+@pytest.mark.parametrize("earlier", [True, False])
+def test_a_folder_of_photos_that_moves_to_another_disk_changes_nothing(earlier, dataset_folder, dataset, tmp_path):
+    """The names within the folder of all photos change; that nobody was found in some photos does not."""
+    masks = shutil.copytree(dataset_folder / "masks", tmp_path / "masks")
+    with Image.open(masks / "000001.png") as mask:
+        blank = Image.new("L", mask.size)
+    blank.save(masks / "000001.png")
+    shutil.copytree(dataset_folder / "images", tmp_path / "shop" / "a")
+    (tmp_path / "shop" / "b").mkdir()
+    moved = [
+        (tmp_path / "shop" / "a" / photo.name).rename(tmp_path / "shop" / "b" / photo.name)
+        for photo in dataset.photos[:9]
+    ]
+    photos = (*moved, *(tmp_path / "shop" / "a" / photo.name for photo in dataset.photos[9:]))
+    experiment = replace(EXPERIMENT, system="segmented", segmenter=f"masks:{masks}")
+    run = Run(tmp_path / "run")
+    run.folder.mkdir()
+    start_run(run, replace(dataset, photos=photos), experiment, resume=False)
+    fill_view_store(run, lambda event: None)
+    if earlier:
+        run.write("views.json", {**run.views, "without_person": ["b/000001.jpg"]})
+    before = contents_of(run)
+    shutil.move(tmp_path / "shop" / "b", tmp_path / "disk")
+    photos = (*(tmp_path / "disk" / photo.name for photo in moved), *photos[9:])
+    (run.folder / "checkpoint.npz").touch()
+    start_run(run, replace(dataset, photos=photos), experiment, resume=True)
+    fill_view_store(run, lambda event: None)
+    assert contents_of(run) == before
+
+
+@pytest.mark.usefixtures("tasks_here")
+def test_photos_with_other_masks_have_other_features(dataset_folder, dataset, tmp_path):
+    """Where masks are looked up by name, features are kept by name too."""
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    left_half = Image.new("L", (40, 80))
+    left_half.paste(255, (0, 0, 20, 80))
+    left_half.save(masks / "a.png")
+    left_half.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(masks / "b.png")
+    found = []
+    for folder, names in ((tmp_path / "first", "ab"), (tmp_path / "second", "ba")):
+        folder.mkdir()
+        for seed, name in enumerate(names):
+            noise = np.random.default_rng(seed).integers(0, 256, (80, 40, 3), np.uint8)
+            Image.fromarray(noise).save(folder / f"{name}.png")
+        some = replace(dataset, photos=tuple(folder / f"{name}.png" for name in names), labels=dataset.labels[:2])
+        run = Run(folder / "run")
+        run.folder.mkdir()
+        experiment = replace(EXPERIMENT, system="segmented", segmenter=f"masks:{masks}", augment=False)
+        start_run(run, some, experiment, resume=False)
+        fill_view_store(run, lambda event: None)
+        found.append(tower_features(run, Trainer(run, seed=0).model, lambda event: None)[0][0])
+    assert (np.abs(found[0] - found[1]).max(axis=1) > 1e-3).all()
+
+
 @pytest.mark.usefixtures("tasks_here")
 def test_a_loss_that_is_not_finite_ends_the_fold(dataset, tmp_path):
     broken = replace(EXPERIMENT, learning_rate=0.999, precision="mixed_float16", epochs=60)
@@ -342,7 +400,7 @@ def test_photos_without_a_person_are_counted_and_named(dataset_folder, dataset, 
     start_run(run, dataset, replace(EXPERIMENT, system="segmented", segmenter=f"masks:{masks}"), resume=False)
     told: list[dict[str, Any]] = []
     fill_view_store(run, told.append)
-    assert run.read("views.json")["without_person"] == ["000003.jpg", "000010.jpg"]
+    assert run.read("views.json")["without_person"] == [2, 9]
     assert told[-1] == {"event": "without_person", "photos": 2, "of": 48}
 
 

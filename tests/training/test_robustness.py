@@ -57,7 +57,10 @@ def finish(folder: Path, dataset, masks: Path, system: str) -> Run:
     experiment = Experiment(system=system, segmenter=f"masks:{masks}", **networks, **SETTINGS)
     start_run(run, dataset, experiment.absolute(), resume=False)
     fill_view_store(run, lambda event: None)
-    pairs, preprocessor = ViewStore(32, run.views["fingerprint"]).open(run.photo_keys), preprocessor_of_run(run)
+    pairs, preprocessor = (
+        ViewStore(32, run.views["fingerprint"]).open(run.photo_keys, run.photos),
+        preprocessor_of_run(run),
+    )
     run.write("folds.json", [list(range(0, PHOTOS, 2)), list(range(1, PHOTOS, 2))])
     model = build_model(experiment, run.schema)
     for number, rows in enumerate(run.folds):
@@ -105,7 +108,7 @@ def test_predictions_are_those_of_the_model_for_swapped_views(runs, dataset):
     (nobody,) = (row for row, photo in enumerate(run.photos) if photo.stem == NOBODY)
     assert np.flatnonzero(~found.background_swap.applies).tolist() == [nobody]
     assert not (found.backgrounds == nobody).any()
-    pairs = ViewStore(32, run.views["fingerprint"]).open(run.photo_keys)
+    pairs = ViewStore(32, run.views["fingerprint"]).open(run.photo_keys, run.photos)
     preprocessor = preprocessor_of_run(run)
     for number, rows in enumerate(run.folds):
         model = trained_model(run, run.fold(number).folder / "model.weights.h5")

@@ -153,11 +153,40 @@ def test_a_mask_is_that_of_its_photo_in_the_view_store(dataset_folder):
     photos = sorted((dataset_folder / "images").iterdir())[:6]
     segmenter = open_segmenter(f"masks:{dataset_folder / 'masks'}")
     store = ViewStore(40, Preprocessor(segmenter, size=40).fingerprint)
-    views = store.open(store.fill(photos[::-1], Preprocessor(segmenter, size=40)))
+    views = store.open(store.fill(photos[::-1], Preprocessor(segmenter, size=40)), photos[::-1])
     for row, photo in enumerate(photos[::-1]):
         with Image.open(dataset_folder / "masks" / f"{photo.stem}.png") as mask:
             expected = np.asarray(mask.resize((40, 40), Image.Resampling.BILINEAR), int)
         assert np.abs(views.masks([row])[0, ..., 0] - expected).max() <= 1
+
+
+def test_photos_that_change_their_names_change_their_masks(tmp_path):
+    """As after the repair of a dataset whose photos had each other's masks; two equal photos have a mask each."""
+    photos = [tmp_path / f"{name}.png" for name in "abc"]
+    for photo, colour in zip(photos, ("red", "blue", "blue"), strict=True):
+        Image.new("RGB", (16, 20), colour).save(photo)
+    for i, mask in enumerate((MASK, 255 - MASK, np.roll(MASK, 3, axis=1))):
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{'abc'[i]}.png")
+    preprocessor = Preprocessor(f"masks:{tmp_path / 'masks'}", size=20, min_person_share=0)
+
+    def masks() -> np.ndarray:
+        store = ViewStore(20, preprocessor.fingerprint)
+        found = store.open(store.fill(photos, preprocessor), photos)
+        np.testing.assert_array_equal(found.masks(range(3)), masks_without_store(preprocessor, photos))
+        return found.masks(range(3))
+
+    before = masks()
+    assert len(np.unique(before, axis=0)) == 3
+    photos[0].rename(tmp_path / "other")
+    photos[1].rename(photos[0])
+    (tmp_path / "other").rename(photos[1])
+    np.testing.assert_array_equal(masks(), before)
+
+
+def masks_without_store(preprocessor: Preprocessor, photos: list[Path]) -> np.ndarray:
+    """The masks of photos, one by one, without a store."""
+    return np.concatenate([preprocessor.pair_of(photo)["mask"] for photo in photos])
 
 
 def test_the_fingerprint_changes_with_any_mask(tmp_path):
