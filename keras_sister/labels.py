@@ -48,9 +48,11 @@ def read_batch(schema: Schema, y_true: Any, y_pred: Any) -> Batch:
     logits = keras.ops.convert_to_tensor(y_pred)
     precision = "float64" if keras.backend.standardize_dtype(logits.dtype) == "float64" else "float32"
     logits = keras.ops.cast(logits, precision)
-    if len(logits.shape) != 2 or logits.shape[1] not in (None, schema.n_logits):
+    if _rank(logits, "logits") != 2 or logits.shape[1] not in (None, schema.n_logits):
         raise InputError(f"Expected logits of shape (batch, {schema.n_logits}). Received: shape={tuple(logits.shape)}")
+    logits = _of_width(logits, schema.n_logits)
     values = _labels(schema, y_true)
+    _check_number(values, logits, "labels")
     known = values >= 0  # false for NaN
     classes = keras.ops.convert_to_tensor([float(len(attribute.classes)) for attribute in schema], dtype="float32")
     is_index = keras.ops.logical_and(values < classes, values == keras.ops.floor(values))
@@ -62,12 +64,13 @@ def read_batch(schema: Schema, y_true: Any, y_pred: Any) -> Batch:
     return Batch(keras.ops.cast(labels, "int32"), keras.ops.cast(known, precision), logits, fault)
 
 
-def read_weights(schema: Schema, sample_weight: Any) -> Any:
+def read_weights(schema: Schema, sample_weight: Any, y_pred: Any) -> Any:
     """Read the weights of a batch.
 
     Args:
         schema: attributes and classes.
         sample_weight: finite numbers ≥ 0, shape (batch,) or (batch, attributes).
+        y_pred: the logits, whose number of photos the weights must have.
 
     Returns:
         float32, shape (batch, 1) or (batch, attributes); NaN for an invalid weight.
@@ -76,13 +79,16 @@ def read_weights(schema: Schema, sample_weight: Any) -> Any:
         InputError: for another shape; where the backend can raise, for an invalid weight, too.
     """
     weights = keras.ops.cast(keras.ops.convert_to_tensor(sample_weight), "float32")
-    if len(weights.shape) == 1:
+    if _rank(weights, "sample_weight") == 1:
         weights = weights[:, None]
-    elif len(weights.shape) != 2 or weights.shape[1] not in (None, len(schema)):
+    elif _rank(weights, "sample_weight") != 2 or weights.shape[1] not in (None, len(schema)):
         raise InputError(
             f"Expected sample_weight of shape (batch,) or (batch, {len(schema)})."
             f" Received: shape={tuple(weights.shape)}"
         )
+    else:
+        weights = _of_width(weights, len(schema))
+    _check_number(weights, keras.ops.convert_to_tensor(y_pred), "sample_weight")
     valid = keras.ops.logical_and(weights >= 0, keras.ops.isfinite(weights))
     _raise_unless(valid, weights, schema, "sample_weight", "a finite number of at least 0")
     return keras.ops.where(valid, weights, float("nan"))
@@ -91,14 +97,38 @@ def read_weights(schema: Schema, sample_weight: Any) -> Any:
 def _labels(schema: Schema, y_true: Any) -> Any:
     """Labels as float32 (batch, attributes), which holds every class index exactly."""
     values = keras.ops.cast(keras.ops.convert_to_tensor(y_true), "float32")
-    if len(values.shape) == 1 and len(schema) == 1:
+    if _rank(values, "labels") == 1 and len(schema) == 1:
         values = values[:, None]
     if len(values.shape) != 2 or values.shape[1] not in (None, len(schema)):
         raise InputError(
             f"Expected labels of shape (batch, {len(schema)}), a class index for each of"
             f" {quoted(', '.join(schema.names))}. Received: shape={tuple(values.shape)}"
         )
+    return _of_width(values, len(schema))
+
+
+def _rank(values: Any, what: str) -> int:
+    try:
+        return len(values.shape)
+    except ValueError as error:  # TensorFlow's, whose pipelines may know nothing of a shape
+        raise InputError(
+            f"Expected {what} of known rank. Received: shape=<unknown>; give Dataset.from_generator an output_signature"
+        ) from error
+
+
+def _of_width(values: Any, width: int) -> Any:
+    """Values of known width; a graph of TensorFlow that does not know it checks it when it runs."""
+    if values.shape[1] is None and keras.backend.backend() == "tensorflow":
+        tf: Any = sys.modules["tensorflow"]
+        return tf.ensure_shape(values, (None, width))
     return values
+
+
+def _check_number(values: Any, logits: Any, what: str) -> None:
+    """Refuse those of fewer or more photos than there are logits: one photo's would be used for all."""
+    photos, expected = values.shape[0], logits.shape[0] if len(logits.shape) else None
+    if None not in (photos, expected) and photos != expected:
+        raise InputError(f"Expected {what} of as many photos as logits, {expected}. Received: {photos}")
 
 
 def _raise_unless(valid: Any, values: Any, schema: Schema, what: str, expected: str) -> None:

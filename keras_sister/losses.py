@@ -213,8 +213,9 @@ class MaskedAttributeLoss(keras.losses.Loss):
         """The loss of a batch. Weights per label, which Keras does not have, reach `call` with the labels."""
         if sample_weight is None:
             return super().__call__(y_true, y_pred)
-        weights = read_weights(self.schema, sample_weight)
-        if len(keras.ops.shape(sample_weight)) == 1:
+        sample_weight = keras.ops.convert_to_tensor(sample_weight)
+        weights = read_weights(self.schema, sample_weight, y_pred)
+        if len(sample_weight.shape) == 1:
             return super().__call__(y_true, y_pred, weights[:, 0])
         if self.reduction == "mean_with_sample_weight":
             raise InputError("reduction='mean_with_sample_weight' needs sample_weight of shape (batch,).")

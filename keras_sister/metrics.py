@@ -51,7 +51,9 @@ class AttributeAccuracy(keras.metrics.Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         batch = read_batch(self.schema, y_true, y_pred)
-        weights = batch.known if sample_weight is None else batch.known * read_weights(self.schema, sample_weight)
+        weights = batch.known
+        if sample_weight is not None:
+            weights = weights * read_weights(self.schema, sample_weight, batch.logits)
         right = keras.ops.cast(batch.labels == self._predict(batch.logits), weights.dtype)
         hits = keras.ops.sum(weights * right + batch.fault[:, None], axis=0)
         self.known.assign_add(keras.ops.cast(keras.ops.sum(weights, axis=0), self.dtype))

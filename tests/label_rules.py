@@ -46,12 +46,19 @@ def check_values() -> None:
         np.testing.assert_allclose(found, expected / 3, rtol=1e-4, atol=1e-6)
         mean = keras.ops.convert_to_numpy(MaskedAttributeLoss(SCHEMA)(LABELS, LOGITS, weights))
         np.testing.assert_allclose(mean, expected.mean() / 3, rtol=1e-4)
+        if weights is not None:  # a list means what an array does
+            listed = keras.ops.convert_to_numpy(plain(LABELS.tolist(), LOGITS.tolist(), weights.tolist()))
+            np.testing.assert_allclose(listed, found, rtol=1e-6)
     focal = MaskedAttributeLoss(SCHEMA, loss="focal", gamma=1.0, class_weights={"sleeves": [1, 0, 2]}, reduction=None)
     by_class = np.array([1, 0, 2])[np.nan_to_num(LABELS[:, 1].clip(0)).astype(int)]
     focused = losses * (1 - np.exp(-losses)) * np.stack([np.ones(8), by_class, np.ones(8)], axis=1)
     np.testing.assert_allclose(
         keras.ops.convert_to_numpy(focal(LABELS, LOGITS)), focused.sum(axis=1) / 3, rtol=1e-4, atol=1e-6
     )
+    binary, booleans = MaskedAttributeLoss(Schema((Attribute("scarf"),)), reduction=None), LABELS[:, :1] > 0
+    for weights in (None, WEIGHTS[:, 0], WEIGHTS[:, :1]):
+        expected, found = (binary(labels, LOGITS[:, :1], weights) for labels in (booleans.astype("float32"), booleans))
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(found), keras.ops.convert_to_numpy(expected))
     metric = AttributeAccuracy(SCHEMA)
     metric.update_state(LABELS, LOGITS)
     expected_macc = macc(accuracies(SCHEMA, LABELS, SCHEMA.predict(LOGITS)))
@@ -79,6 +86,16 @@ def check_refusals() -> None:
         for call in (MaskedAttributeLoss(SCHEMA), AttributeAccuracy(SCHEMA).update_state):
             with pytest.raises(InputError, match="sample_weight"):
                 call(LABELS, LOGITS, weights)
+    for loss in ("cross_entropy", "focal"):
+        for call in (MaskedAttributeLoss(SCHEMA, loss=loss), AttributeAccuracy(SCHEMA).update_state):
+            for photos in (1, 7):
+                with pytest.raises(InputError, match=f"labels of as many photos as logits, 8. Received: {photos}"):
+                    call(LABELS[:photos], LOGITS)
+                for weights in (WEIGHTS[:photos], WEIGHTS[:photos, 0]):
+                    with pytest.raises(InputError, match=f"sample_weight of as many photos .* 8. Received: {photos}"):
+                        call(LABELS, LOGITS, weights)
+            with pytest.raises(InputError, match="labels of as many photos"):
+                call(LABELS, LOGITS[:1])
     for call in (MaskedAttributeLoss(SCHEMA), AttributeAccuracy(SCHEMA).update_state):
         with pytest.raises(InputError, match="logits of shape"):
             call(LABELS, LOGITS[:, :5])
@@ -134,6 +151,37 @@ def check_bad_labels_in_fit(*, raises: bool, **options: bool) -> None:
             assert np.isnan(history["macc"][-1])
 
 
+def check_unknown_shapes(**options: bool) -> None:
+    """A pipeline that does not say how wide labels and weights are, as ``from_generator`` often does not."""
+    import tensorflow as tf
+
+    features = np.random.default_rng(1).normal(size=(8, 4)).astype("float32")
+
+    def fit_unknown(labels: np.ndarray, weights: np.ndarray, unknown: np.ndarray | None = None) -> float:
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(SCHEMA.n_logits)])
+        model.compile("sgd", MaskedAttributeLoss(SCHEMA), metrics=[AttributeAccuracy(SCHEMA)], **options)
+        arrays = features, labels, weights
+        shapes = tuple(tf.TensorSpec(None if unknown is array else (None,) * array.ndim) for array in arrays)
+        photos = tf.data.Dataset.from_generator(lambda: iter([arrays]), output_signature=shapes)
+        photos = photos.apply(tf.data.experimental.assert_cardinality(1))
+        return model.fit(photos, shuffle=False, verbose=0).history["loss"][0]
+
+    for weights in (WEIGHTS, WEIGHTS[:, 0]):
+        known = MaskedAttributeLoss(SCHEMA)(LABELS, initial_logits(features), weights)
+        np.testing.assert_allclose(fit_unknown(LABELS, weights), known, rtol=1e-5)
+    with pytest.raises((keras_error(), ValueError), match=r"incompatible|not compatible|Expected"):
+        fit_unknown(LABELS[:, :2], WEIGHTS)
+    with pytest.raises(InputError, match=r"labels of known rank.*output_signature"):
+        fit_unknown(LABELS, WEIGHTS, unknown=LABELS)
+
+
+def initial_logits(features: np.ndarray) -> np.ndarray:
+    """The logits of the model before its first step."""
+    keras.utils.set_random_seed(0)
+    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(SCHEMA.n_logits)]).predict(features, verbose=0)
+
+
 def keras_error() -> type[Exception]:
     """What TensorFlow's graph raises."""
     if keras.backend.backend() != "tensorflow":
@@ -156,6 +204,8 @@ def main() -> None:
     for jit_compile in (False, True):
         if jit_compile or backend == "tensorflow":  # JAX without it computes as in `check_values`, slowly
             check_fit(jit_compile=jit_compile)
+        if backend == "tensorflow":
+            check_unknown_shapes(jit_compile=jit_compile)
         check_bad_labels_in_fit(raises=not jit_compile, jit_compile=jit_compile)
 
 
