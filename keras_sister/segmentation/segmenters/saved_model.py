@@ -210,15 +210,25 @@ def _kind(example: np.ndarray, person: int | None) -> str:
         return _CLASS_MAP
     values = example.astype(np.float32)
     in_range = values.min() >= -_ROUNDING and values.max() <= 1 + _ROUNDING
-    if example.shape[3] == 1 and (values == np.round(values)).all() and (person is not None or not in_range):
+    if _could_be_class_map(example) and (person is not None or not in_range):
         return _CLASS_MAP
     return "probabilities" if in_range else "logits"
+
+
+def _could_be_class_map(example: np.ndarray) -> bool:
+    """Whether there are only whole numbers, in one channel: class numbers, or a mask of 0 and 1."""
+    values = example.astype(np.float32)
+    return bool(example.shape[3] == 1 and (values == np.round(values)).all())
 
 
 def _person_class(example: np.ndarray, kind: str, person: int | None, folder: Path) -> int:
     classes = example.shape[3]
     if example.dtype.kind in "iu" and (classes > 1 or kind != _CLASS_MAP):
         raise InputError(f"{folder}: whole numbers in {classes} channels are not scores; floats are required.")
+    if kind == "logits" and _could_be_class_map(example):  # of which the sigmoid would be a person everywhere
+        raise InputError(
+            f"{folder}: gives whole numbers, which are not logits; add #person=NUMBER for classes, without #scores."
+        )
     if kind == _CLASS_MAP:
         if person is None:
             raise InputError(f"{folder}: gives a map of class numbers; add #person=NUMBER, that of the person class.")
@@ -241,9 +251,10 @@ def _person_probability(scores: tf.Tensor, kind: str, person: int, name: str) ->
         scores = tf.sigmoid(scores) if scores.shape[3] == 1 else tf.nn.softmax(scores)
     else:
         in_range = tf.reduce_all((scores >= -_ROUNDING) & (scores <= 1 + _ROUNDING))
-        with tf.control_dependencies(
-            [tf.debugging.Assert(in_range, [f"{name}: scores outside 0..1; add #scores=logits"])]
-        ):
+        remedy = "add #scores=logits"
+        if scores.shape[3] == 1:
+            remedy = "add #person=NUMBER if they are class numbers, or #scores=logits"
+        with tf.control_dependencies([tf.debugging.Assert(in_range, [f"{name}: scores outside 0..1; {remedy}"])]):
             scores = tf.identity(scores)
     return scores[..., person : person + 1]
 

@@ -123,17 +123,36 @@ def test_what_the_scores_are_does_not_depend_on_the_batch(network, tmp_path):
     np.testing.assert_allclose(together, photos[..., :1] / 255, atol=2e-3)
 
 
-def test_scores_that_leave_the_range_later_are_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("scores", "remedy"),
+    [
+        (lambda x: x[..., :1], "add #person=NUMBER if they are class numbers, or #scores=logits"),
+        (lambda x: 0 * x[..., :1], "add #person=NUMBER if they are class numbers, or #scores=logits"),
+        (lambda x: tf.nn.softmax(logits(x, 2, 1)), "add #scores=logits"),
+    ],
+    ids=["probabilities", "class numbers", "two classes"],
+)
+def test_scores_that_leave_the_range_later_are_refused(scores, remedy, tmp_path):
     def network(x):
-        return {"m": tf.where(tf.abs(x[:, :1, :1, :1] - 7 / 255) < 1e-3, 3.0, x[..., :1])}
+        return {"m": tf.where(tf.abs(x[:, :1, :1, :1] - 7 / 255) < 1e-3, 3.0, scores(x))}
 
     folder = save(tmp_path / "net", network)
     segmenter = open_segmenter(f"saved_model:{folder}")
     segmenter(tf.constant(PHOTOS))
     photos = PHOTOS.copy()
     photos[1, 0, 0, 0] = 7
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"scores outside 0\.\.1; add #scores=logits"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=rf"scores outside 0\.\.1; {remedy}"):
         segmenter(tf.constant(photos))
+
+
+@pytest.mark.parametrize("classes", [1, 2])
+def test_logits_that_look_like_probabilities_can_be_said_to_be_logits(classes, tmp_path):
+    """As of a network that is sure of nothing in the four images it is tried on."""
+    folder = save(tmp_path / "net", lambda x: {"m": x[..., :classes]})
+    found = open_segmenter(f"saved_model:{folder}#scores=logits")(tf.constant(PHOTOS))
+    scores = PHOTOS.astype(float) / 255
+    difference = scores[..., :1] if classes == 1 else scores[..., 1:2] - scores[..., :1]
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-difference)), atol=1e-6)
 
 
 def test_a_smaller_answer_is_brought_to_the_images_size(tmp_path):
@@ -179,6 +198,8 @@ def test_it_works_inside_another_saved_model(tmp_path):
         (lambda x: {"m": tf.cast(tf.cast(x[..., :1] * 5, tf.int32), tf.float32)}, "", "map of class numbers"),
         (lambda x: {"m": tf.cast(x > 0.5, tf.int32)}, "#person=1", "whole numbers in 3 channels"),
         (lambda x: {"m": x[..., :1]}, "#person=3", "#person=3, but there are 1 classes"),
+        (lambda x: {"m": 0 * x[..., :1]}, "#scores=logits", "whole numbers, which are not logits; add #person=NUMBER"),
+        (lambda x: {"m": tf.round(x[..., 0])}, "#scores=logits&person=1", "whole numbers.*without #scores"),
         (lambda x: {"m": x[..., :1]}, "#scores=sums", "scores must be one of logits, probabilities"),
         (lambda x: {"m": x[..., :1] / 0}, "", "not finite"),
     ],
