@@ -17,6 +17,7 @@ import numpy as np
 from keras_sister.data.segmentation.classes import CFPD
 from keras_sister.data.segmentation.dataset import SegmentationDataset, check_label_map
 from keras_sister.errors import InputError, reason_of
+from keras_sister.mask_size import check_mask_size
 from keras_sister.storage.reader_process import read_apart
 
 FILE = "fashon_parsing_data.mat"
@@ -50,7 +51,7 @@ def load_cfpd(folder: Path) -> SegmentationDataset:
         held_out=tuple(range(0, len(names), 5)),
         classes=CFPD,
         person=tuple(range(1, len(CFPD))),
-        labels=lambda row: _labels(file, names[row], cells[names[row]]),
+        labels=lambda row: _labels(file, files[names[row]], cells[names[row]]),
     )
 
 
@@ -59,9 +60,11 @@ def _cells(file: Path) -> dict[str, int]:
     return {str(name): place for place, name in enumerate(read_apart(read_names, file)["names"])}
 
 
-def _labels(file: Path, name: str, place: int) -> np.ndarray:
-    labels = read_apart(read_cell, file, name, place)["labels"]
-    return check_label_map(labels, len(CFPD), f"{file}, {name}")
+def _labels(file: Path, photo: Path, cell: int) -> np.ndarray:
+    place = f"{file}, {photo.name}"
+    labels = check_label_map(read_apart(read_cell, file, photo.name, cell)["labels"], len(CFPD), place)
+    check_mask_size(place, (labels.shape[1], labels.shape[0]), photo)
+    return labels
 
 
 def read_names(file: Path) -> dict[str, np.ndarray]:

@@ -22,7 +22,7 @@ class SegmentationDataset:
         classes: names of the pixel classes, background first.
         person: indices of the classes that count as person.
         labels: returns the label map of a row: uint8 array, shape (height, width) of any size, class indices or
-            `VOID`; raises `InputError`, naming the file, if it cannot be read.
+            `VOID`; raises `InputError`, naming the file, if it cannot be read or has not the upright photo's shape.
     """
 
     photos: tuple[Path, ...]

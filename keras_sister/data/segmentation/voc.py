@@ -18,6 +18,7 @@ from PIL import Image
 from keras_sister.data.segmentation.classes import VOC
 from keras_sister.data.segmentation.dataset import SegmentationDataset, check_label_map
 from keras_sister.errors import InputError, reason_of
+from keras_sister.mask_size import check_mask_size
 from keras_sister.storage.reader_process import read_apart
 from keras_sister.storage.regular_files import check_regular
 from keras_sister.storage.text_files import read_text
@@ -62,8 +63,14 @@ def load_voc(folder: Path, *, more_masks: Path | None = None) -> SegmentationDat
         held_out=tuple(row for row, name in enumerate(names) if name in apart),
         classes=VOC,
         person=(VOC.index("person"),),
-        labels=lambda row: read_mask(masks[names[row]]),
+        labels=lambda row: _labels(masks[names[row]], photos[row]),
     )
+
+
+def _labels(file: Path, photo: Path) -> np.ndarray:
+    labels = read_mask(file)
+    check_mask_size(file, (labels.shape[1], labels.shape[0]), photo)
+    return labels
 
 
 def read_mask(file: Path) -> np.ndarray:

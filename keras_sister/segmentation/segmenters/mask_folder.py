@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +12,11 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_sister.errors import InputError
-from keras_sister.photo_kinds import exif_orientation
+from keras_sister.mask_size import check_mask_size
 
 _EXPECTED = "expected a PNG, or a NumPy array of numbers from 0 to 1, 255 or 65535"
 _FEW_VALUES = 32
 """A map of class numbers has at most as many, a mask with soft edges usually more."""
-_QUARTER_TURNS = (5, 6, 7, 8)
 _ROUNDING = 1e-3
 """How far a resized mask of floats may leave [0, 1]."""
 
@@ -97,7 +95,7 @@ class MaskFolder:
                 raise InputError(f"{file}: not a readable mask; {_EXPECTED}.") from error
             if self.person is None:
                 _refuse_class_numbers(file, values)
-            _check_size(file, (mask.shape[1], mask.shape[0]), photo)
+            check_mask_size(file, (mask.shape[1], mask.shape[0]), photo)
 
     def __call__(self, images: tf.Tensor, names: tf.Tensor | None = None) -> tf.Tensor:
         """Look up the masks of `names`, at the size of `images`; see `keras_sister.segmenter.Segmenter`."""
@@ -198,39 +196,3 @@ def _refuse_class_numbers(file: Path, values: np.ndarray) -> None:
             f"{file}: areas of the values {some} look like class numbers; name the person's:"
             f" masks:{file.parent}#person=NUMBER. A mask is white where the person is, and black elsewhere."
         )
-
-
-def _check_size(file: Path, mask: tuple[int, int], photo: Path) -> None:
-    """Refuse a mask that is neither as large as the photo nor the photo's shape made larger or smaller.
-
-    Sizes are (width, height). A photo that cannot be read is left to what decodes it, which says so.
-    """
-    if not photo.is_file():  # opening a named pipe waits forever
-        return
-    try:
-        with warnings.catch_warnings(), Image.open(photo) as image:
-            warnings.simplefilter("ignore")  # of size; what decodes the photo has its own limit
-            stored, turned = image.size, exif_orientation(image) in _QUARTER_TURNS
-    except Exception:  # Pillow raises any kind
-        return
-    upright = stored[::-1] if turned else stored
-    if _same_shape(mask, upright):
-        return
-    message = f"{file}: the mask is {_by(mask)} pixels and {photo.name} is {_by(upright)}"
-    if turned and _same_shape(mask, stored):
-        raise InputError(
-            f"{message} once its EXIF orientation turns it; the mask is that of the photo as stored. Turn it."
-        )
-    exif = " (upright, by its EXIF orientation)" if turned else ", without an EXIF orientation that turns it"
-    raise InputError(f"{message}{exif}; a mask has the aspect ratio of its photo.")
-
-
-def _same_shape(mask: tuple[int, int], photo: tuple[int, int]) -> bool:
-    """Whether one scale, rounded, makes both sides of the mask of those of the photo."""
-    lowest = max((m - 1) / p for m, p in zip(mask, photo, strict=True))
-    highest = min((m + 1) / p for m, p in zip(mask, photo, strict=True))
-    return lowest < highest
-
-
-def _by(size: tuple[int, int]) -> str:
-    return f"{size[0]} × {size[1]}"

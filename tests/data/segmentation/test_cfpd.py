@@ -36,6 +36,19 @@ def test_all_but_the_background_is_person(written):
     assert dataset.person == tuple(range(1, 23))
 
 
+def test_superpixels_of_a_photo_that_its_exif_orientation_turns_are_refused(tmp_path):
+    write_cfpd(tmp_path, photos=2, size=40)
+    dataset = load_cfpd(tmp_path)
+    height, width = dataset.labels(1).shape
+    with Image.open(dataset.photos[1]) as image:
+        exif = Image.Exif()
+        exif[0x0112] = 8
+        image.save(dataset.photos[1], exif=exif)
+    dataset.labels(0)
+    with pytest.raises(InputError, match=rf"2\.jpg: the mask is {width} × {height} .* {height} × {width} once"):
+        dataset.labels(1)
+
+
 def test_what_is_wrong_is_named(tmp_path):
     write_cfpd(tmp_path, photos=2, size=40)
     file = tmp_path / "fashon_parsing_data.mat"

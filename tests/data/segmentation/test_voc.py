@@ -50,6 +50,24 @@ def test_further_masks_add_photos_but_none_that_is_held_out(folder, kind):
     assert dataset.labels(0).shape == load_voc(folder).labels(0).shape  # VOC's own mask is kept
 
 
+@pytest.mark.parametrize("row", [1, 5], ids=["VOC", "SBD"])
+def test_a_mask_of_a_photo_that_its_exif_orientation_turns_is_refused(folder, row):
+    """Stretched, it would be trained on sideways."""
+    (folder.parent / "cls").mkdir()
+    write_sbd_mask(folder.parent / "cls" / "2008_000001.mat", np.zeros((20, 30), np.uint8))
+    Image.new("RGB", (30, 20)).save(folder / "JPEGImages" / "2008_000001.jpg")
+    dataset = load_voc(folder, more_masks=folder.parent / "cls")
+    mask = dataset.labels(row)
+    with Image.open(dataset.photos[row]) as image:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        image.save(dataset.photos[row], exif=exif)
+    height, width = mask.shape
+    name = dataset.photos[row].stem
+    with pytest.raises(InputError, match=rf"{name}\.\w+: the mask is {width} × {height} .* {height} × {width} once"):
+        dataset.labels(row)
+
+
 def test_what_is_wrong_is_named(folder, tmp_path):
     mask = folder / "SegmentationClass" / "2007_000001.png"
     whole = mask.read_bytes()
