@@ -160,9 +160,14 @@ def _that_count(experiment: Experiment) -> dict[str, Any]:
 
 
 def settings_by_content(run: Run) -> Experiment:
-    """The settings, with the segmenter's fingerprint and the hashes of initial weights in place of paths."""
+    """The settings, with the segmenter's fingerprint and the hashes of initial weights in place of paths.
+
+    A system without masks has the default segmenter, whatever it was given.
+    """
     experiment, fingerprint = run.experiment, run.views["fingerprint"]
-    if isinstance(fingerprint, str) and experiment.needs_masks:
+    if not experiment.needs_masks:
+        experiment = replace(experiment, segmenter=Experiment.segmenter)
+    elif isinstance(fingerprint, str):
         experiment = replace(experiment, segmenter=fingerprint)
     hashes = run.weight_hashes
     if hashes:

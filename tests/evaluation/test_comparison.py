@@ -6,8 +6,10 @@ import pytest
 from keras_sister.config import Experiment
 from keras_sister.errors import InputError
 from keras_sister.evaluation.comparison import Comparison, compare_systems, group_by_seed
-from keras_sister.evaluation.out_of_fold import OutOfFold
+from keras_sister.evaluation.out_of_fold import OutOfFold, read_out_of_fold
 from keras_sister.schema import DCSA, Attribute, Schema
+
+from ..run_folder import EXPERIMENT, note_all_checksums, write_run
 
 BASELINE, SISTER = Experiment(), Experiment(system="sister_a", segmenter="masks:masks")
 
@@ -54,6 +56,19 @@ def test_a_run_does_not_differ_from_itself():
     comparison = compare_runs(BETTER, BETTER)[1]
     assert (comparison.folds.estimate, comparison.folds.p, comparison.photos.low) == (0, 1, 0)
     assert {a.p for a in comparison.attributes} == {1.0}
+
+
+@pytest.mark.parametrize("system", ["baseline", "sister_a"])
+def test_runs_of_one_experiment_from_two_folders_are_one_group(system, tmp_path):
+    """Where masks are needed, they are the same if their fingerprint is."""
+    runs = []
+    for seed, place in enumerate(("here", "there")):
+        experiment = replace(EXPERIMENT, system=system, segmenter=f"masks:{tmp_path / place / 'masks'}", seed=seed)
+        run = write_run(tmp_path / place / "run", np.tile([[0, 1], [1, 2]], (6, 1)), experiment=experiment)
+        run.write("views.json", {**run.views, "fingerprint": "masks:f00d" if system == "sister_a" else None})
+        note_all_checksums(run)
+        runs.append(read_out_of_fold(run.folder))
+    assert [len(group.runs) for group in group_by_seed(runs)] == [2]
 
 
 OTHER_LABELS = BETTER.labels.copy()
