@@ -21,7 +21,7 @@ from keras_sister.evaluation.decisions import Rules
 from keras_sister.export.decisions import compare_decisions
 from keras_sister.export.keras_free_process import decode_photo
 from keras_sister.photo_files import read_photo
-from keras_sister.photo_kinds import why_not_decoded
+from keras_sister.photo_kinds import is_animated_webp, why_not_decoded
 from keras_sister.schema import Schema
 from keras_sister.segmentation.compositing import composite
 from keras_sister.segmentation.preprocessor import Preprocessor
@@ -126,6 +126,8 @@ def _classes(probabilities: np.ndarray) -> np.ndarray:
 def _decode(photo: Path) -> tuple[np.ndarray, Turn]:
     """The pixels as stored, and what turns such an array upright; not by the code that is inside the export."""
     contents = read_photo(photo)
+    if is_animated_webp(contents):  # Pillow decodes its first frame
+        raise InputError(f"{photo}: {why_not_decoded(contents)}.")
     try:
         return decode_photo(contents)
     except (OSError, SyntaxError, tf.errors.InvalidArgumentError) as error:

@@ -314,3 +314,10 @@ def test_the_verification_decodes_odd_photos_on_its_own(sister, photos, tmp_path
         for file in odd:
             (image if file.suffix == ".jpg" else see_through).save(file, exif=exif)
     assert export_run(sister, tmp_path / "odd", photos=odd).difference < 1e-5
+
+
+def test_a_photo_that_only_pillow_decodes_is_named(baseline, photos, tmp_path):
+    with Image.open(photos[0]) as image:
+        image.save(tmp_path / "moving.webp", save_all=True, append_images=[image.rotate(180)])
+    with pytest.raises(InputError, match=r"moving\.webp: an animated WebP; save the wanted frame"):
+        export_run(baseline, tmp_path / "saved_models", photos=[tmp_path / "moving.webp"])
