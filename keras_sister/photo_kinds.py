@@ -18,6 +18,7 @@ _UNPACK = "unpack it"
 _ELSEWHERE = "not a photo; remove it, or name another file"
 
 _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
+    (rb"\x89PNG\r\n\x1a\n\C{4}CgBI", "a PNG in Apple's variant for iOS apps (CgBI)", _SAVE),
     (rb"GIF8[79]a", "a GIF image", _SAVE),
     (rb"BM\C{4}\x00\x00\x00\x00", "a BMP image", _SAVE),
     (rb"(?:II\x2a\x00|MM\x00\x2a|II\x2b\x00|MM\x00\x2b|IIU\x00|IIRO|FUJIFILM)", "a TIFF image or raw photo", _SAVE),
@@ -59,7 +60,7 @@ def kind_of(contents: bytes) -> str | None:
     """The kind of a photo that can be read, by its first bytes: ``JPEG`` (also an MPO), ``PNG``, ``WebP`` or None."""
     if contents.startswith(b"\xff\xd8\xff"):
         return "JPEG"
-    if contents.startswith(b"\x89PNG\r\n\x1a\n"):
+    if contents.startswith(b"\x89PNG\r\n\x1a\n") and contents[12:16] != b"CgBI":
         return "PNG"
     return "WebP" if contents.startswith(b"RIFF") and contents[8:12] == b"WEBP" else None
 
@@ -141,6 +142,8 @@ def too_many_pixels(contents: bytes) -> bool:
 
 
 def _png_size(contents: bytes) -> tuple[int, int]:
+    if contents[12:16] != b"IHDR":
+        return 0, 0
     return int.from_bytes(contents[16:20], "big"), int.from_bytes(contents[20:24], "big")
 
 

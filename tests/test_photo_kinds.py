@@ -30,6 +30,7 @@ def test_images_of_other_kinds(kind, name):
     ("contents", "reason"),
     [
         (b"", "empty"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\x04CgBI\x50\0\x20\x02" + b"\xff" * 40, "a PNG in Apple's variant for iOS"),
         (b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC image"),
         (b"\0\0\0\x1cftypmif1\0\0\0\0mif1heic", "a HEIC image"),
         (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avif", "an AVIF image"),
@@ -61,6 +62,11 @@ def test_photos_and_what_can_be_wrong_with_them(kind):
     assert "truncated" in why_not_decoded(contents[:-20])
     assert "damaged" in why_not_decoded(contents)
     assert "more than 89,478,485 pixels" in why_not_decoded(huge(kind))
+
+
+def test_a_png_that_begins_with_another_chunk_is_damaged_and_not_large():
+    contents = encoded("PNG")
+    assert "a damaged PNG" in why_not_decoded(contents[:8] + b"\0\0\0\x0dtEXt" + b"\xff" * 17 + contents[8:])
 
 
 def huge(kind: str) -> bytes:

@@ -26,9 +26,11 @@ from keras_sister.data.view_pairs import PairMaker
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import counted
 from keras_sister.images import decode_as_stored
+from keras_sister.mask_files import find_mask_files
 from keras_sister.photo_files import LeftOut, is_photo_name, try_read
 from keras_sister.photo_kinds import why_not_decoded
 from keras_sister.schema import Schema
+from keras_sister.storage.regular_files import check_regular
 
 _SIDEWAYS = (5, 6, 7, 8)
 """The EXIF orientations that exchange width and height."""
@@ -188,7 +190,14 @@ def _inspect(path: Path) -> _Photo:
 
 
 def _inspect_mask(path: Path) -> _Photo:
-    """Read a mask with Pillow, as `keras_sister.segmentation.segmenters.mask_folder.MaskFolder` does."""
+    """Read a mask as `keras_sister.segmentation.segmenters.mask_folder.MaskFolder` does."""
+    if path.suffix.lower() == ".npy":
+        try:
+            check_regular(path)
+            height, width = np.load(path, allow_pickle=False).shape[:2]
+            return _Photo(path, "", (width, height))
+        except Exception:  # NumPy raises ValueError, OSError and others for broken files
+            return _Photo(path, "", problem=f"{path}: not a readable NumPy array (height, width).")
     contents, reason = try_read(path)
     try:
         with Image.open(io.BytesIO(contents), formats=["PNG"]) as image:
@@ -218,7 +227,7 @@ def _mode_and_profile(contents: bytes) -> tuple[str, str | None]:
         name = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile))).strip()
     except (ImageCms.PyCMSError, OSError):
         return mode, "unreadable"
-    return mode, None if name.lower().startswith("srgb") else name or "without a name"
+    return mode, None if "srgb" in name.lower() else name or "without a name"
 
 
 def _left_out(folder: Path) -> LeftOut:
@@ -233,7 +242,7 @@ def _inspect_masks(folder: Path, photos: list[_Photo]) -> tuple[int, list[str], 
     """Number of masks, unreadable masks, and masks that are missing or differ in size from their photo."""
     if not folder.is_dir():
         return 0, [], []
-    files = {file.stem: file for file in folder.glob("[!.]*.png")}
+    files = {file.stem: file for file in find_mask_files(folder)}
     masks = {photo: _inspect_mask(files[photo.path.stem]) for photo in photos if photo.path.stem in files}
     unreadable = [mask.problem for mask in masks.values() if mask.problem]
     odd = []

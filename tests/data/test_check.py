@@ -122,6 +122,40 @@ def test_what_one_should_know_is_a_warning(folder):
         assert said in warnings
 
 
+def test_masks_may_be_arrays_and_have_endings_in_upper_case(folder):
+    masks = folder / "masks"
+    for number in range(1, 5):
+        with Image.open(masks / f"00000{number}.png") as mask:
+            np.save(masks / f"00000{number}.npy", np.asarray(mask))
+        (masks / f"00000{number}.png").unlink()
+    (masks / "000004.npy").rename(masks / "000004.NPY")
+    (masks / "000005.png").rename(masks / "000005.PNG")
+    report = check_dataset(folder)
+    assert report.masks == 8
+    assert [finding for finding in report.findings if finding.kind == "masks"] == []
+    np.save(masks / "000001.npy", np.zeros((7, 9)))
+    (masks / "000002.npy").write_bytes(b"no array")
+    report = check_dataset(folder)
+    assert any("000001.npy (1 in all): differs in size" in warning for warning in report.warnings)
+    assert [problem for problem in report.problems if "000002.npy: not a readable NumPy array" in problem]
+
+
+@pytest.mark.parametrize(("name", "counted"), [("my own (sRGB)", 0), ("sRGB IEC61966", 0), ("Adobe RGB '98", 8)])
+def test_profiles_of_srgb_have_many_names(name, counted, folder):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = profile.replace("sRGB built-in".encode("utf-16-be"), name.encode("utf-16-be"))
+    for photo in (folder / "images").iterdir():
+        with Image.open(photo) as image:
+            image.save(photo, icc_profile=profile)
+    assert check_dataset(folder).profiles == ({name: counted} if counted else {})
+
+
+def test_a_dataset_without_any_label_is_a_problem(folder):
+    labels = np.full_like(load_dcsa(folder).labels, UNKNOWN)
+    dcsa.write_labels(folder, DCSA, labels)
+    assert [p for p in check_dataset(folder).problems if "no label of any photo is known" in p]
+
+
 def test_an_empty_folder_is_a_problem(tmp_path):
     for message in (f"{tmp_path / 'images'}: no such folder", f"{tmp_path / 'images'}: no JPEG, PNG or WebP"):
         report = check_dataset(tmp_path)

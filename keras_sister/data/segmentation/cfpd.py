@@ -17,7 +17,7 @@ import numpy as np
 from keras_sister.data.segmentation.classes import CFPD
 from keras_sister.data.segmentation.dataset import SegmentationDataset, check_label_map
 from keras_sister.errors import InputError, reason_of
-from keras_sister.mask_size import check_mask_size
+from keras_sister.mask_files import check_mask_size
 from keras_sister.storage.reader_process import read_apart
 
 FILE = "fashon_parsing_data.mat"

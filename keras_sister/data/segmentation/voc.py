@@ -18,7 +18,7 @@ from PIL import Image
 from keras_sister.data.segmentation.classes import VOC
 from keras_sister.data.segmentation.dataset import SegmentationDataset, check_label_map
 from keras_sister.errors import InputError, reason_of
-from keras_sister.mask_size import check_mask_size
+from keras_sister.mask_files import check_mask_size
 from keras_sister.storage.reader_process import read_apart
 from keras_sister.storage.regular_files import check_regular
 from keras_sister.storage.text_files import read_text
@@ -81,7 +81,7 @@ def read_mask(file: Path) -> np.ndarray:
     """
     check_regular(file)
     try:
-        if file.suffix == ".mat":
+        if file.suffix.lower() == ".mat":
             labels = read_apart(read_sbd_mask, file)["Segmentation"]
         else:
             with Image.open(file, formats=["PNG"]) as image:
@@ -113,7 +113,7 @@ def _names(file: Path) -> list[str]:
 
 
 def _masks_in(folder: Path) -> dict[str, Path]:
-    masks = {file.stem: file for file in sorted(folder.glob("[!.]*")) if file.suffix in (".png", ".mat")}
+    masks = {file.stem: file for file in sorted(folder.glob("[!.]*")) if file.suffix.lower() in (".png", ".mat")}
     if not masks:
         raise InputError(f"{folder}: no masks; expected SBD's NAME.mat, or NAME.png.")
     return masks

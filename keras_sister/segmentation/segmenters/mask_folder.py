@@ -12,7 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_sister.errors import InputError
-from keras_sister.mask_size import check_mask_size
+from keras_sister.mask_files import check_mask_size, find_mask_files
 
 _EXPECTED = "expected a PNG, or a NumPy array of numbers from 0 to 1, 255 or 65535"
 _FEW_VALUES = 32
@@ -51,7 +51,7 @@ class MaskFolder:
         self.folder, self.person = Path(folder), person
         if not self.folder.is_dir():
             raise InputError(f"{folder}: no such folder of masks.")
-        files = sorted(file for file in self.folder.glob("[!.]*") if file.suffix in (".png", ".npy") and file.is_file())
+        files = [file for file in find_mask_files(self.folder) if file.is_file()]
         if not files:
             raise InputError(f"{folder}: no masks; the mask of 000001.jpg is 000001.png or 000001.npy.")
         digest = hashlib.sha256()
@@ -148,7 +148,7 @@ def _values(file: Path, *, numbers: bool) -> np.ndarray:
         InputError: for a picture of colours, or one that is transparent in places.
         ValueError: for an array of anything but numbers.
     """
-    if file.suffix == ".npy":
+    if file.suffix.lower() == ".npy":
         values = np.load(file, allow_pickle=False)
         if values.dtype.kind not in "biuf":
             raise ValueError(values.dtype)

@@ -46,6 +46,14 @@ def test_masks_of_every_kind(image, tmp_path):
     np.testing.assert_allclose(look_up(tmp_path), MASK / 255)
 
 
+@pytest.mark.parametrize("name", ["000001.PNG", "000001.NPY"])
+def test_endings_in_upper_case(name, tmp_path):
+    with (tmp_path / name).open("wb") as file:
+        Image.fromarray(MASK).save(file, "PNG") if name.endswith("PNG") else np.save(file, MASK)
+    MaskFolder(tmp_path).check([Path("000001.JPG")])
+    np.testing.assert_allclose(look_up(tmp_path), MASK / 255)
+
+
 @pytest.mark.parametrize(
     "array",
     [

@@ -1,4 +1,4 @@
-"""Whether a mask or label map can be that of a photo, which is upright once its EXIF orientation is applied."""
+"""Mask files: which they are, and whether a mask can be that of a photo, upright by its EXIF orientation."""
 
 import warnings
 from pathlib import Path
@@ -9,6 +9,11 @@ from keras_sister.errors import InputError
 from keras_sister.photo_kinds import exif_orientation
 
 _QUARTER_TURNS = (5, 6, 7, 8)
+
+
+def find_mask_files(folder: Path) -> list[Path]:
+    """The PNGs and NumPy arrays in a folder, sorted; names with a leading dot are skipped."""
+    return sorted(file for file in folder.glob("[!.]*") if file.suffix.lower() in (".png", ".npy"))
 
 
 def check_mask_size(place: str | Path, mask: tuple[int, int], photo: Path) -> None:
