@@ -1,9 +1,11 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
+from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
 from keras_sister.schema import DCSA, Attribute, Schema
 
@@ -57,6 +59,29 @@ def test_extreme_logits_stay_finite():
 def test_wrong_number_of_logits_is_refused():
     with pytest.raises(ValueError, match=r"\(batch, 5\).*\(2, 4\)"):
         SMALL.predict(np.zeros((2, 4)))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([[0, 1], [1, 0.95]], r"b\.jpg.*sleeves.*0\.95"),
+        ([[0, 1], [1, 3]], r"b\.jpg.*sleeves.*3"),
+        ([[2, 1], [1, 0]], r"a\.jpg.*scarf.*2"),
+        ([[0, 1], [1, np.inf]], r"b\.jpg.*sleeves.*inf"),
+        ([[0, 1, 0], [1, 0, 0]], r"shape \(.*2\)"),
+        ([0, 1], r"shape \(.*2\)"),
+        ([[0, 1]], r"shape \(2, 2\)"),
+        ([["no", "short"], ["yes", "long"]], "class indices"),
+    ],
+    ids=["smoothed", "past the last", "1-based", "infinite", "too wide", "flat", "too few", "names"],
+)
+def test_a_dataset_takes_class_indices_and_nothing_else(labels, message):
+    schema = Schema((Attribute("scarf"), Attribute("sleeves", ("none", "short", "long"))))
+    photos = (Path("a.jpg"), Path("b.jpg"))
+    with pytest.raises(InputError, match=message):
+        Dataset(schema, photos, np.array(labels))
+    known = Dataset(schema, photos, np.array([[0, np.nan], [-7, 2]]))
+    np.testing.assert_array_equal(known.labels, [[0, -1], [-1, 2]])
 
 
 def test_file_round_trip(tmp_path):

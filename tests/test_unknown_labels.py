@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from cli.cv import _show as show_summary
 from keras_sister.config import Experiment
 from keras_sister.data.check import _count
 from keras_sister.data.dataset import Dataset
@@ -206,6 +207,17 @@ def test_summary_and_report_of_a_run(tmp_path):
             assert numbers[0] != numbers[1]
         else:
             np.testing.assert_equal(numbers[0], numbers[1])
+
+
+def test_a_fold_without_known_labels_is_left_out_and_said(tmp_path, capsys):
+    labels = LABELS.copy()
+    labels[1::3] = -1  # the photos are dealt to the folds in turn
+    summary = summarize(write_run(tmp_path / "run", labels, schema=SCHEMA))
+    assert [fold["macc"] is None for fold in summary["folds"]] == [False, True, False]
+    assert summary["macc"]["mean"] == pytest.approx(np.mean([summary["folds"][i]["macc"] for i in (0, 2)]))
+    show_summary(summary, tmp_path / "run")
+    said = capsys.readouterr().out
+    assert "Left out of mean and spread, because no label of theirs is known: folds 1\n" in said
 
 
 @pytest.mark.parametrize("groups", [None, GROUPS])

@@ -109,6 +109,26 @@ def test_a_photo_without_person_stays_whole_and_is_told(dataset_folder, tmp_path
     np.testing.assert_array_equal(cutout, np.asarray(Image.open(photo)))
 
 
+@pytest.mark.parametrize(("option", "found"), [((), False), (("--min-person-share=0",), True)])
+def test_a_sliver_of_a_person_counts_as_nobody(option, found, dataset_folder, tmp_path):
+    photo = dataset_folder / "images" / "000001.jpg"
+    (tmp_path / "masks").mkdir()
+    with Image.open(photo) as opened:
+        pixels = np.asarray(opened)
+    mask = np.zeros(pixels.shape[:2], np.uint8)
+    mask[:3, :10] = 255
+    assert 0 < (mask > 0).mean() < 0.01
+    Image.fromarray(mask).save(tmp_path / "masks" / "000001.png")
+    masks = f"masks:{tmp_path / 'masks'}"
+    result = invoke("apply", photo, "--segmenter", masks, *option, "--out", tmp_path / "out")
+    assert result.exit_code == 0
+    assert ("1 photo without a person" in result.stderr) != found
+    cutout = np.asarray(Image.open(tmp_path / "out" / "cutouts" / "000001.png"))
+    np.testing.assert_array_equal(cutout, np.where(mask[..., None], pixels, 255) if found else pixels)
+    shown = invoke("preview", photo, "--segmenter", masks, *option, "--out", tmp_path / "sheet.png")
+    assert f"no person found in {int(not found)}" in shown.stdout
+
+
 @pytest.mark.parametrize("photos", [1, 5])
 def test_the_contact_sheet_shows_every_photo_four_times(dataset_folder, masks, tmp_path, photos):
     files = sorted((dataset_folder / "images").iterdir())[:photos]

@@ -19,6 +19,7 @@ from keras_sister.segmentation.compositing import composite
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmentation.segmenters.network import load_segmenter
 
+from ..data.filling import Brightness
 from ..exports import SCHEMA, draw
 
 
@@ -283,6 +284,26 @@ def test_tensorflow_hub_takes_it(sister_export, photos, tag_bytes):
 
 def test_nothing_in_it_needs_xla(sister_export):
     assert not needs_xla(tf.saved_model.load(str(sister_export.folder)).signatures["serving_default"])
+
+
+def test_a_sliver_of_a_person_counts_as_nobody(tmp_path):
+    """Under one percent of 1,024 pixels; the photo stays whole, as in training."""
+    image = keras.Input((32, 32, 3))
+    network = keras.Model(image, keras.layers.Conv2D(4, 8, strides=8)(image))
+    model = models.build("segmented", SCHEMA, backbone=network, size=32)
+    preprocessor = Preprocessor(Brightness(), size=32, views=("segmented",))
+    Signatures(model, SCHEMA, preprocessor).write(tmp_path / "export")
+    photos = np.zeros((2, 32, 32, 3), np.uint8)
+    for photo, pixels in zip(photos, (10, 11), strict=True):
+        photo.reshape(-1, 3)[:pixels] = (255, 7, 7)
+    signatures = tf.saved_model.load(str(tmp_path / "export")).signatures
+    contents = tf.constant([encoded(Image.fromarray(photo), "PNG") for photo in photos])
+    prepared = signatures["prepare"](image_bytes=contents)
+    tagged = signatures["serving_default"](image_bytes=contents), signatures["images"](images=photos)
+    for outputs in (prepared, *tagged):
+        np.testing.assert_allclose(outputs["person_share"], [0, 11 / 1024])
+    np.testing.assert_array_equal(prepared["segmented"][0], photos[0])
+    np.testing.assert_array_equal(prepared["segmented"][1], np.where(photos[1, ..., :1] > 0, photos[1], 255))
 
 
 @pytest.mark.parametrize("fitted", [False, True])

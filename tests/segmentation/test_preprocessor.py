@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageOps
 
 from keras_sister import images
 from keras_sister.errors import InputError
@@ -47,6 +47,20 @@ def test_the_own_size_of_a_photo(paths, masks):
         width, height = photo.size
     views = Preprocessor(masks, size=None, views=("segmented",), background="black").load(paths[:1])
     assert views["segmented"].shape == (1, height, width, 3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_of_its_own_size_is_upright(orientation, tmp_path):
+    """It cannot be turned after a resize to a square, as others are."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
+    with Image.open(tmp_path / "a.png") as stored:
+        upright = np.asarray(ImageOps.exif_transpose(stored))
+    preprocessor = Preprocessor(None, size=None, views=("photo",))
+    np.testing.assert_array_equal(preprocessor.read((tmp_path / "a.png").read_bytes())["photo"], upright)
+    np.testing.assert_array_equal(preprocessor.load([tmp_path / "a.png"])["photo"][0], upright)
 
 
 @pytest.mark.parametrize(("pixels", "found"), [(99, False), (100, True)])
