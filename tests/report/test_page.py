@@ -27,6 +27,7 @@ from keras_sister.data.dcsa import load_dcsa
 from keras_sister.errors import InputError
 from keras_sister.evaluation.label_issues import write_issues
 from keras_sister.evaluation.thresholds import Goal, write_thresholds
+from keras_sister.report.content import _nobody as nobody_in
 from keras_sister.report.content import photos_named
 from keras_sister.report.issue_sheet import write_issue_sheet
 from keras_sister.report.page import write_report
@@ -330,6 +331,15 @@ def test_photos_in_which_nobody_was_found(page):
     shown = cards(page[1], "Photos in which nobody was found")
     assert [card.all("p")[0].text for card in shown] == ["000005.jpg", "000010.jpg"]
     assert "2 of 48 photos" in page[1].text
+
+
+def test_photos_without_a_person_are_noted_as_rows_and_once_were_by_name(run):
+    for noted in ([4, 9], ["000005.jpg", "000010.jpg"]):
+        assert nobody_in(run, {"without_person": noted}) == ["000005.jpg", "000010.jpg"]
+    assert nobody_in(run, {}) is None
+    for damaged in ([48], [-1], [True], [[4]], [None], ["none.jpg"], "000005.jpg", 4):
+        with pytest.raises(InputError, match=r"views\.json: not the file of a run"):
+            nobody_in(run, {"without_person": damaged})
 
 
 def test_nothing_is_loaded_from_elsewhere(page):

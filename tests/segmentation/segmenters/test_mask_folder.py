@@ -185,6 +185,8 @@ def test_photos_that_change_their_names_change_their_masks(tmp_path):
         return found.masks(range(3))
 
     before = masks()
+    with pytest.raises(ValueError, match="Expected photos"):
+        ViewStore(20, preprocessor.fingerprint).open(["0" * 64])
     assert len(np.unique(before, axis=0)) == 3
     photos[0].rename(tmp_path / "other")
     photos[1].rename(photos[0])
