@@ -101,12 +101,15 @@ def tag(context: click.Context, model: Path, sources: tuple[str, ...], out: Path
     if options["update"] and options["overwrite"]:
         raise click.UsageError("--update and --overwrite exclude each other.")
     import_tensorflow()
-    from keras_sister.catalogue.sources import list_photos
+    from keras_sister.catalogue.sources import check_not_source, list_photos
     from keras_sister.photo_files import LeftOut
 
     kept = tuple(name.strip() for name in (options["keep"] or "").split(",") if name.strip())
     group_by = options["group_by"]
     keep = kept if group_by is None else (group_by, *kept)
+    for option in ("out", "summary"):
+        if file := context.params[option]:
+            check_not_source(file, sources, f"--{option}")
     stdin = sys.stdin.buffer if sys.stdin else io.BytesIO()
     left_out = LeftOut()
     photos = list_photos(sources, stdin=stdin, keep=keep, null=options["null"], on_note=_note, left_out=left_out)
@@ -161,10 +164,15 @@ def _write_table(
     """Write the table of every photo's tags. Returns the exit code."""
     from keras_sister.catalogue.job import Job
     from keras_sister.catalogue.tag_catalogue import UnreadablePhotosError, tag_catalogue
+    from keras_sister.photo_files import PHOTO_SUFFIXES
 
     summary = options["summary"]
     if summary and not (summary.is_file() if summary.exists() else summary.absolute().parent.is_dir()):
         raise InputError(f"{summary}: cannot be written; --summary takes a file in a folder that exists.")
+    if summary and summary.suffix.lower() in PHOTO_SUFFIXES:  # as where a shell expands --summary photos/*.jpg
+        raise InputError(f"{summary}: named like a photo; --summary takes a name such as summary.json.")
+    if summary and summary.resolve() == out.resolve():
+        raise InputError(f"{summary}: given both as --out and as --summary; choose another.")
     job = Job(model, options["threshold"], options["runtime"], options["batch_size"], options["trust"])
     replace = "update" if options["update"] else "overwrite" if options["overwrite"] else None
     try:
@@ -208,12 +216,14 @@ def _write_summary(file: Path | None, summary: "Summary", out: Path) -> None:
 
 
 def _show_summary(done: "Summary", out: Path, group_by: str | None) -> None:
+    from keras_sister.catalogue.tag_catalogue import common_reasons
+
     if group_by is None:
         click.echo(f"{out}: {counted(done.photos, 'photo')}, {done.errors} could not be read")
     else:
         click.echo(f"{out}: {counted(done.photos, 'row')} by {group_by}, {done.errors} with an unreadable photo")
-    for reason, number in sorted(done.reasons.items(), key=lambda item: -item[1]):
-        click.echo(f"  {number} × {reason}")
+    for line in common_reasons(done.reasons):
+        click.echo(f"  {line}")
     kept = f", {counted(done.kept, 'row')} kept" if done.kept else ""
     rate = (
         f", {done.photos_per_second:.1f} {'photos' if group_by is None else 'rows'}/s" if done.photos_per_second else ""

@@ -15,13 +15,14 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from keras_sister.catalogue.rows import OF_EVERY_TABLE
 from keras_sister.catalogue.table_formats import Row, table_format
 from keras_sister.errors import InputError, reason_of
 from keras_sister.storage.atomic import write_atomically
@@ -97,14 +98,15 @@ class ResumableTable:
         Args:
             resume: continue an interrupted job, if there is one; a table that is complete is let in, see `is_finished`.
             replace: what to do with a table that exists: None refuses it; ``update`` and ``overwrite`` replace it when
-                the new one is complete; ``overwrite`` also drops an interrupted job unless `resume` is set.
+                the new one is complete, ``update`` only a table of tags; ``overwrite`` also drops an interrupted job
+                unless `resume` is set.
 
         Raises:
             InputError: if the table exists, was started with other settings, is being written by another process, or
                 cannot be written.
         """
         if self.out.exists() and not self._parts.exists() and not resume:
-            self._refuse_table(replace)
+            self._check_replaceable(replace)
         try:
             self._parts.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -127,16 +129,34 @@ class ResumableTable:
         """Whether the table is complete and no job on it is unfinished."""
         return self.out.exists() and not self._settings_file.exists()
 
+    @property
+    def has_parts(self) -> bool:
+        """Whether a part is finished."""
+        return any(self._parts.glob("[0-9]*.json"))
+
+    def previous_headings(self) -> Collection[str]:
+        """The headings of the table that is to be replaced.
+
+        Raises:
+            InputError: if it cannot be read, or is not a table of tags.
+        """
+        with self._damage():
+            headings = self._format.headings(self.out)
+        if not set(OF_EVERY_TABLE) <= set(headings):
+            raise InputError(
+                f"{self.out}: exists, and is not a table of tags; choose another --out, or add --overwrite to replace"
+                " it."
+            )
+        return headings
+
     def previous_rows(self) -> Iterator[Row]:
-        """The rows of the table that is to be replaced.
+        """The rows of the table that is to be replaced; columns that it lacks are None.
 
         Raises:
             InputError: if it cannot be read.
         """
-        try:
+        with self._damage():
             yield from self._format.read(self.out, self.columns)
-        except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
-            raise InputError(f"{self.out}: not a readable table; add --overwrite to replace it.") from error
 
     def scratch(self, name: str) -> Path:
         """A path for a temporary file, which is deleted with the parts."""
@@ -187,7 +207,7 @@ class ResumableTable:
                 return
             if replace is None:  # joined, but the parts were not deleted any more
                 if not resume:
-                    self._refuse_table(replace)
+                    self._check_replaceable(replace)
                 self._check_resumable(started, resume)
                 self._remove_parts()
                 return
@@ -198,7 +218,7 @@ class ResumableTable:
         if self.out.exists():
             if resume and replace is None:
                 return
-            self._refuse_table(replace)
+            self._check_replaceable(replace)
         _write_json(self._settings_file, {"settings": self.settings})
 
     def _check_resumable(self, started: Mapping[str, Any], resume: bool) -> None:
@@ -212,7 +232,10 @@ class ResumableTable:
                 " add --overwrite without --resume to start again."
             )
 
-    def _refuse_table(self, replace: str | None) -> None:
+    def _check_replaceable(self, replace: str | None) -> None:
+        if replace == "overwrite":
+            return
+        self.previous_headings()
         if replace is None:
             raise InputError(
                 f"{self.out}: already exists; choose another --out, or add --update to tag what is new or changed, or"
@@ -237,10 +260,17 @@ class ResumableTable:
         try:
             yield
         except BaseException:
-            if not any(self._parts.glob("[0-9]*.json")):
+            if not self.has_parts:
                 with suppress(OSError):
                     self._remove_parts()
             raise
+
+    @contextmanager
+    def _damage(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
+            raise InputError(f"{self.out}: not a readable table; add --overwrite to replace it.") from error
 
     @contextmanager
     def _disk_errors(self) -> Iterator[None]:

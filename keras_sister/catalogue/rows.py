@@ -10,6 +10,9 @@ from keras_sister.serving.predictions import DIGITS, Prediction, tag_name
 FINGERPRINT = "fingerprint"
 """Column of the hash of a photo's file, the export and the settings of the job; empty if the file could not be read."""
 
+OF_EVERY_TABLE = ("tags", "not_sure", "person_share", "error", FINGERPRINT)
+"""Columns by which a table of tags is told from any other."""
+
 PHOTOS = "photos"
 """Column of the number of photos that a product's row is made from."""
 
@@ -37,6 +40,8 @@ def table_columns(schema: Schema, keep: Sequence[str] = (), *, group_by: str | N
     for name in (*keep, *names):
         if taken.count(name) > 1:
             option = f"--keep {name}" if name in keep else f"--group-by {group_by}"
+            if keep.count(name) > 1 or (name in keep and name == group_by):
+                raise InputError(f"{option}: the column is in the table already; give it once.")
             raise InputError(f"{option}: the table has another column '{name}'; rename it in the input.")
     numbers = dict.fromkeys(probabilities, float)
     last = ours.pop(FINGERPRINT)

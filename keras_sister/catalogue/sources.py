@@ -62,6 +62,19 @@ def list_photos(
     )
 
 
+def check_not_source(file: Path, sources: Sequence[str], option: str) -> None:
+    """Refuse to write to a file that is read: a table or a photo among the sources.
+
+    Raises:
+        InputError: naming the file and the option.
+    """
+    for source in sources:
+        place = None if Path(source).exists() else split_source(source)
+        read = place[0] if place else Path(source)
+        if file.exists() and read.exists() and file.samefile(read):
+            raise InputError(f"{file}: the source {source} is read from it; choose another {option}.")
+
+
 def _lines(stdin: BinaryIO, null: bool) -> Iterator[ListedPhoto]:
     for line in _until_null(stdin) if null else stdin:
         yield listed(os.fsdecode(line if null else line.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n")))

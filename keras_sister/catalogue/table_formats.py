@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +22,9 @@ class TableFormat(Protocol):
 
     def join(self, parts: Iterable[Path], path: Path) -> None:
         """Join parts, with one in memory at a time."""
+
+    def headings(self, path: Path) -> Collection[str]:
+        """The headings of a table, of whatever origin."""
 
     def read(self, path: Path, columns: dict[str, type]) -> Iterator[Row]:
         """Read the rows of a table, one at a time; columns that it lacks are None."""
@@ -56,6 +59,14 @@ class _JsonLines:
             for part in parts:
                 file.write(part.read_bytes())
 
+    def headings(self, path: Path) -> Collection[str]:
+        found: set[str] | None = None
+        with path.open(encoding="utf-8") as file:
+            for line in file:  # only what every row has is a column
+                names = dict(json.loads(line)).keys()
+                found = set(names) if found is None else found & names
+        return found or ()
+
     def read(self, path: Path, columns: dict[str, type]) -> Iterator[Row]:
         with path.open(encoding="utf-8") as file:
             yield from (dict.fromkeys(columns) | json.loads(line) for line in file)
@@ -75,6 +86,10 @@ class _Csv:
             for i, part in enumerate(parts):
                 header, _, rows = part.read_bytes().partition(b"\r\n")
                 file.write((b"" if i else header + b"\r\n") + rows)
+
+    def headings(self, path: Path) -> Collection[str]:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return next(csv.reader(file, strict=True), [])
 
     def read(self, path: Path, columns: dict[str, type]) -> Iterator[Row]:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -118,6 +133,11 @@ class _Parquet:
         finally:
             if writer is not None:
                 writer.close()
+
+    def headings(self, path: Path) -> Collection[str]:
+        from pyarrow import parquet
+
+        return list(parquet.read_schema(path).names)
 
     def read(self, path: Path, columns: dict[str, type]) -> Iterator[Row]:
         from pyarrow import parquet

@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,8 +17,9 @@ from keras_sister.catalogue.products import ListedProduct, error_text, joint_has
 from keras_sister.catalogue.resumable_table import Part, ResumableTable, TableCounts
 from keras_sister.catalogue.rows import FINGERPRINT, PHOTOS, error_row, table_columns
 from keras_sister.catalogue.table_formats import Row
-from keras_sister.errors import InputError, check_choice
+from keras_sister.errors import InputError, check_choice, counted
 from keras_sister.photo_files import printable_path, try_read
+from keras_sister.schema import Schema
 from keras_sister.serving.export_folder import export_fingerprint, read_export_schema
 
 PART_SIZE = 512
@@ -30,6 +31,7 @@ REPLACEMENTS = ("update", "overwrite")
 Item = ListedPhoto | ListedProduct
 """What becomes one row of the table."""
 
+_SHOWN = 10  # reasons in a message
 _READERS = 8  # threads that read photos to see whether they changed
 
 
@@ -100,7 +102,7 @@ def tag_catalogue(
         resume: continue an interrupted job. If it was complete already, nothing is written: the table is compared with
             what the job would have made.
         replace: one of `REPLACEMENTS`, for an `out` that exists; None refuses it. ``update`` keeps the rows of photos
-            whose contents, export and settings are the same as when the row was made.
+            whose contents, export and settings are the same as when the row was made; it needs a table of tags.
         max_errors: largest number of photos that may be unreadable; None for any number.
         on_photos: called for completed photos; first with those of a resumed job.
 
@@ -108,7 +110,8 @@ def tag_catalogue(
         The numbers of photos and errors, and the duration.
 
     Raises:
-        UnreadablePhotosError: if more than `max_errors` photos could not be read; finished parts are kept.
+        UnreadablePhotosError: if more than `max_errors` photos could not be read, now or by the job that is resumed;
+            finished parts are kept.
         InputError: if `out` exists, with `resume` if it is not of this job, was started with other settings, is being
             written by another process, or cannot be written; if two columns have one name; or if there are no photos.
 
@@ -118,8 +121,9 @@ def tag_catalogue(
     """
     if replace is not None:
         check_choice("replace", replace, REPLACEMENTS)
-    settings = _settings(engine.job) | ({"group_by": group_by} if group_by else {})
-    columns = table_columns(read_export_schema(engine.job.export), keep, group_by=group_by)
+    schema = read_export_schema(engine.job.export)
+    settings = _settings(engine.job, schema) | ({"group_by": group_by} if group_by else {})
+    columns = table_columns(schema, keep, group_by=group_by)
     table = ResumableTable(out, columns, {**settings, "keep": list(keep)})
     parts = _parts(photos)
     first = next(parts, None)
@@ -160,8 +164,10 @@ class _Filling:
         self._started = time.monotonic()
 
     def read_previous(self) -> None:
-        """Read the table that is updated."""
-        self._previous = PreviousRows(self.table.scratch("previous.sqlite"), self.table.previous_rows())
+        """Read the table that is updated, if its rows say all that those of this job would."""
+        of_input = {next(iter(self.table.columns)), *self.keep}  # which `_named` sets anew
+        if self.table.columns.keys() - of_input <= set(self.table.previous_headings()):
+            self._previous = PreviousRows(self.table.scratch("previous.sqlite"), self.table.previous_rows())
 
     def compare_finished(self, parts: Iterable[tuple[int, list[Item]]]) -> None:
         """Compare a complete table with what this job would make.
@@ -169,13 +175,14 @@ class _Filling:
         Raises:
             InputError: if it is of other photos or settings, or a photo has changed since; the table stays as it is.
         """
+        self.table.previous_headings()
         rows = self.table.previous_rows()
         for _, items in parts:
             found = list(itertools.islice(rows, len(items)))
             if len(found) < len(items) or not all(map(self._is_of, found, items, _hashes(items))):
                 raise self._other_table()
-            self.total += TableCounts.of(found)
             self.resumed += len(found)
+            self._add(TableCounts.of(found))
             self.on_photos(sum(len(item.photos) for item in items))
         if next(rows, None) is not None:
             raise self._other_table()
@@ -203,8 +210,8 @@ class _Filling:
             self.parts += 1
             count = self.table.count(_identified(number, items))
             if count is not None:
-                self.total += count
                 self.resumed += count.photos
+                self._add(count)
                 self.on_photos(sum(len(item.photos) for item in items))
                 continue
             rows = self._known(items)
@@ -227,8 +234,8 @@ class _Filling:
         new = iter(tagged)
         rows = [self._new(item, next(new)) if row is None else row for item, row in zip(items, known, strict=True)]
         rows = [self._named(item, row) for item, row in zip(items, rows, strict=True)]
-        self._check_errors(TableCounts.of(rows))
-        self.total += self.table.write(_identified(number, items), rows)
+        self._add(TableCounts.of(rows))
+        self.table.write(_identified(number, items), rows)
 
     def summary(self) -> Summary:
         """What was done so far."""
@@ -278,22 +285,34 @@ class _Filling:
             return None
         return hashlib.sha256(json.dumps([self.settings, sha256]).encode()).hexdigest()[:32]
 
-    def _check_errors(self, count: TableCounts) -> None:
-        total = self.total + count
-        if self.max_errors is None or total.errors <= self.max_errors:
+    def _add(self, count: TableCounts) -> None:
+        """Add the counts of a part, whether it was made now or earlier."""
+        self.total += count
+        if self.max_errors is None or self.total.errors <= self.max_errors:
             return
-        self.total = total
-        what = "rows have an unreadable photo" if PHOTOS in self.table.columns else "photos could not be read"
-        reasons = "; ".join(f"{number} × {reason}" for reason, number in total.reasons.items())
+        errors = self.total.errors
+        what = counted(errors, "row") + " with an unreadable photo"
+        if PHOTOS not in self.table.columns:
+            what = counted(errors, "photo") + " could not be read"
+        kept = " Finished parts are kept; add --resume to continue." if self.table.has_parts else ""
         raise UnreadablePhotosError(
-            f"{self.table.out}: {total.errors} {what}, more than --max-errors {self.max_errors}:"
-            f" {reasons}. Finished parts are kept; add --resume to continue.",
+            f"{self.table.out}: {what}, more than --max-errors {self.max_errors}:"
+            f" {'; '.join(common_reasons(self.total.reasons))}.{kept}",
             self.summary(),
         )
 
 
-def _settings(job: Job) -> dict[str, object]:
-    return {"export": export_fingerprint(job.export), "threshold": job.threshold, "runtime": job.runtime}
+def common_reasons(reasons: Mapping[str, int]) -> list[str]:
+    """The most frequent errors with their numbers, for a message: ``3 × empty``; at last how many others there are."""
+    common = sorted(reasons.items(), key=lambda item: -item[1])[:_SHOWN]
+    others = len(reasons) - len(common)
+    return [f"{number} × {reason}" for reason, number in common] + ([f"{others:,} other reasons"] if others else [])
+
+
+def _settings(job: Job, schema: Schema) -> dict[str, object]:
+    """What the rows depend on; the schema names the tags, and can be edited without the graph."""
+    export = {"export": export_fingerprint(job.export), "schema": schema.hash}
+    return {**export, "threshold": job.threshold, "runtime": job.runtime}
 
 
 def _parts(photos: Iterable[str | Item]) -> Iterator[tuple[int, list[Item]]]:

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 from keras_sister.catalogue.resumable_table import Part, ResumableTable, TableCounts
+from keras_sister.catalogue.rows import OF_EVERY_TABLE
 
-COLUMNS = {"photo": str, "error": str}
+COLUMNS = {"photo": str, **dict.fromkeys(OF_EVERY_TABLE, str)}
 PARTS = [Part(number, [f"{number}-{row}.jpg" for row in range(2)]) for number in range(3)]
 _OPERATIONS = ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir")
 

@@ -165,7 +165,7 @@ def test_merging_is_a_mean_and_does_not_mind_the_order():
     ("options", "message"),
     [
         ({"keep": ("image",)}, "--keep image: sku 'P1' has '0.jpg' and '2.jpg'"),
-        ({"keep": ("sku",)}, "--keep sku: the table has another column 'sku'"),
+        ({"keep": ("sku",)}, "--keep sku: the column is in the table already"),
         ({"group_by": "collar"}, "--group-by collar: the table has another column 'collar'"),
         ({"group_by": "maker"}, "no column 'maker'; found image, sku, collar"),
     ],

@@ -17,7 +17,10 @@ from keras_sister.errors import InputError
 from .table_writer import COLUMNS, PARTS, rows, write
 
 SCRIPT = Path(__file__).with_name("table_writer.py")
-WHOLE = b"photo,error\r\n0-0.jpg,\r\n0-1.jpg,\r\n1-0.jpg,\r\n1-1.jpg,broken\r\n2-0.jpg,\r\n2-1.jpg,\r\n"
+WHOLE = (
+    b"photo,tags,not_sure,person_share,error,fingerprint\r\n"
+    b"0-0.jpg,,,,,\r\n0-1.jpg,,,,,\r\n1-0.jpg,,,,,\r\n1-1.jpg,,,,broken,\r\n2-0.jpg,,,,,\r\n2-1.jpg,,,,,\r\n"
+)
 
 
 def killed_at(number: int, out: Path, how: str) -> bool:

@@ -3,8 +3,10 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -14,7 +16,7 @@ from keras_sister.catalogue.job import Job
 from keras_sister.catalogue.listed_photo import listed
 from keras_sister.catalogue.local_engine import LocalEngine
 from keras_sister.catalogue.rows import table_columns
-from keras_sister.catalogue.tag_catalogue import UnreadablePhotosError, tag_catalogue
+from keras_sister.catalogue.tag_catalogue import UnreadablePhotosError, common_reasons, tag_catalogue
 from keras_sister.errors import InputError
 from keras_sister.schema import Attribute, Schema
 
@@ -118,6 +120,106 @@ def test_a_table_of_something_else_is_not_updated(engine, shop):
     assert (shop / "tags.jsonl").read_text() == "[1]\n"
 
 
+TABLE = [{"sku": "1", "photo": "0.jpg", "price": "9"}, {"sku": "2", "photo": "1.jpg", "price": "7"}]
+
+
+@pytest.mark.parametrize("name", ["p.csv", "p.jsonl", "p.parquet", "excel.csv"])
+@pytest.mark.parametrize("how", [{}, {"replace": "update"}, {"resume": True}])
+def test_a_table_of_other_columns_is_refused_and_update_is_not_proposed(engine, shop, name, how):
+    out = shop / name
+    frame = pd.DataFrame(TABLE)
+    if name == "p.parquet":
+        frame.to_parquet(out)
+    elif name == "p.jsonl":
+        frame.to_json(out, orient="records", lines=True)
+    else:
+        frame.to_csv(out, index=False, sep=";" if name == "excel.csv" else ",")
+    before = out.read_bytes()
+    with pytest.raises(InputError, match=f"{name}: exists, and is not a table of tags; .*--overwrite") as caught:
+        tag_catalogue(engine, asked(shop, NAMES[:1]), out, keep=("stock",), **how)
+    assert "--update" not in str(caught.value)
+    assert out.read_bytes() == before
+    assert not (shop / f"{name}.parts").exists()
+
+
+def test_what_is_read_is_never_written_to(sister_export, shop):
+    """Not with --overwrite either, nor by another name of the file."""
+    table = shop / "p.csv"
+    table.write_text("sku,photo,price\n1,0.jpg,9\n")
+    (shop / "link.csv").symlink_to(table)
+    photo = (shop / "0.jpg").read_bytes()
+    source, tag = f"{table}:photo", ["tag", str(sister_export.folder)]
+    for options, fault in (
+        ([source, "--out", str(table), "--overwrite"], "choose another --out"),
+        ([source, "--out", str(table), "--update"], "choose another --out"),
+        ([source, "--out", str(shop / "link.csv"), "--overwrite"], "choose another --out"),
+        ([source, "--out", str(shop / "t.csv"), "--summary", str(table)], "choose another --summary"),
+        ([source, "--out", str(shop / "t.csv"), "--summary", str(shop / "x" / ".." / "t.csv")], "cannot be written"),
+        ([source, "--out", str(shop / "t.csv"), "--summary", str(shop / "." / "t.csv")], "both as --out and as"),
+        ([str(shop), "--out", str(shop / "t.csv"), "--summary", str(shop / "0.jpg")], "named like a photo"),
+    ):
+        result = CliRunner().invoke(main, [*tag, *options])
+        assert (result.exit_code, fault in result.stderr) == (1, True), result.output
+    assert table.read_text() == "sku,photo,price\n1,0.jpg,9\n"
+    assert (shop / "0.jpg").read_bytes() == photo
+    assert not (shop / "t.csv").exists()
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+def test_no_row_is_kept_of_another_schema_or_where_a_column_is_missing(sister_export, shop, kind):
+    """The graph is the same: only ``schema.json`` was edited."""
+    engine, out = Watched(Job(shutil.copytree(sister_export.folder, shop / "export"))), shop / f"tags.{kind}"
+    rows = asked(shop, NAMES[:3])
+    tag_catalogue(engine, rows, out, keep=("stock",))
+    shorter = {"parquet": pd.read_parquet, "csv": pd.read_csv, "jsonl": partial(pd.read_json, lines=True)}[kind](out)
+    for lost, kept in (("stock", 3), ("photo", 3), ("collar", 0), ("person_share", None)):  # two are the input's
+        frame = shorter.drop(columns=lost)
+        if kind == "jsonl":
+            out.write_text("\n".join(json.dumps(row) for row in frame.to_dict("records")) + "\n")
+        else:
+            write = frame.to_parquet if kind == "parquet" else frame.to_csv
+            write(out, index=False)
+        if kept is None:
+            with pytest.raises(InputError, match="not a table of tags"):
+                tag_catalogue(engine, rows, out, keep=("stock",), replace="update")
+            continue
+        assert tag_catalogue(engine, rows, out, keep=("stock",), replace="update").kept == kept
+        assert all(row["collar"] is not None for row in read(out))
+    tag_catalogue(engine, rows, out, keep=("stock",), replace="overwrite")
+    file = shop / "export" / "assets.extra" / "schema.json"
+    schema = json.loads(file.read_text())
+    schema["attributes"][1]["classes"].reverse()
+    file.write_text(json.dumps(schema))
+    with pytest.raises(InputError, match="the hash of another schema"):  # as in a new job
+        tag_catalogue(Watched(engine.job), rows, out, keep=("stock",), replace="update")
+
+
+@pytest.mark.parametrize("part", [2, 100])
+def test_a_resumed_job_counts_the_errors_of_what_was_finished(engine, shop, monkeypatch, part):
+    monkeypatch.setattr(catalogue, "PART_SIZE", part)
+    out, rows = shop / "tags.csv", asked(shop, [NAMES[0], *NAMES[3:]])
+    with pytest.raises(UnreadablePhotosError, match="4 photos could not be read") as caught:
+        tag_catalogue(engine, rows, out, keep=("stock",), max_errors=3)
+    assert ("Finished parts are kept; add --resume" in str(caught.value)) == (part == 2)
+    if part == 2:
+        with pytest.raises(UnreadablePhotosError, match=r"1 photo .*--max-errors 0.*--resume to continue"):
+            tag_catalogue(engine, rows, out, keep=("stock",), resume=True, max_errors=0)
+    tag_catalogue(engine, rows, out, keep=("stock",), resume=True, max_errors=4)
+    before = out.read_bytes()
+    with pytest.raises(UnreadablePhotosError, match="--max-errors 0") as caught:
+        tag_catalogue(engine, rows, out, keep=("stock",), resume=True, max_errors=0)
+    assert "Finished parts" not in str(caught.value)
+    assert tag_catalogue(engine, rows, out, keep=("stock",), resume=True, max_errors=4).resumed == 5
+    assert out.read_bytes() == before
+
+
+def test_a_message_has_the_most_common_errors_only():
+    reasons = {str(i): 1 for i in range(30)} | {"empty": 7}
+    assert common_reasons(reasons)[:2] == ["7 × empty", "1 × 0"]
+    assert common_reasons(reasons)[-1] == "21 other reasons"
+    assert common_reasons({"empty": 1}) == ["1 × empty"]
+
+
 def test_too_many_errors_end_the_job_and_what_was_finished_is_kept(engine, shop, photos, monkeypatch):
     monkeypatch.setattr(catalogue, "PART_SIZE", 3)
     out = shop / "tags.csv"
@@ -135,6 +237,9 @@ def test_columns_of_one_name_are_refused():
     for name in ("collar", "gender=female", "tags", "fingerprint"):
         with pytest.raises(InputError, match=f"--keep {name}: the table has another column '{name}'"):
             table_columns(schema, (name,))
+    for columns, group_by in ((("sku", "sku"), None), (("sku",), "sku")):
+        with pytest.raises(InputError, match="--keep sku: the column is in the table already; give it once"):
+            table_columns(schema, columns, group_by=group_by)
     for name in {name.partition("=")[0] for name in table_columns(schema)} - {"collar", "gender"}:
         with pytest.raises(InputError, match=f"'{name}' is the name of an output or a column"):
             Attribute(name)
@@ -156,13 +261,14 @@ def test_the_command_joins_a_csv_file_and_summarises(sister_export, shop):
     assert len(out.read_text().splitlines()[1].split(",")[-2].partition(".")[2]) == 6
     content = json.loads(summary.read_text())
     assert (content["photos"], content["errors"], sum(content["reasons"].values())) == (3, 2, 2)
+    assert content["photos_per_second"] == pytest.approx(3 / content["seconds"])
     again = CliRunner().invoke(main, [*command, "--keep", "sku", "--update"])
     assert "1 row kept" in again.stdout
     refused = CliRunner().invoke(main, [*command, "--overwrite", "--max-errors", "1", "--summary", str(summary)])
     assert (refused.exit_code, json.loads(summary.read_text())["errors"]) == (3, 2)
     assert "more than --max-errors 1" in refused.stderr
-    printed = CliRunner().invoke(main, [*command[:3], "--max-errors", "1"])
-    assert printed.exit_code == 3
+    for most, code in (("0", 3), ("1", 3), ("2", 1)):
+        assert CliRunner().invoke(main, [*command[:3], "--max-errors", most]).exit_code == code
     for options, fault in ((["--update", "--overwrite"], "exclude"), (["--summary", str(shop)], "cannot be written")):
         assert fault in CliRunner().invoke(main, [*command, *options]).stderr
     assert "--update goes with --out" in CliRunner().invoke(main, [*command[:3], "--update"]).stderr
