@@ -122,8 +122,8 @@ def _rows(file: Path, column: str, keep: Sequence[str], layout: _Layout) -> Iter
             cells += [""] * (width - len(cells))
             kept = tuple(cells[i] for i in kept_places)
             if extra:
-                error = f"line {reader.line_num} of the CSV file has more cells than headings"
-                yield ListedPhoto(cells[place], kept=kept, error=error)
+                # Without the line's number, so that all such rows are one reason.
+                yield ListedPhoto(cells[place], kept=kept, error="more cells than headings in the CSV file")
             else:
                 yield _existing(listed(cells[place], folder=file.parent, kept=kept), file.parent, layout.encoding)
 
