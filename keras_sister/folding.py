@@ -17,7 +17,8 @@ def fold_batch_norm(model: keras.Model, *, bfloat16: bool = False) -> keras.Mode
 
     Where batch normalisation follows a convolution without activation whose output has no other use, its scale goes
     into the kernel and its shift into the bias: γ·(w∗x + b − μ)/√(σ² + ε) + β is a convolution again. Functional models
-    inside the model, such as towers, are folded too. The given model does not change.
+    inside the model, such as towers, are folded too. Subclasses of these layers, which may compute something else, stay
+    as they are, and so do layers with LoRA or quantized weights. The given model does not change.
 
     Args:
         model: a trained functional model.
@@ -41,8 +42,7 @@ def fold_batch_norm(model: keras.Model, *, bfloat16: bool = False) -> keras.Mode
         config = layer.get_config()
         if layer.name in folded.values():
             config["use_bias"] = True
-        keeps_precision = layer.name in outputs or isinstance(layer, PixelNormalization | keras.Model)
-        if bfloat16 and "dtype" in config and not keeps_precision:
+        if bfloat16 and layer.name not in outputs and _has_float_policy(layer):
             config["dtype"] = "mixed_bfloat16"
         return type(layer).from_config(config)
 
@@ -67,16 +67,26 @@ def has_batch_norm(model: keras.Model) -> bool:
     )
 
 
+def _has_float_policy(layer: Any) -> bool:
+    """Whether a layer may compute in bfloat16: not an operation, whose dtype is that of its output, nor a model."""
+    if not isinstance(layer, keras.layers.Layer) or isinstance(layer, PixelNormalization | keras.Model):
+        return False
+    return layer.dtype_policy.quantization_mode is None
+
+
 def _foldable(model: keras.Model) -> dict[str, str]:
     """Names of the batch normalisation layers that can be folded, each with the convolution before it."""
     pairs: dict[str, str] = {}
+    ends = [tensor._keras_history.operation for tensor in model.outputs]
     for layer in model.layers:
-        if not isinstance(layer, keras.layers.BatchNormalization) or layer.axis not in (-1, 3):
+        if type(layer) is not keras.layers.BatchNormalization or layer.axis not in (-1, 3):
             continue
-        before = _layer_before(layer)
+        before: Any = _layer_before(layer)
         if (
-            isinstance(before, _CONVOLUTIONS)
+            type(before) in _CONVOLUTIONS
             and keras.activations.linear is before.activation
+            and before not in ends
+            and len(before.weights) == 1 + before.use_bias  # LoRA has more
             and len(before._inbound_nodes) == len(before._outbound_nodes) == len(layer._inbound_nodes) == 1
             and before.name not in pairs.values()
         ):

@@ -69,6 +69,64 @@ def test_what_two_layers_look_at_is_not_folded():
     np.testing.assert_allclose(folded(images), model(images, training=False), rtol=1e-5)
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class Doubled(keras.layers.Conv2D):
+    def call(self, inputs):
+        return 2 * super().call(inputs)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Shifted(keras.layers.BatchNormalization):
+    def call(self, inputs, training=None, mask=None):
+        return 5 + super().call(inputs, training=training, mask=mask)
+
+
+def inner_outputs(pixels):
+    """A model inside with two outputs, of which one is the convolution."""
+    inner = keras.Input((64, 64, 3))
+    x = keras.layers.Conv2D(4, 3)(inner)
+    return keras.layers.Concatenate()(keras.Model(inner, [x, keras.layers.BatchNormalization()(x)])(pixels))
+
+
+def adapted(kind: str):
+    """A layer that is changed after it was built, between another convolution and batch normalisation."""
+
+    def network(pixels):
+        x = keras.layers.Conv2D(8, 3)(pixels)
+        layer = keras.layers.Conv2D(4, 3) if kind == "lora" else keras.layers.Dense(6)
+        y = keras.layers.BatchNormalization()(layer(x))
+        layer.enable_lora(2) if kind == "lora" else layer.quantize(kind)
+        return y
+
+    return network
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
+@pytest.mark.parametrize(
+    "network",
+    [
+        inner_outputs,
+        lambda pixels: keras.layers.BatchNormalization()(Doubled(4, 3)(pixels)),
+        lambda pixels: Shifted()(keras.layers.Conv2D(4, 3)(pixels)),
+        adapted("lora"),
+        adapted("int8"),
+        lambda pixels: keras.layers.BatchNormalization()(keras.ops.cast(keras.layers.Conv2D(4, 3)(pixels), "float32")),
+    ],
+    ids=["output of a model inside", "convolution", "normalization", "LoRA", "int8", "cast"],
+)
+def test_what_is_more_than_a_convolution_and_batch_normalisation_stays(network, bfloat16):
+    pixels = keras.Input((64, 64, 3))
+    own = keras.Model(pixels, network(pixels))
+    for weight in own.weights:
+        if keras.backend.is_float_dtype(weight.dtype):
+            weight.assign(RNG.uniform(0.01, 0.1, weight.shape))
+    model = models.build("baseline", SCHEMA, backbone=own, size=64)
+    folded = fold_batch_norm(model, bfloat16=bfloat16)
+    assert len(normalizations(folded)) == 1
+    expected, found = (np.asarray(of({"photo": VIEWS["photo"]}, training=False)) for of in (model, folded))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=np.abs(expected).max() * (0.03 if bfloat16 else 1e-5))
+
+
 def test_bfloat16_computes_in_it_and_keeps_float32_where_it_matters():
     model = trained("resnet_mini")
     fast = fold_batch_norm(model, bfloat16=True)
