@@ -22,7 +22,7 @@ class GrpcClient:
         secure: use TLS.
 
     Raises:
-        InputError: if tensorflow-serving-api is not installed.
+        InputError: if tensorflow-serving-api is not installed; for a header of bytes, or an invalid proxy.
     """
 
     def __init__(
@@ -43,9 +43,11 @@ class GrpcClient:
             raise missing_extra("gRPC needs tensorflow-serving-api", "serving") from error
         self.model, self.timeout, self.retries = model, timeout, retries
         self.url = f"grpc{'s' if secure else ''}://{target}/{model}"
+        if name := next((name for name in headers if name.lower().endswith("-bin")), None):
+            raise InputError(f"Header {name!r}: gRPC has bytes, not text, in headers whose names end in -bin.")
         self._metadata = [(name.lower(), value) for name, value in headers.items()]
         host = target.rpartition(":")[0]
-        self._through = through(grpc_proxy(host))
+        self._through = through(grpc_proxy(host), bypass="no_proxy")  # gRPC reads it in lower case only
         options = [("grpc.enable_http_proxy", int(not is_loopback(host)))]
         if secure:
             credentials = grpc.ssl_channel_credentials(tls_roots.read_bytes() if tls_roots else None)
@@ -67,7 +69,9 @@ class GrpcClient:
         try:
             return {name: tf.make_ndarray(tensor) for name, tensor in response.outputs.items()}
         except (ValueError, TypeError) as error:
-            raise InputError(f"{self.url}: unexpected response; expected that of TensorFlow Serving.") from error
+            raise InputError(
+                f"{self.url}: unexpected response; expected that of TensorFlow Serving{self._through}."
+            ) from error
 
     def _send(self, request: Any) -> Any:
         import grpc

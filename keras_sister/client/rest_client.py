@@ -48,7 +48,7 @@ class RestClient:
     ) -> None:
         self.url, self.timeout, self.retries, self.rest_format = f"{model}:predict", timeout, retries, rest_format
         self._through = through(rest_proxy(self.url))
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.trust_env = False  # no passwords of .netrc, and proxies as chosen here
         self._session.proxies = rest_proxies(self.url)
         self._session.verify = str(tls_roots) if tls_roots else os.environ.get("REQUESTS_CA_BUNDLE") or True
@@ -73,7 +73,9 @@ class RestClient:
         try:
             return response_arrays(json.loads(response))
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-            raise InputError(f"{self.url}: unexpected response; expected that of TensorFlow Serving.") from error
+            raise InputError(
+                f"{self.url}: unexpected response; expected that of TensorFlow Serving{self._through}."
+            ) from error
 
     def _send(self, body: bytes) -> bytes:
         """Send a request; the session's adapter retries, except where a response breaks off."""
@@ -81,14 +83,16 @@ class RestClient:
             response = self._session.post(self.url, body, timeout=self.timeout, stream=True, allow_redirects=False)
         except requests.Timeout as error:
             raise InputError(self._timed_out()) from error
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
             if isinstance(error, requests.ConnectionError) and "timed out" in str(error):
                 raise InputError(self._timed_out()) from error
             raise InputError(f"{self.url}: cannot be reached: {_cause(error)}{self._through}.") from error
         with response:
             if response.is_redirect or 300 <= response.status_code < 400:
-                target = urljoin(self.url, first_line(response.headers.get("Location", "")))
-                raise InputError(f"{self.url}: redirects to {target}; redirects are not followed: give its URL.")
+                raise InputError(
+                    f"{self.url}: redirects to {self._target(response)}{self._through}; redirects are not followed:"
+                    " give its URL."
+                )
             content = self._read(response)
         if response.status_code != requests.codes.ok:
             raise InputError(f"{self.url}: {response.status_code}: {_reason(content, response)}{self._through}")
@@ -108,8 +112,20 @@ class RestClient:
             raise RetryableError(f"{self.url}: the response broke off: {first_line(error)}{self._through}.") from error
         return b"".join(pieces)
 
+    def _target(self, response: requests.Response) -> str:
+        location = first_line(response.headers.get("Location", ""))
+        try:
+            return urljoin(self.url, location)
+        except ValueError:  # not a URL
+            return location
+
     def _timed_out(self) -> str:
         return f"{self.url}: timed out: no complete response within {self.timeout:g} s (--timeout){self._through}."
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: redirects are not followed, and requests would raise several kinds of errors for invalid ones."""
 
 
 def request_body(photos: Sequence[bytes], rest_format: str) -> dict[str, Any]:

@@ -212,9 +212,14 @@ def test_grpc_bypasses_a_proxy_on_loopback_and_names_it_elsewhere(served, photos
     monkeypatch.setenv("http_proxy", "http://me:secret@127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
     assert connect(served.grpc).predict([photos[0].read_bytes()])["decoded"].all()
-    with pytest.raises(InputError, match=r"through the proxy http://127\.0\.0\.1:9") as caught:
+    with pytest.raises(InputError, match=r"proxy http://127\.0\.0\.1:9 of .*; no_proxy=HOST") as caught:
         connect("grpc://server.example:8500/a", retries=0, timeout=3).predict([b"x"])
     assert "secret" not in str(caught.value)
+
+
+def test_a_grpc_header_of_bytes_is_refused():
+    with pytest.raises(InputError, match="Header 'x-bin': gRPC has bytes"):
+        connect("grpc://127.0.0.1:1/a", headers={"x-bin": "a"})
 
 
 def test_another_export_is_noticed(served, photos, tmp_path):

@@ -1,6 +1,7 @@
 """REST by the letter: what is sent, and what is made of answers that no TensorFlow Serving gives."""
 
 import json
+import re
 import socketserver
 import threading
 import time
@@ -95,13 +96,76 @@ def test_of_a_servers_words_one_line_is_shown():
         connect(url).predict([b"x"])
 
 
-def test_a_redirect_is_refused_with_its_target():
-    raw = b"HTTP/1.1 307 Moved\r\nLocation: https://elsewhere.example/v1/models/b:predict\r\nContent-Length: 0\r\n\r\n"
-    with (
-        answering(raw) as url,
-        pytest.raises(InputError, match=r"redirects to https://elsewhere\.example/v1/models/b:predict"),
-    ):
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        (b"https://elsewhere.example/v1/models/b:predict", "https://elsewhere.example/v1/models/b:predict"),
+        (b"/login", r"http://127\.0\.0\.1:\d+/login"),
+        (b"http://[bad", r"http://\[bad"),
+        (b"/caf\xe9", r"http://127\.0\.0\.1:\d+/café"),
+    ],
+)
+def test_a_redirect_is_refused_with_its_target(location, target):
+    raw = b"HTTP/1.1 307 Moved\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n"
+    with answering(raw) as url, pytest.raises(InputError, match=f"redirects to {target}; redirects are not followed"):
         connect(url).predict([b"x"])
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64])
+def test_a_host_that_no_name_can_have_is_one_line(host):
+    with pytest.raises(InputError, match=f"http://{host}:8501/.*: cannot be reached: .*label empty or too long"):
+        connect(f"http://{host}:8501/v1/models/x", retries=0).predict([b"x"])
+
+
+@pytest.fixture
+def proxy(monkeypatch):
+    """Set the proxy of the environment, whatever this machine has."""
+    for name in ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy", "no_proxy", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return lambda text: monkeypatch.setenv("http_proxy", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "me:secret@127.0.0.1:9",
+        "http://me:secret@127.0.0.1:9/path",
+        "http://me:se@secret@127.0.0.1:9",
+        "http://me:secret#secret@127.0.0.1:9",
+        "http://me:secret/secret@127.0.0.1:9",
+        "http://me:9/secret@127.0.0.1:9",
+        "http://me:secret@127.0.0.1:99999",
+        "http://me:secret@[::1",
+        "http://[::1",
+    ],
+)
+@pytest.mark.parametrize("url", ["http://server.example/v1/models/a", "grpc://server.example:8500/a"])
+def test_no_error_has_the_password_of_a_proxy(proxy, text, url):
+    proxy(text)
+    with pytest.raises(InputError) as caught:
+        connect(url, retries=0, timeout=1).predict([b"x"])
+    assert "secret" not in str(caught.value)
+    if url.startswith("http"):
+        assert re.search(r"[Tt]he proxy (http://)?(127\.0\.0\.1:9+|\[::1) of the environment", str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("raw", "fault"),
+    [
+        (http("200 OK", "<html>sign in"), "unexpected response"),
+        (b"HTTP/1.1 302 Found\r\nLocation: https://proxy.example/sign-in\r\nContent-Length: 0\r\n\r\n", "redirects to"),
+        (http("407 Proxy Authentication Required", ""), "407"),
+    ],
+)
+def test_a_proxy_that_answers_for_the_server_is_named(proxy, raw, fault):
+    with answering(raw) as url:
+        place = url.partition("/v1")[0]
+        proxy(place)
+        with pytest.raises(
+            InputError, match=rf"{fault}.* \(through the proxy {place} of the environment; NO_PROXY=HOST"
+        ):
+            connect("http://server.example/v1/models/a", retries=0).predict([b"x"])
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy"])
