@@ -38,7 +38,8 @@ def locked(folder: Path, *, wait: float = 0) -> Iterator[None]:
         OSError: if the folder cannot be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", timeout=wait)
+    # A soft lock would outlive a process that is killed.
+    lock = FileLock(folder / ".lock", timeout=wait, fallback_to_soft=False)
     try:
         lock.acquire()
     except Timeout as error:

@@ -32,7 +32,7 @@ def test_the_second_process_is_told_who_works_there(tmp_path):
     assert {path.name for path in (tmp_path / "run").iterdir()} <= {".lock"}
 
 
-@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
 def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch, number):
     """No such file system can be mounted in a test, so the system call fails as it does there."""
 
