@@ -44,7 +44,8 @@ def without_what_is_not_needed(*more: str) -> Iterator[None]:
 
 def keras_setting() -> str:
     """The backend that Keras is set to: by ``KERAS_BACKEND``, by its settings file, or its default."""
-    settings = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "keras.json"
+    # As Keras does: Path.expanduser raises an error where there is no home folder.
+    settings = Path(os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras"))) / "keras.json"  # noqa: PTH111
     try:
         of_file = json.loads(settings.read_text()).get("backend")
     except (OSError, ValueError, AttributeError):  # which Keras passes over too

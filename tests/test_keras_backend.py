@@ -41,6 +41,12 @@ def test_the_setting_is_found_where_keras_finds_it(settings, monkeypatch, text, 
     assert keras_setting() == expected
 
 
+def test_without_a_home_folder_there_is_no_settings_file(settings, monkeypatch):
+    """As of a user whom the system does not know, in a container without HOME."""
+    monkeypatch.setenv("KERAS_HOME", "~no-such-user")
+    assert keras_setting() == "tensorflow"
+
+
 @pytest.mark.parametrize("backend", ["torch", "openvino", "jaxx"])
 def test_a_backend_that_cannot_train_is_refused(settings, backend):
     settings.write_text(json.dumps({"backend": backend}))
