@@ -17,9 +17,9 @@ class MaskedMaxPooling2D(keras.layers.Layer):
     because no person was found or the person is too small, the whole map is pooled.
 
     Call arguments:
-        inputs: a map (batch, height, width, channels), and a mask (batch, rows, columns, 1) of any size: bool; uint8 or
-            float, 0–255, 255 = person; or, where no value of a photo's mask is above 1, from 0 to 1 = person. Both
-            sizes must be known when the graph is built.
+        inputs: a map (batch, height, width, channels), and a mask (batch, rows, columns, 1) of any size: bool;
+            uint8 or float, 0–255, 255 = person; or, where no value of a photo's mask reaches 2, from 0 to 1 = person.
+            Both sizes must be known when the graph is built.
 
     Returns:
         Tensor (batch, channels), of the map's dtype.
@@ -68,10 +68,13 @@ def _pooled_cells(features: Any, mask: Any) -> Any:
 
 
 def _share(mask: Any) -> Any:
-    """The person's share of every pixel: float32, in [0, 1]."""
+    """The person's share of every pixel: float32, in [0, 1].
+
+    A mask from 0 to 1 reaches a little above 1 after a bicubic resize, but not 2; integers are what they are.
+    """
     values = keras.ops.cast(mask, "float32")
     highest = keras.ops.max(values, axis=(1, 2, 3), keepdims=True)
-    return keras.ops.where(highest <= 1, values, values / 255)
+    return keras.ops.clip(keras.ops.where(highest < 2, values, values / 255), 0, 1)
 
 
 def _resize(share: Any, size: tuple[int | None, int | None]) -> Any:

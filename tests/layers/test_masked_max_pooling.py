@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from keras_sister.layers import MaskedAveragePooling2D, MaskedMaxPooling2D
 
@@ -83,6 +84,17 @@ def test_masks_of_zeros_and_ones_mean_what_they_say(dtype):
     # Each photo by itself: another photo's mask in the same batch changes nothing.
     mixed = masks.astype(np.float32) * np.array([1, 255, 1], np.float32).reshape(3, 1, 1, 1)
     np.testing.assert_array_equal(to_numpy(MaskedMaxPooling2D()([FEATURES, mixed])), expected)
+
+
+def test_a_mask_that_was_resized_bicubically_means_what_it_meant():
+    """It reaches a little above the 1 or the 255 of a person, and below 0."""
+    cells = RNG.random((3, 4, 6)) < 0.4
+    large = np.repeat(np.repeat(cells, 10, axis=1), 10, axis=2).astype(np.float32)
+    masks = np.stack([Image.fromarray(mask).resize((48, 32), Image.Resampling.BICUBIC) for mask in large])[..., None]
+    assert 1 < masks.max() < 2
+    assert masks.min() < 0
+    for scale in (1, 255):
+        check_layer(MaskedMaxPooling2D(), [FEATURES, masks * scale], over_cells(FEATURES, cells))
 
 
 def test_sizes_must_be_known():

@@ -168,13 +168,13 @@ def _values(file: Path, *, numbers: bool) -> np.ndarray:
 
 
 def _probabilities(values: np.ndarray) -> np.ndarray:
-    """A mask as float32 (height, width, 1) in [0, 1]; one without values above 1 is used as it is."""
+    """A mask as float32 (height, width, 1) in [0, 1]; one below 2 ranges from 0 to 1 already."""
     height, width = values.shape[:2]
     mask = values.reshape(height, width, 1).astype(np.float32)  # fails for more than one channel
     highest = mask.max()
     if not (mask.min() >= -_ROUNDING and highest <= 65535):  # true of NaN too
         raise ValueError(f"numbers from {mask.min()} to {highest}")
-    return np.clip(mask / (1 if highest <= 1 + _ROUNDING else 255 if highest <= 255 else 65535), 0, 1)
+    return np.clip(mask / (1 if highest < 2 else 255 if highest <= 255 else 65535), 0, 1)
 
 
 def _refuse_class_numbers(file: Path, values: np.ndarray) -> None:

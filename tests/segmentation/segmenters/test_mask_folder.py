@@ -66,8 +66,9 @@ def test_endings_in_upper_case(name, tmp_path):
         (MASK > 0).astype(np.int64),
         MASK.astype(np.int32),
         (MASK / 255 * 1.0005 - 2e-4).astype(np.float32),
+        np.where(MASK == 255, 1.08, MASK / 255),
     ],
-    ids=["grey", "bool", "one channel", "float", "half", "16 bit", "argmax", "signed", "resized floats"],
+    ids=["grey", "bool", "one channel", "float", "half", "16 bit", "argmax", "signed", "resized floats", "bicubic"],
 )
 def test_masks_as_numpy_arrays(array, tmp_path):
     np.save(tmp_path / "000001.npy", array)
