@@ -30,11 +30,11 @@ MISTAKES = {
 }
 
 
-def tiny(system: str) -> keras.Model:
+def tiny(system: str, **options: str) -> keras.Model:
     """With networks of one layer, so that compiling is quick."""
     pixels = keras.Input((32, 32, 3))
     network = keras.Model(pixels, keras.layers.Conv2D(4, 8, strides=8)(keras.layers.Rescaling(1 / 255)(pixels)))
-    return models.build(system, SCHEMA, backbone=network, person_backbone=network, size=32)
+    return models.build(system, SCHEMA, backbone=network, person_backbone=network, size=32, **options)
 
 
 def views_of(system: str) -> dict[str, np.ndarray]:
@@ -122,9 +122,11 @@ def test_a_mask_of_zeros_and_ones_is_one_of_0_and_255(dtype):
     )
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_every_system_fits_and_predicts_with_xla(system):
-    model = tiny(system)
+@pytest.mark.parametrize(
+    ("system", "options"), [*((system, {}) for system in SYSTEMS), ("masked", {"pooling": "mean"})]
+)
+def test_every_system_fits_and_predicts_with_xla(system, options):
+    model = tiny(system, **options)
     model.compile("sgd", loss=MaskedAttributeLoss(SCHEMA), jit_compile=True)
     model.fit(views_of(system), LABELS, verbose=0)
     np.testing.assert_allclose(model.predict(views_of(system), verbose=0), model(views_of(system)), atol=1e-5)
