@@ -1,4 +1,5 @@
 import inspect
+import re
 import warnings
 from functools import cache
 
@@ -82,12 +83,16 @@ def own_networks() -> dict[str, keras.Model]:
         "nested": keras.Model(pixels, 2 * keras.Sequential([adapted(), layers.Conv2D(4, 3, strides=8)])(pixels)),
         "frozen": keras.Model(pixels, layers.BatchNormalization()(layers.Conv2D(4, 3)(adapted()(pixels)))),
         "partly frozen": keras.Model(pixels, layers.BatchNormalization()(layers.Conv2D(4, 3)(pixels / 255))),
+        "frozen outside": keras.Sequential([keras.Input((64, 64, 3)), layers.Conv2D(4, 3), layers.Conv2D(4, 3)]),
         "compiled": keras.Sequential([keras.Input((64, 64, 3)), layers.Conv2D(4, 3, strides=8)]),
         "any size": keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(4, 3, strides=8)]),
     }
     networks["frozen"].trainable = False
     networks["partly frozen"].layers[-2].trainable = False
+    networks["frozen outside"].trainable = False
+    networks["frozen outside"].layers[-1].trainable = True
     networks["compiled"].compile("adam", loss=lambda y, p: keras.ops.mean(p))
+    networks["compiled inside"] = keras.Model(pixels, networks["compiled"](pixels))
     for network in networks.values():
         for weight in network.trainable_weights:
             weight.assign(np.random.default_rng(1).normal(0, 0.1, weight.shape))
@@ -95,7 +100,18 @@ def own_networks() -> dict[str, keras.Model]:
 
 
 @pytest.mark.parametrize(
-    "kind", ["functional", "sequential", "nested", "frozen", "partly frozen", "compiled", "any size"]
+    "kind",
+    [
+        "functional",
+        "sequential",
+        "nested",
+        "frozen",
+        "partly frozen",
+        "frozen outside",
+        "compiled",
+        "compiled inside",
+        "any size",
+    ],
 )
 def test_a_network_of_ones_own_is_copied_exactly(kind, tmp_path):
     own = own_networks()[kind]
@@ -105,9 +121,11 @@ def test_a_network_of_ones_own_is_copied_exactly(kind, tmp_path):
     for copy in (tower, keras.saving.load_model(tmp_path / "tower.keras")):
         np.testing.assert_array_equal(to_numpy(copy(PHOTOS)), expected)
         assert len(copy.trainable_weights) == len(own.trainable_weights)
-    if kind != "compiled":  # its loss is a lambda
+    assert own_networks()["compiled"].compiled
+    if "compiled" not in kind:  # its loss is a lambda
         own.save(tmp_path / "own.keras")
-        np.testing.assert_array_equal(to_numpy(build_backbone(str(tmp_path / "own.keras"), size=64)(PHOTOS)), expected)
+        for file in (tmp_path / "own.keras", str(tmp_path / "own.keras")):
+            np.testing.assert_array_equal(to_numpy(build_backbone(file, size=64)(PHOTOS)), expected)
 
 
 class Subclassed(keras.Model):
@@ -127,6 +145,19 @@ class Doubled(keras.Model):
         return 2 * super().call(inputs, training=training, mask=mask)
 
 
+class Shapeless(keras.layers.Layer):
+    def call(self, inputs):
+        raise NotImplementedError
+
+
+class Unreadable(keras.layers.Layer):
+    def call(self, inputs):
+        return inputs
+
+    def get_config(self):
+        raise RuntimeError("not mine")
+
+
 PIXELS = keras.Input((64, 64, 3))
 MAP = keras.layers.Conv2D(4, 3)(PIXELS)
 
@@ -140,6 +171,11 @@ MAP = keras.layers.Conv2D(4, 3)(PIXELS)
             lambda: keras.Sequential([keras.layers.Conv2D(4, 3)]),
             r"not built; begin it with keras.Input\(\(64, 64, 3\)\)",
         ),
+        (
+            lambda: keras.Sequential([keras.Input((64, 64, 3)), Shapeless(), keras.layers.Conv2D(4, 3)]),
+            "has a layer whose output shape is unknown",
+        ),
+        (lambda: keras.Sequential([keras.Input((64, 64, 3)), Unreadable()]), "cannot be copied: not mine"),
         (Subclassed, "a subclassed model cannot be copied"),
         (lambda: Doubled(PIXELS, MAP), "computes something else"),
         (lambda: keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(4, 3)]), "takes images .*32, 32, 3"),
@@ -170,6 +206,27 @@ def test_files_that_are_unsafe_missing_or_changed_are_refused(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             build_backbone(str(file), size=64)
+
+
+@pytest.mark.parametrize(
+    ("places", "value", "reason"),
+    [
+        ({b"PK\x01\x02": 10, b"PK\x03\x04": 8}, 99, "compression method is not supported"),
+        ({b"PK\x01\x02": 10, b"PK\x03\x04": 8}, 8, "decompressing"),
+        ({b"PK\x01\x02": 8, b"PK\x03\x04": 6}, 1, "encrypted"),
+    ],
+)
+def test_a_damaged_file_is_one_line(places, value, reason, tmp_path):
+    """One byte of the headers of the ZIP archive: the method of compression, or the flags."""
+    file = tmp_path / "own.keras"
+    keras.Sequential([keras.Input((64, 64, 3)), keras.layers.Conv2D(4, 3)]).save(file)
+    contents = bytearray(file.read_bytes())
+    for signature, place in places.items():
+        for found in re.finditer(re.escape(signature), bytes(contents)):
+            contents[found.start() + place] = value
+    file.write_bytes(contents)
+    with pytest.raises(InputError, match=rf"own\.keras: not a Keras model that can be loaded safely: .*{reason}"):
+        build_backbone(file, size=64)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,11 @@ from keras_sister.storage.weight_files import OnBytes, WeightFile
 
 @channels_last()
 def build_backbone(
-    network: str | keras.Model, *, size: int, weights: str | Path | dict[str, str] = "imagenet", name: str = "backbone"
+    network: str | Path | keras.Model,
+    *,
+    size: int,
+    weights: str | Path | dict[str, str] = "imagenet",
+    name: str = "backbone",
 ) -> keras.Model:
     """Build a network from raw pixels to its last feature map. Normalisation happens inside.
 
@@ -50,6 +54,7 @@ def build_backbone(
         (None, 7, 7, 2048)
     """
     pixels = keras.Input((size, size, 3), name="pixels")
+    network = str(network) if isinstance(network, Path) else network
     if isinstance(network, keras.Model) or is_file(network):
         return keras.Model(pixels, own_backbone(network, size)(pixels), name=name)
     if is_preset(network):

@@ -1,6 +1,7 @@
 """Backbones of your own: a ``keras.Model``, or the ``.keras`` file of one."""
 
-import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -38,7 +39,7 @@ def _load(backbone: str) -> keras.Model:
         raise InputError(f"{path}: changed since the run was started; restore it, or start another run with --out.")
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except Exception as error:  # Keras, h5py, zipfile and zlib raise many kinds for a damaged file
         raise InputError(f"{path}: not a Keras model that can be loaded safely: {reason_of(error)}") from error
     check_finite(model, path)
     return model
@@ -63,15 +64,35 @@ def copy_of(network: keras.Model, size: int, name: str) -> keras.Model:
         raise InputError(f"{name}: a subclassed model cannot be copied; build it as keras.Model(inputs, outputs).")
     if not network.built:
         raise InputError(f"{name}: not built; begin it with keras.Input(({size}, {size}, 3)).")
+    if getattr(network, "inputs", None) is None:  # Keras has no graph of it
+        raise InputError(f"{name}: has a layer whose output shape is unknown; give it a method compute_output_shape.")
     _check_shapes(network, size, name)
     plain = keras.Model(network.inputs[0], network.outputs[0], name=network.name)  # neither compiled nor sequential
     try:
-        copy = keras.models.clone_model(plain, recursive=True)
+        with _uncompiled(plain):
+            copy = keras.models.clone_model(plain, recursive=True)
         copy_state(plain, copy)
-    except (ValueError, TypeError, KeyError, NotImplementedError) as error:
+        if not network.trainable:  # then Keras trains nothing, whatever the layers inside say
+            copy.trainable = False
+        _check_same(network, copy, size, name)
+    except InputError:
+        raise
+    except Exception as error:  # layers of your own raise what they like
         raise InputError(f"{name}: cannot be copied: {reason_of(error)}") from error
-    _check_same(network, copy, size, name)
     return copy
+
+
+@contextmanager
+def _uncompiled(model: keras.Model) -> Iterator[None]:
+    """A context in which Keras copies no loss and no optimizer of the models inside, which it may not be able to."""
+    compiled = [inner for inner in model._flatten_layers() if isinstance(inner, keras.Model) and inner.compiled]
+    try:
+        for inner in compiled:
+            inner.compiled = False
+        yield
+    finally:
+        for inner in compiled:
+            inner.compiled = True
 
 
 def _check_shapes(network: keras.Model, size: int, name: str) -> None:

@@ -24,6 +24,7 @@ import scipy.io
 import tensorflow as tf
 from hypothesis import strategies as st
 
+from keras_sister.backbones import build_backbone
 from keras_sister.backbones.pth_reader import read_pth
 from keras_sister.config import Experiment, load_experiment
 from keras_sister.data.check import _inspect
@@ -181,6 +182,13 @@ def _models() -> dict[str, bytes]:
         return {"model.keras": (Path(folder) / "model.keras").read_bytes()}
 
 
+def _backbones() -> dict[str, bytes]:
+    layers = [tf.keras.Input((32, 32, 3)), tf.keras.layers.Conv2D(4, 3), tf.keras.layers.BatchNormalization()]
+    with tempfile.TemporaryDirectory() as folder:
+        tf.keras.Sequential(layers).save(Path(folder) / "own.keras")
+        return {"own.keras": (Path(folder) / "own.keras").read_bytes()}
+
+
 def _pths() -> dict[str, bytes]:
     import torch
 
@@ -294,4 +302,5 @@ TARGETS = {
     "schema": Target(Schema.load, lambda: {"schema.json": DCSA.to_json().encode()}, _JSON),
     "run": Target(_run, lambda: _run_folder()[1]),
     "model": Target(load_model, cache(_models)),
+    "backbone": Target(lambda file: build_backbone(file, size=32), cache(_backbones)),
 }
