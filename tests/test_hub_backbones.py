@@ -252,6 +252,15 @@ def test_what_cannot_be_used_exactly_gets_one_line(change, size, message, vit):
     assert "\n" not in str(error.value)
 
 
+def test_a_preset_is_checked_whatever_the_order_of_axes_that_keras_is_set_to(presets):
+    keras.config.set_image_data_format("channels_first")
+    try:
+        fetch_weights(f"keras_hub:{presets / 'vit'}", "imagenet", print)
+        assert keras.config.image_data_format() == "channels_first"
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
 def test_sizes_that_a_patch_does_not_divide_are_refused(presets):
     with pytest.raises(InputError, match=r"must be a multiple of its patch, 8 pixels\. Received: 36"):
         build_backbone(f"keras_hub:{presets / 'dinov2'}", size=36)

@@ -16,6 +16,7 @@ from keras_sister.backbones.finite import check_finite
 from keras_sister.backbones.hub_network import LEADING, HubNetwork, inner_model, keras_hub
 from keras_sister.errors import InputError, reason_of, shortened
 from keras_sister.layers import PixelNormalization
+from keras_sister.layers.data_format import channels_last
 
 _ANY_SIZE = ("DINOV2Backbone", "DINOV3Backbone")
 """Transformers that KerasHub builds for any size: their positions are interpolated, or computed."""
@@ -51,6 +52,7 @@ def hub_feature_map(backbone: str, pixels: Any, *, size: int) -> Any:
     return _copy_of(network, place)(pixels)
 
 
+@channels_last()
 def check_preset(backbone: str) -> None:
     """Check a preset before the first photo is decoded, as far as its settings tell; a named one is looked up.
 
