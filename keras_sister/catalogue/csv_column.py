@@ -6,14 +6,13 @@ the wanted headings. What is not UTF-8 with commas is reported.
 
 import csv
 import itertools
-import os
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from keras_sister.catalogue.listed_photo import ListedPhoto, listed
+from keras_sister.catalogue.listed_photo import ListedPhoto, existing, listed
 from keras_sister.data.names import composed
 from keras_sister.data.text_layout import (
     DELIMITERS,
@@ -125,7 +124,7 @@ def _rows(file: Path, column: str, keep: Sequence[str], layout: _Layout) -> Iter
                 # Without the line's number, so that all such rows are one reason.
                 yield ListedPhoto(cells[place], kept=kept, error="more cells than headings in the CSV file")
             else:
-                yield _existing(listed(cells[place], folder=file.parent, kept=kept), file.parent, layout.encoding)
+                yield existing(listed(cells[place], folder=file.parent, kept=kept), file.parent, layout.encoding)
 
 
 def _cells(file: Path, reader: Any) -> Iterator[list[str]]:
@@ -135,17 +134,3 @@ def _cells(file: Path, reader: Any) -> Iterator[list[str]]:
         yield from filter(None, reader)
     except csv.Error as error:
         raise InputError(f"{file}, line {reader.line_num}: not valid CSV: {error}.") from error
-
-
-def _existing(photo: ListedPhoto, folder: Path, encoding: str) -> ListedPhoto:
-    """The photo; where only a file exists without the blanks around the cell, that file.
-
-    The same for one whose name has the bytes of the cell, as in old archives.
-    """
-    if photo.error or os.path.exists(photo.path):  # noqa: PTH110 - Path.exists raises for a name that is too long
-        return photo
-    names = [photo.text.strip()]
-    if encoding in ("cp1252", "latin-1"):
-        names.append(os.fsdecode(photo.text.strip().encode(encoding)))
-    found = next((folder / name for name in names if os.path.exists(folder / name)), None)  # noqa: PTH110
-    return photo if found is None else ListedPhoto(photo.text, str(found), photo.kept)

@@ -1,5 +1,6 @@
 """One photo of a catalogue, as the input lists it."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,3 +52,22 @@ def listed(text: str, *, folder: Path | None = None, kept: tuple[str, ...] = ())
     if _URL.match(text):
         return ListedPhoto(text, kept=kept, error="a URL; download the photo and name its file")
     return ListedPhoto(text, text if folder is None else str(folder / text), kept)
+
+
+def existing(photo: ListedPhoto, folder: Path, encoding: str = "utf-8") -> ListedPhoto:
+    """The photo; where only a file exists without the blanks around the cell, that file.
+
+    The same for one whose name has the bytes of the cell, as in old archives.
+
+    Args:
+        photo: see `listed`.
+        folder: the folder that its text is relative to.
+        encoding: that of the table.
+    """
+    if photo.error or os.path.exists(photo.path):  # noqa: PTH110 - Path.exists raises for a name that is too long
+        return photo
+    names = [photo.text.strip()]
+    if encoding in ("cp1252", "latin-1"):
+        names.append(os.fsdecode(photo.text.strip().encode(encoding)))
+    found = next((folder / name for name in names if os.path.exists(folder / name)), None)  # noqa: PTH110
+    return photo if found is None else ListedPhoto(photo.text, str(found), photo.kept)

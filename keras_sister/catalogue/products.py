@@ -24,7 +24,7 @@ class ListedProduct:
     """A product of a catalogue, as the input lists its photos: it becomes one row of the table.
 
     Attributes:
-        text: what the input says in the column of products; blank for a photo without a product.
+        text: what the input says in the column of products, for its first photo; blank for one without a product.
         photos: its photos, each once.
         kept: the input's values of the columns to carry through.
     """
@@ -63,7 +63,7 @@ def _product(photos: list[ListedPhoto], column: str, keep: Sequence[str]) -> Lis
     first, *others = photos
     for photo in others:
         for name, one, other in zip(keep, first.kept[1:], photo.kept[1:], strict=True):
-            if one != other:
+            if one_spelling(one) != one_spelling(other):
                 raise InputError(
                     f"--keep {name}: {column} '{shortened(first.kept[0])}' has '{shortened(one)}' and"
                     f" '{shortened(other)}'; keep columns that are the same for all photos of a {column}."
@@ -71,12 +71,12 @@ def _product(photos: list[ListedPhoto], column: str, keep: Sequence[str]) -> Lis
     once: dict[str, ListedPhoto] = {}
     for photo in photos:
         once.setdefault(photo.path or photo.text, photo)
-    return ListedProduct(one_spelling(first.kept[0]), tuple(once.values()), first.kept[1:])
+    return ListedProduct(first.kept[0], tuple(once.values()), first.kept[1:])
 
 
 def without_product(products: Sequence[ListedProduct], column: str) -> str | None:
     """A note on photos without a product."""
-    alone = sum(not product.text for product in products)
+    alone = sum(not one_spelling(product.text) for product in products)
     return f"{counted(alone, 'photo')} without {column}; each has a row of its own." if alone else None
 
 

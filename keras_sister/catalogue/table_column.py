@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from keras_sister.catalogue.csv_column import OnNote, read_csv_column
-from keras_sister.catalogue.listed_photo import ListedPhoto, listed
+from keras_sister.catalogue.listed_photo import ListedPhoto, existing, listed
 from keras_sister.data.tables import TABLE_SUFFIXES, read_table
 
 _SUFFIXES = [suffix for suffix in TABLE_SUFFIXES if suffix != ".txt"]  # a list of paths, not a table
@@ -37,6 +37,6 @@ def read_column(file: Path, column: str, *, keep: Sequence[str], on_note: OnNote
     if file.suffix.lower() in (".csv", ".tsv"):
         yield from read_csv_column(file, column, keep=keep, on_note=on_note)
         return
-    table = read_table(file)
+    table = read_table(file, strip=False)
     for path, *kept in zip(*map(table.column, (column, *keep)), strict=True):
-        yield listed(path, folder=file.parent, kept=tuple(kept))
+        yield existing(listed(path, folder=file.parent, kept=tuple(kept)), file.parent)

@@ -14,7 +14,10 @@ class TornItemError(Exception):
 
 
 def cell_text(value: Any) -> str:
-    """A cell as a spreadsheet shows it: ``7`` for 7.0, a date without midnight, a list joined by `LIST_SEPARATOR`."""
+    """A cell as a spreadsheet shows it: ``7`` for 7.0, a date without midnight, a list joined by `LIST_SEPARATOR`.
+
+    Blanks around a text are kept, except those of the items of a list.
+    """
     if value is None or (isinstance(value, float) and value != value):
         return ""
     if isinstance(value, bool):
@@ -27,7 +30,7 @@ def cell_text(value: Any) -> str:
         return LIST_SEPARATOR.join(_items(value))
     if isinstance(value, dict):
         return _whole_characters(json.dumps(value, ensure_ascii=False))
-    return _whole_characters(str(value).strip())
+    return _whole_characters(str(value))
 
 
 def _whole_characters(text: str) -> str:
@@ -36,7 +39,7 @@ def _whole_characters(text: str) -> str:
 
 
 def _items(values: Iterable[Any]) -> list[str]:
-    items = [cell_text(value) for value in values]
+    items = [cell_text(value).strip() for value in values]
     if torn := next((item for item in items if LIST_SEPARATOR in item), None):
         raise TornItemError(f"the item {torn!r} of a list contains '{LIST_SEPARATOR}', which joins items; rename it")
     return items

@@ -22,7 +22,7 @@ def read_delimited(path: Path) -> tuple[list[tuple[str, ...]], str]:
     """Read delimited text.
 
     Returns:
-        The cells of every row, without surrounding blanks; and what was detected, such as ``UTF-8, semicolons``.
+        The cells of every row; and what was detected, such as ``UTF-8, semicolons``.
 
     Raises:
         InputError: if the file is not text, has one column only, or quotes are wrong, naming the line.
@@ -37,7 +37,7 @@ def read_delimited(path: Path) -> tuple[list[tuple[str, ...]], str]:
         delimiter = _detect_delimiter(path, text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
-        rows = [tuple(cell.strip() for cell in row) for row in reader]
+        rows = [tuple(row) for row in reader]
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}: not valid CSV: {error}.") from error
     return rows, layout_words(encoding, delimiter)

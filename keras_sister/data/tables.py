@@ -24,12 +24,12 @@ _MAX_BYTES = 1_000_000_000
 
 @dataclass(frozen=True)
 class Table:
-    """The cells of a table, as text without surrounding blanks.
+    """The cells of a table, as text.
 
     Attributes:
         path: the file.
         headings: heading of each column; may be blank or occur twice.
-        rows: cells of each row that is not entirely blank, as many as there are headings; "" for an empty cell.
+        rows: cells of each row that is not entirely empty, as many as there are headings; "" for an empty cell.
         numbers: number of each row, as a spreadsheet counts: the heading is row 1, in every format.
         note: what was detected, one line for the user.
     """
@@ -66,12 +66,13 @@ def column_letters(place: int) -> str:
     return letters
 
 
-def read_table(path: str | Path) -> Table:
+def read_table(path: str | Path, *, strip: bool = True) -> Table:
     """Read a table. Its first row is the heading.
 
     Args:
         path: CSV, TSV or other delimited text (``.csv``, ``.tsv``, ``.txt``; UTF-8, UTF-16, UTF-32 or Windows-1252),
             Excel (``.xlsx``, the first sheet), JSON Lines (``.jsonl``, ``.ndjson``) or Parquet (``.parquet``).
+        strip: drop blanks around cells; around headings they are always dropped.
 
     Raises:
         InputError: if the file is missing, damaged, empty, has another format, or a row has more or fewer cells than
@@ -95,7 +96,8 @@ def read_table(path: str | Path) -> Table:
         raise InputError(f"{path}: {reason_of(error)}.") from error
     except TornItemError as error:
         raise InputError(f"{path}: {error}.") from error
-    return _table(path, rows, how)
+    stripped = [tuple(cell.strip() for cell in row) for row in (rows if strip else rows[:1])]
+    return _table(path, stripped + rows[len(stripped) :], how)
 
 
 def _table(path: Path, rows: list[tuple[str, ...]], how: str) -> Table:
@@ -139,7 +141,7 @@ def _read_json_lines(path: Path) -> tuple[list[tuple[str, ...]], str]:
             raise InputError(f"{path}, line {number}: not a JSON object: {reason_of(error)}.") from error
         if not isinstance(record, dict):
             raise InputError(f"{path}, line {number}: expected an object, {{…}}, on every line.")
-        records.append({cell_text(key): value for key, value in record.items()})
+        records.append({cell_text(key).strip(): value for key, value in record.items()})
     headings = tuple(dict.fromkeys(key for record in records for key in record))
     return [headings, *(tuple(cell_text(record.get(key)) for key in headings) for record in records)], "JSON Lines"
 
@@ -166,7 +168,7 @@ def _read_parquet(path: Path) -> tuple[list[tuple[str, ...]], str]:
         raise
     except Exception as error:  # pyarrow raises OSError, UnicodeDecodeError, OverflowError and others for damaged files
         raise InputError(f"{path}: not a readable Parquet file: {reason_of(error)}.") from error
-    return [tuple(table.column_names[i].strip() for i in kept), *zip(*columns, strict=True)], "Parquet"
+    return [tuple(table.column_names[i] for i in kept), *zip(*columns, strict=True)], "Parquet"
 
 
 _READERS: dict[str, Callable[[Path], tuple[list[tuple[str, ...]], str]]] = {

@@ -12,6 +12,7 @@ from scipy.special import expit, logit, softmax
 
 from cli.main import main
 from keras_sister.catalogue.job import Job
+from keras_sister.catalogue.listed_photo import ListedPhoto
 from keras_sister.catalogue.local_engine import LocalEngine
 from keras_sister.catalogue.products import group_photos, merge_predictions
 from keras_sister.catalogue.sources import list_photos
@@ -94,7 +95,7 @@ def test_a_row_is_the_mean_of_the_logits_of_its_photos(sister_export, engine, sh
         ("P2", 1, "blue", "1 of 2 photos: No such file or directory"),
         ("P3", 0, "green", "1 of 1 photo: a URL; download the photo and name its file"),
         ("", 1, "white", None),
-        ("", 1, "white", None),
+        (" ", 1, "white", None),
         ("P4", 0, "black", "1 of 1 photo: No such file or directory"),
     ]
     tagger = engine._tagger
@@ -135,6 +136,16 @@ def test_the_next_night_only_products_with_other_photos_are_tagged(engine, shop,
         numbers = {name: value for name, value in row.items() if isinstance(value, float)}
         assert {name: fresh[name] for name in numbers} == pytest.approx(numbers, abs=1e-5)
         assert {**fresh, **numbers} == row
+
+
+def test_a_product_is_one_in_every_spelling_and_keeps_its_first():
+    rows = [("1.jpg", " P  1", "red "), ("2.jpg", "P 1 ", "red"), ("3.jpg", "Cafe\u0301", ""), ("4.jpg", "Café", "")]
+    photos = [ListedPhoto(text, text, tuple(kept)) for text, *kept in rows]
+    products = group_photos(photos, "sku", ("colour",))
+    assert [(product.text, product.kept, len(product.photos)) for product in products] == [
+        (" P  1", ("red ",), 2),
+        ("Cafe\u0301", ("",), 2),
+    ]
 
 
 def test_merging_is_a_mean_and_does_not_mind_the_order():

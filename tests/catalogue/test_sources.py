@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from cli.main import main
 from keras_sister.catalogue.listed_photo import ListedPhoto
 from keras_sister.catalogue.sources import list_photos
+from keras_sister.data.tables import read_table
 from keras_sister.errors import InputError
 from keras_sister.photo_files import try_read
 
@@ -25,6 +26,13 @@ def write_csv(file: Path, encoding: str, separator: str, *, first: str = "", row
     text.write(first)
     csv.writer(text, delimiter=separator).writerows([("sku", "photo"), *rows])
     file.write_bytes(text.getvalue().encode(encoding))
+
+
+def write_frame(file: Path, rows: pd.DataFrame) -> None:
+    if file.suffix == ".jsonl":
+        rows.to_json(file, orient="records", lines=True)
+    else:
+        {".csv": rows.to_csv, ".xlsx": rows.to_excel, ".parquet": rows.to_parquet}[file.suffix](file, index=False)
 
 
 def found(*sources: str, stdin: bytes = b"", **options: object) -> tuple[list[ListedPhoto], list[str]]:
@@ -72,14 +80,21 @@ def test_a_file_of_windows_keeps_its_names_and_finds_files_of_its_bytes(tmp_path
     assert notes == [f"{file}: read as Windows-1252 (Latin-1), semicolons."]
 
 
-def test_a_cell_with_blanks_around_it_finds_its_file_and_keeps_its_text(tmp_path):
-    """As in `data` and `cv`, which read the same tables."""
-    for name in ("1.jpg", "2.jpg", " 2.jpg"):
-        (tmp_path / name).touch()
-    (tmp_path / "p.csv").write_text("sku,photo\n1, 1.jpg \n2, 2.jpg\n3, none.jpg \n")
-    photos, _ = found(f"{tmp_path / 'p.csv'}:photo")
-    assert [photo.text for photo in photos] == [" 1.jpg ", " 2.jpg", " none.jpg "]
-    assert [Path(photo.path).name for photo in photos] == ["1.jpg", " 2.jpg", " none.jpg "]
+@pytest.mark.parametrize("name", ["p.csv", "p.xlsx", "p.jsonl", "p.parquet"])
+def test_a_cell_with_blanks_around_it_finds_its_file_and_keeps_its_text(tmp_path, name):
+    """`data` and `cv` read the same tables."""
+    for photo in ("1.jpg", "2.jpg", " 2.jpg"):
+        (tmp_path / photo).touch()
+    cells = [" 1.jpg ", " 2.jpg", " none.jpg ", " "]
+    write_frame(tmp_path / name, pd.DataFrame({" sku ": [" A", "B\t", "C", " "], "photo": cells}))
+    photos, _ = found(f"{tmp_path / name}:photo", keep=("sku",))
+    assert [photo.text for photo in photos] == cells
+    assert [photo.kept for photo in photos] == [(" A",), ("B\t",), ("C",), (" ",)]
+    assert [Path(photo.path).name for photo in photos[:3]] == ["1.jpg", " 2.jpg", " none.jpg "]
+    assert photos[3].error == "no photo is named"
+    table = read_table(tmp_path / name)
+    assert table.column("photo") == ["1.jpg", "2.jpg", "none.jpg"]  # the row of blanks is none there
+    assert table.column("sku") == ["A", "B", "C"]
 
 
 def test_a_row_of_another_width_is_an_error_in_its_place(tmp_path):
@@ -113,12 +128,8 @@ def test_a_list_that_cannot_be_read_is_named_before_the_first_photo(tmp_path, te
 @pytest.mark.parametrize("name", ["p.xlsx", "p.jsonl", "p.parquet"])
 def test_tables_of_other_formats_list_what_a_csv_file_lists(tmp_path, name):
     rows = pd.DataFrame({"sku": ["007", "8", "9"], "photo": ["a.jpg", "", "http://shop/b.jpg"], "size": ["S", "", "M"]})
-    rows.to_csv(tmp_path / "p.csv", index=False)
-    write = {"p.xlsx": rows.to_excel, "p.parquet": rows.to_parquet}.get(name)
-    if write:
-        write(tmp_path / name, index=False)
-    else:
-        rows.to_json(tmp_path / name, orient="records", lines=True)
+    write_frame(tmp_path / "p.csv", rows)
+    write_frame(tmp_path / name, rows)
     both = [
         list(list_photos([f"{tmp_path / table}:photo"], stdin=io.BytesIO(), keep=("sku", "size")))
         for table in ("p.csv", name)
