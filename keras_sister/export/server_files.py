@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.json_files import write_text
 
 BATCH_SIZES = (1, 2, 4, 8)
@@ -49,10 +50,11 @@ def write_server_files(folder: Path, tensorflow_version: str, *, first_version: 
     for file, text in texts.items():
         if not (folder / file).exists():
             write_text(folder / file, text)
-    compose = (folder / COMPOSE).read_text(encoding="utf-8")
-    newer = _PINNED.sub(lambda found: max(found[0], image, key=_version), compose)
+    compose = (folder / COMPOSE).read_bytes()
+    text = compose.decode("latin-1")  # of every encoding and every end of line, all but the image stays as it is
+    newer = _PINNED.sub(lambda found: max(found[0], image, key=_version), text).encode("latin-1")
     if newer != compose:
-        write_text(folder / COMPOSE, newer)
+        write_atomically(folder / COMPOSE, lambda temporary: temporary.write_bytes(newer))
 
 
 def _version(image: str) -> tuple[int, ...]:

@@ -74,6 +74,19 @@ def test_the_image_is_never_older_than_the_tensorflow_that_exported(sister_expor
         assert f"image: tensorflow/serving:{pinned}\n" in compose.read_text()
 
 
+@pytest.mark.parametrize("comment", ["# Größe\r\n".encode("latin-1"), "# Größe\n".encode(), b"\xff\xfe#\0"])
+def test_what_was_edited_stays(tmp_path, comment):
+    """In any encoding; in the file for compose only an older image is replaced."""
+    write_server_files(tmp_path, "2.9.1")
+    edited = {file: comment + file.read_bytes() for file in tmp_path.iterdir()}
+    assert {file.name for file in edited} >= {"models.config", "prometheus.yml", "docker-compose.yaml"}
+    for file, contents in edited.items():
+        file.write_bytes(contents)
+    write_server_files(tmp_path, "2.10.0", first_version=2)
+    for file, contents in edited.items():
+        assert file.read_bytes() == contents.replace(b"tensorflow/serving:2.9.1", b"tensorflow/serving:2.10.0")
+
+
 def test_labels_name_versions_that_the_server_is_told_to_load(sister_export):
     text = (sister_export.folder.parent / "models.config").read_text()
     (model,) = text_format.Parse(text, model_server_config_pb2.ModelServerConfig()).model_config_list.config
