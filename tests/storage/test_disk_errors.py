@@ -10,17 +10,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from cli.main import main
 from keras_sister.catalogue.previous_rows import PreviousRows
 from keras_sister.catalogue.rows import FINGERPRINT
+from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError
+from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.cache import cache_folder
 from keras_sister.storage.disk_errors import disk_error
 from keras_sister.storage.json_files import write_json
+from keras_sister.storage.lock import locked
 
 TINY = [
     "--system",
@@ -126,6 +131,16 @@ def test_without_a_home_folder_the_variable_is_named(monkeypatch):
     assert os.environ["KERAS_HOME"] == tempfile.gettempdir()  # else Keras makes a folder named ~
 
 
+def test_a_home_folder_that_does_not_exist_names_the_variable(monkeypatch):
+    for name in ("XDG_CACHE_HOME", "KERAS_SISTER_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/proc/none")  # which not even root can make
+    assert CliRunner().invoke(main, ["cache", "list"]).exit_code == 0
+    with pytest.raises(OSError, match="/proc/none") as caught:
+        locked(cache_folder() / "views").__enter__()
+    assert str(disk_error(caught.value)).startswith("/proc/none: No such file or directory. Set KERAS_SISTER_CACHE")
+
+
 def test_a_child_of_cv_says_it_in_one_line(dataset_folder, tmp_path):
     environment = {**os.environ, "KERAS_SISTER_CACHE": "/proc/no-cache"}
     command = [sys.executable, "-m", "cli", "cv", str(dataset_folder), *TINY, "--out", str(tmp_path / "run")]
@@ -146,7 +161,25 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
     if mount is None or subprocess.run([mount, *options], capture_output=True).returncode:
         pytest.skip("cannot mount a file system here")
     yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    subprocess.run(["umount", "-l", str(disk)], check=True)  # files may be mapped still
+
+
+def test_a_cache_that_can_only_be_read_serves_what_it_holds(full_disk, tmp_path, monkeypatch):
+    """Such as one that an administrator filled for others."""
+    monkeypatch.setenv("KERAS_SISTER_CACHE", str(full_disk))
+    photos = [tmp_path / f"{i}.png" for i in range(3)]
+    for i, photo in enumerate(photos):
+        Image.new("RGB", (8, 8), (40 * i, 0, 0)).save(photo)
+    preprocessor = Preprocessor(None, size=8, views=("photo",))
+    store = ViewStore(8, None)
+    keys = store.fill(photos[:2], preprocessor)
+    subprocess.run(["mount", "-o", "remount,ro", str(full_disk)], check=True)
+    again = ViewStore(8, None)
+    assert again.fill(photos[:2], preprocessor) == keys
+    np.testing.assert_array_equal(again.open(keys).photos([0, 1])[:, 0, 0], [[0, 0, 0], [40, 0, 0]])
+    with pytest.raises(OSError, match="Read-only") as caught:
+        again.fill(photos, preprocessor)
+    assert "Read-only file system. Set KERAS_SISTER_CACHE to a folder" in str(disk_error(caught.value))
 
 
 def test_a_full_disk_ends_an_update_of_a_table_in_one_line(full_disk):
