@@ -254,6 +254,8 @@ def preview(
     """
     if out.suffix.lower() not in _PICTURES:
         raise InputError(f"{out}: the picture is one of {', '.join(_PICTURES)}; choose another --out.")
+    if out.exists() and any(photo.exists() and photo.samefile(out) for photo in photos):
+        raise InputError(f"{out}: is one of the photos; choose another --out.")
     import_tensorflow()
     from keras_sister.segmentation.contact_sheet import contact_sheet
     from keras_sister.segmentation.preprocessor import Preprocessor

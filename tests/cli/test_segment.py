@@ -188,6 +188,10 @@ def test_the_picture_of_a_contact_sheet_is_refused_or_named(dataset_folder, mask
     result = invoke("preview", photo, "--segmenter", masks, "--out", tmp_path / "sheet.txt")
     assert result.exit_code == 1
     assert "sheet.txt: the picture is one of .png" in result.output
+    before = photo.read_bytes()
+    result = invoke("preview", photo, "--segmenter", masks, "--out", photo)
+    assert (result.exit_code, photo.read_bytes()) == (1, before)
+    assert "000001.jpg: is one of the photos; choose another --out" in result.output
     limited = "import resource as r, sys; r.setrlimit(r.RLIMIT_FSIZE, (2000, 2000)); from cli.main import main; main()"
     sheet = tmp_path / "sheet.png"
     arguments = ["segment", "preview", str(photo), "--segmenter", masks, "--out", str(sheet)]
