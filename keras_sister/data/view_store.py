@@ -147,7 +147,6 @@ class ViewStore:
                 f"Expected a preprocessor with size={self.size} and fingerprint={self.fingerprint}."
                 f" Received: {preprocessor!r}"
             )
-        preprocessor.check(photos)
         hashes, reasons = _hash_all(photos)
         keys = self.row_keys(hashes, photos)
         dropped = self._drop_damaged(set(keys))
@@ -155,6 +154,8 @@ class ViewStore:
             on_event({"event": "damaged", "blocks": dropped, "folder": str(self.folder)})
         stored = self._locations()
         missing = {key: photo for key, photo in zip(keys, photos, strict=True) if key and key not in stored}
+        if missing or len({photo.stem for photo in photos}) < len(photos):
+            preprocessor.check(photos)  # what is stored was checked then, but for another photo of its name
         self.folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.folder)
         done, of = len(photos) - len(missing) - len(reasons), len(photos)
