@@ -120,8 +120,10 @@ class StackedHeads:
         gathered = []
         for number, tower in enumerate(self.features):
             batch = tower[rows]
-            if self.mirrored is not None and mirror.any():
-                batch = np.where(mirror[..., None], self.mirrored[number][rows], batch)
+            if self.mirrored is not None and isinstance(batch, np.ndarray):
+                batch[mirror] = self.mirrored[number][rows[mirror]]
+            elif self.mirrored is not None:  # on a GPU
+                batch = keras.ops.where(mirror[..., None], self.mirrored[number][rows], batch)
             gathered.append(batch)
         return gathered
 
