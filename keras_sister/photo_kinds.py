@@ -5,6 +5,7 @@ Names of files lie: a ``.jpg`` may hold HEIC, an error page, or a pointer of Git
 
 import contextlib
 import re
+import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -75,8 +76,10 @@ def exif_orientation(image: "Image.Image") -> int:
     _find_exif_behind_pixels(image)
     exif = Image.Exif()
     try:
-        exif.load(image.info.get("exif", b""))
-        orientation = exif.get(0x0112, 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "Corrupt EXIF data", which is 1 here
+            exif.load(image.info.get("exif", b""))
+            orientation = exif.get(0x0112, 1)
     except Exception:  # Pillow raises SyntaxError, struct.error, OverflowError and others for damaged EXIF data
         return 1
     return orientation if type(orientation) is int and orientation in range(1, 9) else 1  # 6.0 is in the range too

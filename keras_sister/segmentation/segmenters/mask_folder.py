@@ -59,6 +59,7 @@ class MaskFolder:
             digest.update(os.fsencode(file.name) + hashlib.sha256(file.read_bytes()).digest())
         self.fingerprint = f"masks:{digest.hexdigest()}" + ("" if person is None else f"#person={person}")
         self._files = {file.stem: file for file in files}
+        self._others = {file.stem: file for file in files if file != self._files[file.stem]}  # of a name that has one
 
     def __repr__(self) -> str:
         return f"MaskFolder({str(self.folder)!r}, {len(self._files)} masks)"
@@ -71,14 +72,19 @@ class MaskFolder:
         """Check that every photo has a readable mask of its own aspect ratio.
 
         Raises:
-            InputError: naming the first mask that is missing, not readable, that of two photos, coloured, transparent,
-                a map of class numbers, or of another aspect ratio than the upright photo, more than rounding explains.
+            InputError: naming the first mask that is missing, not readable, that of two photos, one of two for a photo,
+                coloured, transparent, a map of class numbers, or of another aspect ratio than the upright photo, more
+                than rounding explains.
         """
         twice = [name for name, count in Counter(photo.stem for photo in photos).items() if count > 1]
         if twice:
             raise InputError(
                 f"{self.folder}: {twice[0]}.png is the mask of two photos of that name; rename one of them."
             )
+        for photo in photos:
+            if photo.stem in self._others:
+                names = f"{self._others[photo.stem].name} and {self._files[photo.stem].name}"
+                raise InputError(f"{self.folder}: {names} are masks of one photo; remove one of them.")
         missing = [photo.stem for photo in photos if photo.stem not in self._files]
         if missing:
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""

@@ -217,6 +217,16 @@ def test_masks_that_are_missing_are_named_before_the_work_begins(tmp_path):
     MaskFolder(tmp_path).check([Path("000002.jpg")])
 
 
+def test_of_two_masks_of_one_photo_none_is_chosen(tmp_path):
+    Image.fromarray(MASK).save(tmp_path / "000001.png")
+    Image.fromarray(MASK).save(tmp_path / "000002.png")
+    np.save(tmp_path / "000002.npy", MASK / 255)
+    segmenter = MaskFolder(tmp_path)
+    segmenter.check([Path("000001.jpg")])
+    with pytest.raises(InputError, match=r"000002\.npy and 000002\.png are masks of one photo; remove one"):
+        segmenter.check([Path("000001.jpg"), Path("000002.jpg")])
+
+
 @pytest.mark.parametrize("contents", [b"", b"no mask", None], ids=["empty", "text", "half"])
 def test_masks_that_cannot_be_read_are_named_before_the_work_begins(contents, tmp_path):
     Image.fromarray(MASK).save(tmp_path / "000001.png")
