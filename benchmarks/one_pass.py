@@ -21,7 +21,7 @@ import keras
 import numpy as np
 
 from benchmarks.side_by_side import machine
-from keras_sister.config import Experiment
+from keras_sister.config import RECIPES, Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.data.open import open_dataset
 from keras_sister.losses import MaskedAttributeLoss
@@ -54,6 +54,9 @@ def main(dataset: Path, work: Path, backbone: str, folds: int, rounds: int) -> N
     )
     print(f"{machine()}; {len(photos)} photos, {folds} folds, {backbone}\n")
     print("| | seconds | of them the feature pass | ratio | MACC |\n|---|---|---|---|---|")
+    recipe = replace(settings, **RECIPES["frozen"])
+    for system, of_system in (("sister_b", replace(recipe, standardize=False)), ("sister_a", recipe)):
+        _cross_validation(photos, replace(of_system, system=system), work, f"{system}, --recipe frozen")
     for system in ("sister_b", "sister_a"):
         _cross_validation(photos, replace(settings, system=system), work, system)
     print("\n| Seconds an epoch of all folds, batches of 32 | loop of fit | stacked | ratio |\n|---|---|---|---|")

@@ -253,8 +253,11 @@ def experiment_to_run(
     if given.get("trainable", before.get("trainable")) != before.get("trainable"):
         before.pop("learning_rate", None)  # it was one for other weights
     recipe = RECIPES.get(context.params.get("recipe") or "", {})
-    if {**before, **given}.get("trainable") == "head":
-        recipe = {name: value for name, value in recipe.items() if name not in FINE_TUNING}
+    wanted_so_far = {**before, **recipe, **given}
+    left_out = set(FINE_TUNING) if wanted_so_far.get("trainable") == "head" else set()
+    if wanted_so_far.get("system") == "sister_b":  # whose head is linear
+        left_out.add("standardize")
+    recipe = {name: value for name, value in recipe.items() if name not in left_out}
     experiment = Experiment(**{**before, **recipe, **given})
     if given.get("batch_norm", experiment.batch_norm) != experiment.batch_norm:
         raise InputError("--batch-norm train is about training the towers, which --trainable head keeps frozen.")

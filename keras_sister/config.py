@@ -135,6 +135,14 @@ SHARES = {
 RECIPES: dict[str, dict[str, Any]] = {
     "paper": {"learning_rate": 1e-5, "warm_up_epochs": 0, "tower_rate": 1.0},
     "modern": {"learning_rate": 1e-3, "warm_up_epochs": 2, "tower_rate": 0.1},
+    "frozen": {
+        "trainable": "head",
+        "standardize": True,
+        "batch_size": 128,
+        "epochs": 8,
+        "learning_rate": 2e-3,
+        "schedule": "cosine",
+    },
 }
 """Settings that go together, see docs/concepts/training-choices.md for what was measured."""
 

@@ -41,13 +41,25 @@ def test_recipes_leave_out_fine_tuning_where_towers_are_frozen():
     assert experiment_of("--recipe", "modern", base=Experiment(trainable="head")) == head
 
 
+def test_the_recipe_for_frozen_towers_trains_the_head_alone():
+    frozen = experiment_of("--recipe", "frozen")
+    assert frozen == Experiment(**RECIPES["frozen"])
+    assert frozen.is_one_pass
+    of_sister_b = experiment_of("--recipe", "frozen", "--system", "sister_b")
+    assert of_sister_b == Experiment(system="sister_b", **{**RECIPES["frozen"], "standardize": False})
+    with pytest.raises(InputError, match=r"that of sister_b has none"):
+        experiment_of("--recipe", "frozen", "--system", "sister_b", "--standardize")
+    with pytest.raises(InputError, match=r"standardize goes with trainable: head"):
+        experiment_of("--standardize")
+
+
 def test_the_learning_rate_of_other_weights_is_not_taken_over():
     assert experiment_of("--trainable", "head", base=Experiment(seed=3)) == Experiment(trainable="head", seed=3)
     assert experiment_of("--trainable", "all", base=Experiment(trainable="head")).learning_rate == 1e-5
     assert experiment_of("--seed", "1", base=Experiment(learning_rate=0.02)).learning_rate == 0.02
 
 
-def test_both_recipes_set_the_same_settings():
+def test_both_recipes_of_fine_tuning_set_the_same_settings():
     assert set(RECIPES["paper"]) == set(RECIPES["modern"])
 
 

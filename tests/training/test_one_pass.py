@@ -73,6 +73,23 @@ def outcome(run: Run) -> list[bytes | object]:
     return [*logits, *(run.read(f"{fold.name}/history.json") for fold in folds), run.read("summary.json")]
 
 
+def test_standardised_heads_take_the_features_as_they_are_once_they_are_trained(dataset, experiment, tmp_path):
+    """Mean and variance are in their weights, in every fold and in the final model."""
+    settings = replace(experiment, system="sister_a", standardize=True, schedule="cosine", epochs=2)
+    cross_validate(dataset, settings, tmp_path / "run")
+    run = Run(tmp_path / "run")
+    given = views(run)
+    for number, rows in enumerate(run.folds):
+        found = trained_model(run, run.fold_weights(number)).predict({view: of[rows] for view, of in given.items()})
+        np.testing.assert_allclose(np.load(run.fold(number).predictions)["logits"], found, atol=1e-3)
+    final = train_final(dataset, replace(settings, epochs=12, learning_rate=0.01), tmp_path / "final")
+    labels, logits = run.labels, load_model(final).predict(given)
+    known = labels >= 0
+    learned = (run.schema.predict(logits) == labels)[known].mean()
+    majority = np.mean([np.bincount(column[column >= 0]).max() / (column >= 0).sum() for column in labels.T])
+    assert learned > majority + 0.05
+
+
 def test_predictions_are_those_of_each_folds_whole_model(finished):
     given, towers = views(finished), []
     for number, rows in enumerate(finished.folds):
