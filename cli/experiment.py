@@ -16,6 +16,7 @@ from keras_sister.config import (
     EDGES,
     FINE_TUNING,
     LEARNING_RATES,
+    LEVELS,
     LOSSES,
     ON_ERROR,
     POOLINGS,
@@ -66,6 +67,7 @@ _SETTINGS = {
     ),
     "min_person_share": _setting(click.FloatRange(0, 1), "A person on a smaller share of the pixels counts as nobody."),
     "pooling": _setting(click.Choice(POOLINGS), "Pooling of each tower's last feature map."),
+    "levels": _setting(click.Choice(LEVELS), "Pool the last feature map of each tower, or the last of each size."),
     "trainable": _setting(click.Choice(TRAINABLE), "Train all weights, or the head only."),
     "standardize": _setting(
         bool, "With frozen towers, train the head on features of mean 0 and variance 1.", is_flag=True
@@ -135,7 +137,7 @@ _SETTINGS = {
 
 
 SECTIONS = {
-    "Model": ("system", "systems", "backbone", "person_backbone", "weights", "size", "pooling"),
+    "Model": ("system", "systems", "backbone", "person_backbone", "weights", "size", "pooling", "levels"),
     "Person masks": ("segmenter", "segmenters", "background", "edges", "keep_largest", "margin", "min_person_share"),
     "Photos and labels": ("on_error", "on_unknown_value"),
     "Training": (

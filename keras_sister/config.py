@@ -73,6 +73,9 @@ TRAINABLE = ("all", "head")
 POOLINGS = ("max", "mean")
 """How a tower's last feature map becomes a vector; the paper has ``max``."""
 
+LEVELS = ("last", "all")
+"""The feature maps of a tower that are pooled; the paper has the last."""
+
 BATCH_NORMS = ("frozen", "train")
 """Batch normalization of the towers: ``frozen`` keeps its pretrained statistics, scales and offsets."""
 
@@ -174,6 +177,7 @@ class Experiment:
         margin: dilate the mask by this many pixels, at the segmenter's size.
         min_person_share: a person that covers a smaller share of the pixels counts as nobody: the photo stays whole.
         pooling: ``max``, as in the paper, or ``mean``, over the last feature map.
+        levels: ``last``, or ``all``: the last map of each size is pooled, and all vectors are joined.
         trainable: ``all`` or ``head``.
         standardize: with frozen towers, train the head on features of mean 0 and variance 1 over the fold's training
             photos, see `keras_sister.training.head_graph`. Not together with settings that train each fold on its own,
@@ -230,6 +234,7 @@ class Experiment:
     margin: int = 0
     min_person_share: float = MIN_PERSON_SHARE
     pooling: str = "max"
+    levels: str = "last"
     trainable: str = "all"
     standardize: bool = False
     batch_norm: str | None = None
@@ -440,6 +445,7 @@ _CHOICES = {
     "background": BACKGROUNDS,
     "edges": EDGES,
     "pooling": POOLINGS,
+    "levels": LEVELS,
     "trainable": TRAINABLE,
     "batch_norm": BATCH_NORMS,
     "loss": LOSSES,

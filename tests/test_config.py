@@ -48,6 +48,8 @@ def test_yaml_round_trip(tmp_path):
         ("segmenter", 3),
         ("weights", None),
         ("pooling", "min"),
+        ("levels", "first"),
+        ("standardize", 1),
         ("batch_norm", "thaw"),
         ("loss", "hinge"),
         ("gamma", -1),

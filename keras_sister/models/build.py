@@ -41,6 +41,7 @@ def build(
     weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
     pooling: str = "max",
+    levels: str = "last",
 ) -> keras.Model:
     """Build the model of a system.
 
@@ -53,6 +54,7 @@ def build(
         weights: initial weights: ``imagenet``, ``none``, a file, or a dict of backbone names and files.
         size: height and width of the views, in pixels.
         pooling: how a tower's last feature map becomes a vector: ``max``, as in the paper, or ``mean``.
+        levels: ``last``, as in the paper; or ``all``: the last map of each size is pooled, and all vectors are joined.
 
     Returns:
         A ``keras.Model`` that takes a dict of the system's views, each (batch, size, size, 3), RGB, 0–255, uint8 or
@@ -60,7 +62,7 @@ def build(
         (batch, schema.n_logits).
 
     Raises:
-        InputError: for an unknown system, backbone or pooling, or weights that cannot be loaded.
+        InputError: for an unknown system, backbone, pooling or levels, or weights that cannot be loaded.
 
     Example:
         >>> model = build("sister_a", DCSA, backbone="resnet_mini", person_backbone="resnet_mini", weights="none")
@@ -70,7 +72,7 @@ def build(
     if system not in SYSTEMS:
         raise InputError(f"system must be one of {', '.join(SYSTEMS)}. Received: {system!r}")
     networks = networks_of(system, backbone, person_backbone)
-    return SYSTEMS[system](schema, **networks, weights=weights, size=size, pooling=pooling)
+    return SYSTEMS[system](schema, **networks, weights=weights, size=size, pooling=pooling, levels=levels)
 
 
 def networks_of(system: str, backbone: Network, person_backbone: Network) -> dict[str, Network]:

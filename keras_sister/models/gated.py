@@ -21,6 +21,7 @@ def gated(
     weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
     pooling: str = "max",
+    levels: str = "last",
 ) -> keras.Model:
     """Two towers, fused by a gate.
 
@@ -38,6 +39,7 @@ def gated(
         person_backbone: network of the person tower.
         weights, size: see `keras_sister.backbones.build_backbone`.
         pooling: ``max``, as in the paper, or ``mean``.
+        levels: ``last`` or ``all``, see `keras_sister.models.build`.
 
     Returns:
         A ``keras.Model``: ``photo`` and ``segmented``, both (batch, size, size, 3), RGB, 0–255, uint8 or float, to
@@ -50,9 +52,9 @@ def gated(
     Example:
         >>> model = gated(DCSA, gate="single", join="concat")
     """
-    photo, a = tower("photo", backbone, weights=weights, size=size, pooling=pooling)  # (batch, channels)
+    photo, a = tower("photo", backbone, weights=weights, size=size, pooling=pooling, levels=levels)  # (batch, channels)
     segmented, b = tower(
-        "segmented", person_backbone, weights=weights, size=size, pooling=pooling
+        "segmented", person_backbone, weights=weights, size=size, pooling=pooling, levels=levels
     )  # (batch, person channels)
     if pooled:
         check_equal_width("gated", a, b)

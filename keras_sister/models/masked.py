@@ -17,6 +17,7 @@ def masked(
     weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
     pooling: str = "max",
+    levels: str = "last",
     whole: bool = False,
 ) -> keras.Model:
     """The baseline on the whole photo, pooled over the person only.
@@ -28,6 +29,7 @@ def masked(
         schema: attributes and classes to predict.
         backbone, weights, size: see `keras_sister.backbones.build_backbone`.
         pooling: ``max``, as in the paper, or ``mean``.
+        levels: ``last`` or ``all``, see `keras_sister.models.build`.
         whole: pool over the whole photo too, with 1,024 units for each, added as in Sister-A.
 
     Returns:
@@ -39,7 +41,9 @@ def masked(
         >>> model({"photo": photos, "mask": masks}).shape
         (8, 36)
     """
-    photo, features = feature_map("photo", backbone, weights=weights, size=size)  # (batch, height, width, channels)
+    photo, features = feature_map(
+        "photo", backbone, weights=weights, size=size, pooling=pooling, levels=levels
+    )  # (batch, height, width, channels)
     mask = keras.Input((size, size, 1), name="mask")
     whole_photo = pool("photo", pooling)
     person = MaskedMaxPooling2D if pooling == "max" else MaskedAveragePooling2D

@@ -18,6 +18,7 @@ def sister_a(
     weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
     pooling: str = "max",
+    levels: str = "last",
 ) -> keras.Model:
     """A tower for the photo and a tower for the person on white; their 1,024 units are added.
 
@@ -29,6 +30,7 @@ def sister_a(
         person_backbone: network of the person tower.
         weights, size: see `keras_sister.backbones.build_backbone`.
         pooling: ``max``, as in the paper, or ``mean``.
+        levels: ``last`` or ``all``, see `keras_sister.models.build`.
 
     Returns:
         A ``keras.Model``: ``photo`` and ``segmented``, both (batch, size, size, 3), RGB, 0–255, uint8 or float, to
@@ -39,9 +41,9 @@ def sister_a(
         >>> model({"photo": photos, "segmented": segmented_photos}).shape
         (8, 36)
     """
-    photo, a = tower("photo", backbone, weights=weights, size=size, pooling=pooling)  # (batch, channels)
+    photo, a = tower("photo", backbone, weights=weights, size=size, pooling=pooling, levels=levels)  # (batch, channels)
     segmented, b = tower(
-        "segmented", person_backbone, weights=weights, size=size, pooling=pooling
+        "segmented", person_backbone, weights=weights, size=size, pooling=pooling, levels=levels
     )  # (batch, person channels)
     a = keras.layers.Dense(1024, activation="relu", name="photo_features")(a)
     b = keras.layers.Dense(1024, activation="relu", name="segmented_features")(b)
@@ -57,6 +59,9 @@ def twin(
     weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
     pooling: str = "max",
+    levels: str = "last",
 ) -> keras.Model:
     """Sister-A with the same backbone in both towers: the paper's symmetric twin. Otherwise like `sister_a`."""
-    return sister_a(schema, backbone=backbone, person_backbone=backbone, weights=weights, size=size, pooling=pooling)
+    return sister_a(
+        schema, backbone=backbone, person_backbone=backbone, weights=weights, size=size, pooling=pooling, levels=levels
+    )

@@ -18,6 +18,7 @@ def sister_b(
     weights: str | Path | dict[str, str] = "imagenet",
     size: int = 224,
     pooling: str = "max",
+    levels: str = "last",
 ) -> keras.Model:
     """A tower for the photo and a tower for the person on white; their pooled vectors are multiplied.
 
@@ -31,6 +32,7 @@ def sister_b(
         person_backbone: network of the person tower, with as many channels as `backbone`.
         weights, size: see `keras_sister.backbones.build_backbone`.
         pooling: ``max``, as in the paper, or ``mean``.
+        levels: ``last`` or ``all``, see `keras_sister.models.build`.
 
     Returns:
         A ``keras.Model``: ``photo`` and ``segmented``, both (batch, size, size, 3), RGB, 0–255, uint8 or float, to
@@ -44,8 +46,10 @@ def sister_b(
         >>> model({"photo": photos, "segmented": segmented_photos}).shape
         (8, 36)
     """
-    photo, a = tower("photo", backbone, weights=weights, size=size, pooling=pooling)  # (batch, channels)
-    segmented, b = tower("segmented", person_backbone, weights=weights, size=size, pooling=pooling)  # (batch, channels)
+    photo, a = tower("photo", backbone, weights=weights, size=size, pooling=pooling, levels=levels)  # (batch, channels)
+    segmented, b = tower(
+        "segmented", person_backbone, weights=weights, size=size, pooling=pooling, levels=levels
+    )  # (batch, channels)
     check_equal_width("sister_b", a, b)
     x = keras.layers.Multiply(name="fusion")([a, b])
     logits = AttributeLogits(schema, name="logits")(x)

@@ -5,11 +5,14 @@ from typing import Any
 import keras
 
 from keras_sister.backbones import build_backbone
-from keras_sister.config import POOLINGS
+from keras_sister.backbones.levels import with_all_levels
+from keras_sister.config import LEVELS, POOLINGS
 from keras_sister.errors import InputError, check_choice
 
 
-def tower(view: str, network: str | keras.Model, *, weights: Any, size: int, pooling: str = "max") -> tuple[Any, Any]:
+def tower(
+    view: str, network: str | keras.Model, *, weights: Any, size: int, pooling: str = "max", levels: str = "last"
+) -> tuple[Any, Any]:
     """An input view and the vector that its backbone and global pooling, ``max`` or ``mean``, make of it.
 
     The paper's 7×7 max pooling covers the whole last feature map at 224 pixels; here it covers the map at any size.
@@ -17,33 +20,36 @@ def tower(view: str, network: str | keras.Model, *, weights: Any, size: int, poo
     Returns:
         The input (batch, size, size, 3), and the vector (batch, channels).
     """
-    image, features = feature_map(view, network, weights=weights, size=size)
+    image, features = feature_map(view, network, weights=weights, size=size, pooling=pooling, levels=levels)
     return image, pool(view, pooling)(features)
 
 
 def pool(view: str, pooling: str) -> keras.layers.Layer:
-    """The layer that pools a feature map over the whole photo.
-
-    Raises:
-        InputError: for another `pooling` than ``max`` and ``mean``.
-    """
-    check_choice("pooling", pooling, POOLINGS)
+    """The layer that pools a feature map over the whole photo."""
     kind = keras.layers.GlobalMaxPooling2D if pooling == "max" else keras.layers.GlobalAveragePooling2D
     return kind(data_format="channels_last", name=f"{view}_pool")
 
 
-def feature_map(view: str, network: str | keras.Model, *, weights: Any, size: int) -> tuple[Any, Any]:
-    """An input view and the last feature map of its backbone.
+def feature_map(
+    view: str, network: str | keras.Model, *, weights: Any, size: int, pooling: str = "max", levels: str = "last"
+) -> tuple[Any, Any]:
+    """An input view and the last feature map of its backbone, or the maps of all levels at its size.
 
     Args:
         view: name of the input, ``photo`` or ``segmented``.
         network, weights, size: see `keras_sister.backbones.build_backbone`.
+        pooling, levels: see `keras_sister.models.build`.
 
     Returns:
         The input (batch, size, size, 3), and the feature map (batch, height, width, channels).
     """
+    check_choice("pooling", pooling, POOLINGS)
+    check_choice("levels", levels, LEVELS)
     image = keras.Input((size, size, 3), name=view)
-    return image, build_backbone(network, size=size, weights=weights, name=f"{view}_tower")(image)
+    backbone = build_backbone(network, size=size, weights=weights, name=f"{view}_tower")
+    if levels == "all":
+        backbone = with_all_levels(backbone, network, pooling=pooling)
+    return image, backbone(image)
 
 
 def check_equal_width(system: str, photo: Any, segmented: Any) -> None:

@@ -133,6 +133,7 @@ def build_model(experiment: Experiment, schema: Schema) -> keras.Model:
         weights=experiment.weights,
         size=experiment.size,
         pooling=experiment.pooling,
+        levels=experiment.levels,
     )
     for tower in towers_of(model):
         if experiment.trainable == "head":

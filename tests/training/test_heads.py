@@ -224,10 +224,12 @@ def test_a_loss_that_is_not_finite_ends_the_training_naming_fold_and_step(tmp_pa
         trained(two_inputs(keras.layers.Multiply), given, tmp_path)
 
 
+@pytest.mark.parametrize("levels", ["last", "all"])
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_towers_and_head_are_the_whole_model(system):
+def test_towers_and_head_are_the_whole_model(system, levels):
     keras.utils.set_random_seed(0)
-    model = build(system, SCHEMA, backbone="resnet_mini", person_backbone="resnet_mini", weights="none", size=32)
+    mini = {"backbone": "resnet_mini", "person_backbone": "resnet_mini", "weights": "none", "size": 32}
+    model = build(system, SCHEMA, **mini, levels=levels)
     rng = np.random.default_rng(0)
     views = {tensor.name: rng.integers(0, 256, (3, *tensor.shape[1:])).astype(np.uint8) for tensor in model.inputs}
     pooled = [tower.model({view: views[view] for view in tower.views}) for tower in towers_of(model)]
