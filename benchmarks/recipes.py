@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from keras_sister.config import Experiment
+from keras_sister.config import RECIPES, Experiment
 from keras_sister.data.dcsa import load_dcsa
 from keras_sister.evaluation.comparison import Group, compare_with_first
 from keras_sister.evaluation.out_of_fold import read_out_of_fold
@@ -24,6 +24,7 @@ START = {"system": "baseline", "backbone": "efficientnet-lite0", "batch_size": 1
 WARM = {**START, "warm_up_epochs": 2, "learning_rate": 1e-3, "tower_rate": 0.1}
 LITE = {"backbone": "efficientnet-lite0", "person_backbone": "efficientnet-lite0"}
 HEAD = {**LITE, "system": "sister_a", "trainable": "head", "batch_size": 32}
+FROZEN = {**HEAD, **RECIPES["frozen"]}
 
 ROWS: dict[str, tuple[dict[str, Any], str]] = {
     "start": (START, "start"),
@@ -49,8 +50,13 @@ ROWS: dict[str, tuple[dict[str, Any], str]] = {
     "head_balanced": ({**HEAD, "class_weights": "balanced"}, "head"),
     "head_focal": ({**HEAD, "loss": "focal"}, "head"),
     "head_asymmetric": ({**HEAD, "loss": "asymmetric"}, "head"),
+    "head_levels": ({**HEAD, "levels": "all"}, "head"),
+    "frozen": (FROZEN, "head"),
+    "frozen_mean_pooling": ({**FROZEN, "pooling": "mean"}, "frozen"),
+    "frozen_levels": ({**FROZEN, "levels": "all"}, "frozen"),
+    "frozen_levels_mean": ({**FROZEN, "levels": "all", "pooling": "mean"}, "frozen_levels"),
 }
-"""By name the settings of a row, and the row that it is compared with."""
+"""By name the settings of a row, which go before those of the command, and the row that it is compared with."""
 
 
 @click.command()
@@ -74,7 +80,7 @@ def main(out: Path, photos: int, rows: str, **plan: int) -> None:
     for name in dict.fromkeys(needed for row in names for needed in (*_before(row), row)):
         settings, reference = ROWS[name]
         segmenter = f"masks:{folder / 'masks'}"
-        cross_validate(dataset, Experiment(**settings, **plan, segmenter=segmenter), out / name, resume=True)
+        cross_validate(dataset, Experiment(**{**plan, **settings}, segmenter=segmenter), out / name, resume=True)
         print(_row(out, name, reference), flush=True)
 
 
