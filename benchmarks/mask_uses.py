@@ -90,7 +90,7 @@ def main(photos: Path, segmenter: str, seeds: int, uses: str) -> None:
     dataset, opened = load_dcsa(photos), open_segmenter(segmenter)
     preprocessor = Preprocessor(opened, size=SIZE, views=("photo", "mask"))
     store = ViewStore(SIZE, preprocessor.fingerprint)
-    pairs = store.open(store.fill(dataset.photos, preprocessor))
+    pairs = store.open(store.fill(dataset.photos, preprocessor), dataset.photos)
     folds = stratified_folds(dataset.labels, DCSA, folds=FOLDS, seed=0)
     print(f"{len(dataset)} photos, MACC in %, mean ± standard deviation over {FOLDS} folds")
     print("| use of the mask | seed | MACC |\n|---|---|---|")

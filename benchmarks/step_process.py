@@ -168,7 +168,7 @@ def _set_precision(precision: str) -> None:
 
 
 def keras_heads(row: Row) -> Callable[[int], None]:
-    """Steps of stacked heads as `keras_sister.training.head_trainer` performs them, from features in main memory."""
+    """Steps of stacked heads as `keras_sister.training.head_trainer` performs them."""
     from keras_sister import models
     from keras_sister.models.frozen import head_of
     from keras_sister.schema import DCSA

@@ -29,6 +29,7 @@ from keras_sister.config import (
     TRACKERS,
     TRAINABLE,
     Experiment,
+    can_standardize,
     load_experiment,
     load_settings,
 )
@@ -257,9 +258,11 @@ def experiment_to_run(
     recipe = RECIPES.get(context.params.get("recipe") or "", {})
     wanted_so_far = {**before, **recipe, **given}
     left_out = set(FINE_TUNING) if wanted_so_far.get("trainable") == "head" else set()
-    if wanted_so_far.get("system") == "sister_b":  # whose head is linear
-        left_out.add("standardize")
     recipe = {name: value for name, value in recipe.items() if name not in left_out}
+    if recipe.get("standardize") and not can_standardize(
+        Experiment(**{**before, **recipe, "standardize": False, **given})
+    ):
+        recipe = {name: value for name, value in recipe.items() if name != "standardize"}
     experiment = Experiment(**{**before, **recipe, **given})
     if given.get("batch_norm", experiment.batch_norm) != experiment.batch_norm:
         raise InputError("--batch-norm train is about training the towers, which --trainable head keeps frozen.")

@@ -401,6 +401,11 @@ def backbone_name(setting: str, value: object, *, files: bool = False) -> str:
     return known[same_letters(value)]
 
 
+def can_standardize(experiment: Experiment) -> bool:
+    """Whether ``standardize`` can be set beside the other settings."""
+    return experiment.is_one_pass and experiment.system != "sister_b"
+
+
 def load_settings(path: str | Path) -> dict[str, Any]:
     """Read settings of an `Experiment` from a YAML file; settings that it omits are not in the result.
 
@@ -463,13 +468,11 @@ def _check_together(experiment: Experiment) -> None:
         for name, only in FINE_TUNING.items():
             if getattr(experiment, name) != only:
                 raise InputError(f"{name} is about training the towers, which trainable: head keeps frozen.")
-    if experiment.standardize and not experiment.is_one_pass:
+    if experiment.standardize and not can_standardize(experiment):
         raise InputError(
             "standardize goes with trainable: head, without drop_view, random_background, average_weights and"
-            " flip_average."
+            " flip_average, and with a head of 1,024 units, which sister_b has not."
         )
-    if experiment.standardize and experiment.system == "sister_b":
-        raise InputError("standardize goes with systems whose head has 1,024 units; that of sister_b has none.")
     if experiment.warm_up_epochs > experiment.epochs:
         raise InputError(
             f"warm_up_epochs are the first of all epochs: at most {experiment.epochs}."

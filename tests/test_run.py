@@ -138,7 +138,7 @@ def test_checksums_that_were_removed_are_missed(run):
     kept = (run.fold(1).folder / "checksums.json").read_bytes()
     forget_checksums(run)
     read_all(run)
-    record_work(run, [("heads", 1.5)], installed_versions())
+    record_work(run, "heads", 1.5, installed_versions())
     with pytest.raises(InputError, match=r"fold-00.checksums\.json: missing; it was removed\. Restore it, or remove"):
         read_out_of_fold(run.folder)
     with pytest.raises(InputError, match=r"fold-00.checksums\.json: missing"):
@@ -162,7 +162,7 @@ def test_checksums_that_were_removed_are_missed(run):
 )
 def test_times_and_versions_that_were_edited_are_noticed(run, edit):
     for task, seconds in (("views", 12.34), ("fold-00", 5), ("fold-01", 6)):
-        record_work(run, [(task, seconds)], installed_versions())
+        record_work(run, task, seconds, installed_versions())
     read = [(work["task"], work["seconds"], work["versions"]) for work in read_work(run)]
     assert read == [("views", 12.3, installed_versions()), *((f"fold-0{i}", 5 + i, read[0][2]) for i in (0, 1))]
     edit_json(run.folder / "work.json", edit)

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -134,8 +134,9 @@ class ResumableTable:
         """Whether a part is finished."""
         return any(self._parts.glob("[0-9]*.json"))
 
+    @cached_property
     def previous_headings(self) -> Collection[str]:
-        """The headings of the table that is to be replaced.
+        """The headings of the table that is to be replaced; of JSON Lines they are those of all its lines.
 
         Raises:
             InputError: if it cannot be read, or is not a table of tags.
@@ -228,14 +229,14 @@ class ResumableTable:
             )
         if started.get("settings") != self.settings:
             raise InputError(
-                f"{self._parts}: was started with another export, threshold, runtime, --keep or --group-by;"
-                " add --overwrite without --resume to start again."
+                f"{self._parts}: was started with another export, threshold, runtime, --keep or --group-by, or by"
+                " an earlier version; add --overwrite without --resume to start again."
             )
 
     def _check_replaceable(self, replace: str | None) -> None:
         if replace == "overwrite":
             return
-        self.previous_headings()
+        _ = self.previous_headings
         if replace is None:
             raise InputError(
                 f"{self.out}: already exists; choose another --out, or add --update to tag what is new or changed, or"
@@ -269,7 +270,7 @@ class ResumableTable:
     def _damage(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
+        except (OSError, ValueError, LookupError, TypeError, RecursionError, csv.Error) as error:
             raise InputError(f"{self.out}: not a readable table; add --overwrite to replace it.") from error
 
     @contextmanager

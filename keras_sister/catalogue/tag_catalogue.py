@@ -166,7 +166,7 @@ class _Filling:
     def read_previous(self) -> None:
         """Read the table that is updated, if its rows say all that those of this job would."""
         of_input = {next(iter(self.table.columns)), *self.keep}  # which `_named` sets anew
-        if self.table.columns.keys() - of_input <= set(self.table.previous_headings()):
+        if self.table.columns.keys() - of_input <= set(self.table.previous_headings):
             self._previous = PreviousRows(self.table.scratch("previous.sqlite"), self.table.previous_rows())
 
     def compare_finished(self, parts: Iterable[tuple[int, list[Item]]]) -> None:
@@ -175,7 +175,7 @@ class _Filling:
         Raises:
             InputError: if it is of other photos or settings, or a photo has changed since; the table stays as it is.
         """
-        self.table.previous_headings()
+        _ = self.table.previous_headings  # refuses what is no table of tags
         rows = self.table.previous_rows()
         for _, items in parts:
             found = list(itertools.islice(rows, len(items)))

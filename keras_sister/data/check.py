@@ -242,10 +242,15 @@ def _inspect_masks(folder: Path, photos: list[_Photo]) -> tuple[int, list[str], 
     """Number of masks, unreadable masks, and masks that are missing or differ in size from their photo."""
     if not folder.is_dir():
         return 0, [], []
-    files = {file.stem: file for file in find_mask_files(folder)}
+    found = find_mask_files(folder)
+    files = {file.stem: file for file in found}
     masks = {photo: _inspect_mask(files[photo.path.stem]) for photo in photos if photo.path.stem in files}
     unreadable = [mask.problem for mask in masks.values() if mask.problem]
     odd = []
+    twice = [file for file in found if file != files[file.stem]]
+    if twice:
+        names = f"{twice[0].name} and {files[twice[0].stem].name}"
+        odd.append(f"{folder}: {names} are masks of one photo ({len(twice)} in all); masks:FOLDER refuses them.")
     missing = [photo.path.stem for photo in photos if photo not in masks]
     if missing:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""

@@ -65,7 +65,8 @@ def train_final(
         if like is not None:
             _keep_thresholds(run, thresholds)
         tasks = ["views"] if model.exists() else ["views", "train"]
-        for task in [chain(*tasks)] if run.backend == "tensorflow" else tasks:
+        together = run.experiment.is_one_pass and run.backend == "tensorflow"  # else the segmenter's memory is missing
+        for task in [chain(*tasks)] if together else tasks:
             perform_in_child(run, task, on_event)
         on_event({"task": "train", "event": "done"})
     return model

@@ -43,8 +43,13 @@ class HeadWeights:
 
     @staticmethod
     def held(features: Sequence[np.ndarray]) -> Sequence[Any]:
-        """The features from which batches are gathered: in the memory of a GPU, where there is one."""
-        return features if jax.default_backend() == "cpu" else [jnp.asarray(np.asarray(tower)) for tower in features]
+        """The features from which batches are gathered: in the memory of a GPU, where there is one and they fit."""
+        if jax.default_backend() == "cpu":
+            return features
+        try:
+            return [jnp.asarray(np.asarray(tower)) for tower in features]
+        except jax.errors.JaxRuntimeError:  # out of memory
+            return features
 
     def logits(self, features: Sequence[np.ndarray], *, best: bool) -> np.ndarray:
         """Logits, (folds, batch, n_logits), by the present weights or those of each fold's best epoch."""

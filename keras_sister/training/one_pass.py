@@ -14,13 +14,14 @@ import numpy as np
 from keras_sister.config import Experiment
 from keras_sister.losses import MaskedAttributeLoss, class_weight_table
 from keras_sister.models.frozen import all_towers_of, head_of
-from keras_sister.run import HEAD_WEIGHTS, OnEvent, Run, best_epoch
+from keras_sister.run import HEAD_WEIGHTS, WEIGHTS, OnEvent, Run, best_epoch
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.json_files import write_json
 from keras_sister.training.class_weights import balanced_class_weights
+from keras_sister.training.fit import CHECKPOINT
 from keras_sister.training.fold_split import FoldSplit, fold_splits
 from keras_sister.training.head_trainer import HeadTrainer
-from keras_sister.training.optimizer import learning_rate
+from keras_sister.training.optimizer import learning_rates
 from keras_sister.training.predictions import PredictionWriter
 from keras_sister.training.stacked_heads import StackedHeads
 from keras_sister.training.tower_features import tower_features
@@ -48,6 +49,8 @@ def train_heads(run: Run, on_event: OnEvent) -> None:
         if fold.predictions.exists():
             continue
         fold.folder.mkdir(exist_ok=True)
+        for trained_alone in (WEIGHTS, CHECKPOINT):  # by an earlier version, with settings that now go in one pass
+            (fold.folder / trained_alone).unlink(missing_ok=True)
         _set_weights(head, trainer.heads.best_weights(number))
         write_atomically(fold.folder / HEAD_WEIGHTS, head.save_weights)
         _write_history(fold.folder, trainer.histories[number])
@@ -108,20 +111,13 @@ class _Rates:
 
     def __init__(self, experiment: Experiment, splits: Sequence[FoldSplit]) -> None:
         steps = [experiment.epochs * math.ceil(len(split.train) / experiment.batch_size) for split in splits]
-        of_steps = {number: self._all(experiment, number) for number in set(steps)}
+        of_steps = {number: learning_rates(experiment, number) for number in set(steps)}
         self.rates = [of_steps[number] for number in steps]
 
     def __call__(self, steps: np.ndarray) -> np.ndarray:
         """The rate of each fold in its next step, (folds,), from the steps that it has taken."""
         # A fold that has ended takes no part in the last steps of longer ones, whatever its rate.
         return np.array([rates[min(step, len(rates) - 1)] for rates, step in zip(self.rates, steps, strict=True)])
-
-    @staticmethod
-    def _all(experiment: Experiment, steps: int) -> np.ndarray:
-        rate = learning_rate(experiment, steps)
-        if not callable(rate):
-            return np.full(steps, rate)
-        return np.array([float(keras.ops.convert_to_numpy(rate(step))) for step in range(steps)])
 
 
 def _class_weights(run: Run, split: FoldSplit) -> np.ndarray:

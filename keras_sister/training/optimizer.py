@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_sister.config import Experiment
 from keras_sister.training.fused_adam import FusedAdam
@@ -76,6 +77,16 @@ def learning_rate(experiment: Experiment, steps: int) -> Any:
         warmup_target=experiment.learning_rate,
         warmup_steps=rise,
     )
+
+
+def learning_rates(experiment: Experiment, steps: int) -> np.ndarray:
+    """What `learning_rate` is in each of `steps` steps, (steps,), without a graph for each."""
+    if experiment.schedule == "constant":
+        return np.full(steps, experiment.learning_rate)
+    rise, step = max(1, round(_RISE * steps)), np.arange(steps)
+    risen = _FIRST + (1 - _FIRST) * step / rise
+    fallen = (1 + np.cos(np.pi * np.minimum(1, (step - rise) / max(1, steps - rise)))) / 2
+    return experiment.learning_rate * np.where(step < rise, risen, fallen)
 
 
 def rate_factors(experiment: Experiment, model: keras.Model) -> list[float]:

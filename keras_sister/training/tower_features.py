@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_sister.backbone_names import brings_weights
 from keras_sister.data.feature_store import FeatureStore
 from keras_sister.data.view_store import ViewPairs, ViewStore
 from keras_sister.errors import InputError
@@ -100,6 +101,8 @@ def _description(run: Run, tower: Tower, mirrored: bool) -> dict[str, Any]:
             "background": experiment.background,
             "edges": experiment.edges,
         }
+    if any(map(brings_weights, (experiment.backbone, experiment.person_backbone))):
+        about["folding"] = 2  # the first also folded convolutions whose own output counts
     if keras.backend.backend() != "tensorflow":  # whose features were kept before there was another
         about["backend"] = keras.backend.backend()
     return about

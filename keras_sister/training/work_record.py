@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -18,22 +18,21 @@ _PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "scikit-learn")
 _OF_BACKEND = {"tensorflow": (), "jax": ("jax", "jaxlib")}
 
 
-def record_work(run: Run, performed: Iterable[tuple[str, float]], versions: Mapping[str, str]) -> None:
-    """Add completed tasks to ``work.json``. Attempts that were interrupted are not recorded.
+def record_work(run: Run, task: str, seconds: float, versions: Mapping[str, str]) -> None:
+    """Add a completed task to ``work.json``. Attempts that were interrupted are not recorded.
 
     Args:
         run: the run.
-        performed: the names of the tasks, with the seconds that each took.
-        versions: `installed_versions` of the machine that performed them.
+        task: name of the task.
+        seconds: how long it took.
+        versions: `installed_versions` of the machine that performed it.
 
     Raises:
         InputError: if the file is damaged, naming it.
     """
-    work = read_work(run)
-    for task, seconds in performed:
-        entry = {"task": task, "seconds": round(seconds, 1), "versions": dict(versions)}
-        work.append({**entry, "sha256": _digest([*work, entry])})
-    run.write("work.json", work)
+    before = read_work(run)
+    entry = {"task": task, "seconds": round(seconds, 1), "versions": dict(versions)}
+    run.write("work.json", [*before, {**entry, "sha256": _digest([*before, entry])}])
 
 
 def read_work(run: Run) -> list[dict[str, Any]]:

@@ -58,8 +58,10 @@ def perform_in_child(run: Run, task: str, on_event: OnEvent) -> None:
     """
     process = TaskProcess(run, task)
     for event in process.events():
-        on_event(event)
-    record_work(run, process.performed, installed_versions(run.backend))
+        if event["event"] == "performed":
+            record_work(run, event["task"], event["seconds"], installed_versions(run.backend))
+        else:
+            on_event(event)
 
 
 class TaskProcess:
@@ -70,13 +72,11 @@ class TaskProcess:
         environment: variables that it gets in addition to those of this process.
 
     Attributes:
-        performed: the tasks that were completed, with the seconds that each took; known when it has ended.
-        gpus: how many GPUs it could use; known when it has ended.
+        gpus: how many GPUs it could use; known when its first task is completed.
     """
 
     def __init__(self, run: Run, task: str, environment: Mapping[str, str] = MappingProxyType({})) -> None:
         self.run, self.task, self.gpus = run, task, 0
-        self.performed: list[tuple[str, float]] = []
         self._waiting = task.split("+")  # the first is at work
         self._log = run.folder / "logs" / f"{task}.txt"
         self._log.parent.mkdir(exist_ok=True)
@@ -95,6 +95,8 @@ class TaskProcess:
     def events(self) -> Generator[dict[str, Any]]:
         """Its progress events, until it has ended; an error or an interruption here ends it.
 
+        When a task is completed, one is ``performed``, with the ``task`` and the ``seconds`` that it took.
+
         Raises:
             InputError: that of the child, or one that says how it ended otherwise; a `WorkerKilledError` for a signal.
         """
@@ -105,10 +107,10 @@ class TaskProcess:
                     if event["event"] == "error":
                         raise InputError(event["message"])
                     if event["event"] == "out_of_memory":
-                        raise InputError(_out_of_memory(self.run, self._waiting[0]))
+                        raise InputError(_out_of_memory(self.run, self._at_work))
                     if event["event"] == "performed":
-                        self._take_time()
                         self.gpus = event["gpus"]
+                        yield {"task": self._at_work, "event": "performed", "seconds": self._next()}
                     else:
                         yield event
                 child.wait()
@@ -116,12 +118,17 @@ class TaskProcess:
                 child.kill()
                 raise
         if child.returncode:
-            raise _how_it_ended(self.run, self._waiting[0], child.returncode, self._log)
+            raise _how_it_ended(self.run, self._at_work, child.returncode, self._log)
 
-    def _take_time(self) -> None:
-        now = time.monotonic()
-        self.performed.append((self._waiting.pop(0), now - self._started))
-        self._started = now
+    @property
+    def _at_work(self) -> str:
+        return self._waiting[0] if self._waiting else self.task
+
+    def _next(self) -> float:
+        """Go on to the next task. Returns the seconds that the last one took."""
+        before, self._started = self._started, time.monotonic()
+        del self._waiting[:1]
+        return self._started - before
 
     def kill(self) -> None:
         """End it; what is finished is kept."""
@@ -177,9 +184,12 @@ def main(folder: str, tasks_in_order: str) -> int:
     try:
         run = Run(Path(folder))
         start_keras("tensorflow" if tasks_in_order.startswith(_ON_TENSORFLOW) else run.backend)
+        import keras
+
         from keras_sister.training import tasks
 
         for task in tasks_in_order.split("+"):
+            keras.utils.clear_session()  # automatic names begin as in a process of its own
             tasks.perform(run, task, report)
             report({"event": "performed", "gpus": _count_gpus()})
     except InputError as error:

@@ -47,8 +47,10 @@ def test_the_recipe_for_frozen_towers_trains_the_head_alone():
     assert frozen.is_one_pass
     of_sister_b = experiment_of("--recipe", "frozen", "--system", "sister_b")
     assert of_sister_b == Experiment(system="sister_b", **{**RECIPES["frozen"], "standardize": False})
-    with pytest.raises(InputError, match=r"that of sister_b has none"):
+    with pytest.raises(InputError, match=r"a head of 1,024 units, which sister_b has not"):
         experiment_of("--recipe", "frozen", "--system", "sister_b", "--standardize")
+    for other in (("--flip-average",), ("--average-weights", "0.9"), ("--trainable", "all")):
+        assert not experiment_of("--recipe", "frozen", *other).standardize
     with pytest.raises(InputError, match=r"standardize goes with trainable: head"):
         experiment_of("--standardize")
 

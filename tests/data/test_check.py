@@ -99,6 +99,7 @@ def test_what_one_should_know_is_a_warning(folder):
         (images / name).touch()
     (folder / "masks" / "000004.png").unlink()
     Image.new("L", (7, 7)).save(folder / "masks" / "000005.png")
+    np.save(folder / "masks" / "000006.npy", np.zeros((8, 8)))
     labels = load_dcsa(folder).labels.copy()
     labels[:, DCSA.names.index("scarf")] = 0
     labels[6] = UNKNOWN
@@ -116,6 +117,7 @@ def test_what_one_should_know_is_a_warning(folder):
         "images/: 3 files left out: .heic 2, no ending 1.",
         "000004.png: missing",
         "000005.png (1 in all): differs in size",
+        "000006.npy and 000006.png are masks of one photo (1 in all); masks:FOLDER refuses them",
         "1 photo without any known label",
         "scarf: no photo is labelled yes",
     ):

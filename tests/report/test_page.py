@@ -63,7 +63,7 @@ def run(dataset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     fill_view_store(found, lambda event: None)
     note_all_checksums(found)
     for task, seconds in (("views", 3.2), ("fold-00", 131.0)):
-        record_work(found, [(task, seconds)], installed_versions())
+        record_work(found, task, seconds, installed_versions())
     return found
 
 

@@ -70,12 +70,32 @@ def features(run: Run, initial: Path) -> dict[str, np.ndarray]:
 
 
 def head_steps(state: dict[str, np.ndarray] | None) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """The state of three stacked heads before and after four steps, in the last of which one has no photos."""
+    """The state of three stacked heads, linear and standardised ones, before and after four steps."""
+    before, found = {}, {}
+    for kind in ("linear", "standardised"):
+        given = {name.removeprefix(f"{kind}-"): array for name, array in (state or {}).items() if name.startswith(kind)}
+        for of_all, of_kind in zip((before, found), _head_steps(given, kind == "standardised"), strict=True):
+            of_all |= {f"{kind}-{name}": array for name, array in of_kind.items()}
+    return before, found
+
+
+def _head_steps(
+    state: dict[str, np.ndarray], standardised: bool
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """In the last of the steps one head has no photos."""
     rng = np.random.default_rng(0)
     inputs = [keras.Input((6,)), keras.Input((6,))]
-    head = keras.Model(inputs, keras.layers.Dense(SCHEMA.n_logits)(keras.layers.Multiply()(inputs)))
+    last, of_heads = keras.layers.Dense(SCHEMA.n_logits), {"learning_rate": 0.01}
+    if standardised:
+        head = keras.Model(inputs, last(keras.layers.Add()([keras.layers.Dense(4)(tensor) for tensor in inputs])))
+        of_heads = {
+            "learning_rate": lambda steps: 0.01 / (1 + steps),
+            "standardize_on": np.arange(30).reshape(3, 10) % 20,
+        }
+    else:
+        head = keras.Model(inputs, last(keras.layers.Multiply()(inputs)))
     given = [rng.normal(size=(20, 6)).astype(np.float32) for _ in range(4)]
-    heads = StackedHeads(head, SCHEMA, [1, 2, 3], given[:2], given[2:], learning_rate=0.01)
+    heads = StackedHeads(head, SCHEMA, [1, 2, 3], given[:2], given[2:], **of_heads)
     if state:
         heads.restore(state)
     before, found = {name: np.array(array) for name, array in heads.state().items()}, {}

@@ -14,7 +14,9 @@ from keras_sister.metrics import AttributeAccuracy
 from keras_sister.run import best_epoch
 from keras_sister.schema import Attribute, Schema
 from keras_sister.training.fit import fit_model
-from keras_sister.training.optimizer import learning_rate, rate_factors, towers_of
+from keras_sister.training.fold_split import FoldSplit
+from keras_sister.training.one_pass import _Rates
+from keras_sister.training.optimizer import learning_rate, learning_rates, rate_factors, towers_of
 from keras_sister.training.phases import phases_of
 from keras_sister.training.trainer import build_model
 
@@ -140,6 +142,26 @@ def test_the_cosine_schedule_rises_and_falls_to_nothing(small):
     found = [float(schedule(step)) for step in steps]
     np.testing.assert_allclose(found, np.where(steps < 10, rise, fall), atol=1e-9)
     assert learning_rate(small, 200) == 1e-3
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 160])
+def test_the_rates_of_stacked_heads_are_those_of_the_schedule(small, steps):
+    cosine = replace(small, schedule="cosine")
+    schedule = learning_rate(cosine, steps)
+    np.testing.assert_allclose(
+        learning_rates(cosine, steps), [float(schedule(step)) for step in range(steps)], rtol=1e-5, atol=1e-10
+    )
+    assert learning_rates(small, steps).tolist() == [1e-3] * steps
+
+
+def test_each_fold_runs_through_the_schedule_in_its_own_steps(small):
+    cosine = replace(small, schedule="cosine", epochs=3, batch_size=8)
+    rows = np.arange(40)
+    rates = _Rates(cosine, [FoldSplit("long", rows[:33], rows[:0], 1), FoldSplit("short", rows[:24], rows[:0], 2)])
+    of_long, of_short = learning_rates(cosine, 15), learning_rates(cosine, 9)
+    np.testing.assert_allclose(rates(np.array([4, 3])), [of_long[4], of_short[3]])
+    np.testing.assert_allclose(rates(np.array([14, 8])), [of_long[-1], of_short[-1]])
+    assert np.isfinite(rates(np.array([15, 9]))).all()  # after the last step
 
 
 def test_the_average_of_the_weights_is_validated_and_kept(small, tmp_path):

@@ -94,9 +94,11 @@ class _Workers:
                 process, environment, thread = self.at_work.pop(task)
                 thread.join()
                 self.gpus = process.gpus
-                record_work(self.run, process.performed, installed_versions(self.run.backend))
                 return task, environment
-            on_event(told)
+            if told["event"] == "performed":
+                record_work(self.run, told["task"], told["seconds"], installed_versions(self.run.backend))
+            else:
+                on_event(told)
 
     def _listen(self, process: TaskProcess) -> None:
         try:

@@ -158,8 +158,8 @@ class _Tasks:
                 self._take(event, generator, on_event)
 
     def _take(self, event: dict[str, Any], generator: Any, on_event: OnEvent) -> None:
-        if event["event"] == "ended":
-            record_work(self.run, event["performed"], event["versions"])
+        if event["event"] == "performed":
+            record_work(self.run, event["task"], event["seconds"], event["versions"])
         elif event["event"] == "killed":
             self._start_again(generator, event["message"], on_event)
         elif event["event"] == "failed":
@@ -189,22 +189,21 @@ def _wait_for_end(generator: Any) -> None:
 def _perform(
     task: str, folder: str, marks: Sequence[str], environment: Mapping[str, str], versions: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
-    """Perform a task on a machine of the cluster; yields its events, and at the end how it ended."""
+    """Perform a task on a machine of the cluster; yields its events, and at the end why it failed, if it did."""
     here, run = socket.gethostname(), Run(Path(folder))
     own = installed_versions(run.backend)
     try:
         _check_machine(here, marks, own, versions)
         process = TaskProcess(run, task, environment)
         with closing(process.events()) as events:
-            yield from events
+            for event in events:
+                yield event | {"versions": own} if event["event"] == "performed" else event
     except WorkerKilledError as error:
         yield {"task": task, "event": "killed", "message": f"{error} (on {here})"}
     except InputError as error:
         yield {"task": task, "event": "failed", "message": str(error)}
     except OSError as error:
         yield {"task": task, "event": "failed", "message": f"{here}: {disk_error(error)}"}
-    else:
-        yield {"task": task, "event": "ended", "performed": process.performed, "versions": own}
 
 
 def _check_machine(here: str, marks: Sequence[str], own: Mapping[str, str], versions: Mapping[str, str]) -> None:

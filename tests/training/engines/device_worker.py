@@ -1,5 +1,7 @@
 """In place of the worker: ``python -m tests.training.engines.device_worker RUN TASK`` reports the GPU that it sees.
 
+Of a chain of tasks, it performs one after the other; ``die`` and ``end badly`` end it by a signal.
+
 The file ``gpus`` in the run folder says how many GPUs there are. A fold waits until as many folds have begun; ``hang``
 waits for ever, and ``fail`` reports an error when it does.
 """
@@ -14,6 +16,9 @@ from keras_sister.storage.atomic import write_atomically
 
 
 def main(folder: Path, task: str) -> None:
+    if task == "die":
+        os.abort()
+
     def tell(**event: object) -> None:
         print(json.dumps({"task": task, **event}), flush=True)
 
@@ -22,7 +27,7 @@ def main(folder: Path, task: str) -> None:
     tell(event="device", device=device)
     # Whole at once: who waits for the file to exist reads the number next.
     write_atomically(folder / f"{task}.pid", lambda file: file.write_text(str(os.getpid())))
-    if task.startswith("fold"):
+    if task.startswith("fold-"):
         (folder / f"taken-{device}").touch(exist_ok=False)  # nobody else has this GPU now
         while len(list(folder.glob("fold-*.pid"))) < gpus:
             time.sleep(0.01)
@@ -35,7 +40,10 @@ def main(folder: Path, task: str) -> None:
     if task == "hang":
         time.sleep(600)
     tell(event="performed", gpus=gpus)
+    if task == "end badly":
+        os.abort()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    for one in sys.argv[2].split("+"):
+        main(Path(sys.argv[1]), one)

@@ -8,6 +8,7 @@ import pytest
 from keras_sister.errors import InputError
 from keras_sister.run import Run
 from keras_sister.training.engines.local_engine import LocalEngine, environments_of
+from keras_sister.training.worker import chain
 
 from ...pages import ROOT
 
@@ -79,6 +80,22 @@ def test_the_first_error_ends_the_other_workers(run):
         engine.perform(run, ["hang", "fail"], lambda event: None)
     assert not is_running(run.folder / "hang.pid")
     assert [entry["task"] for entry in run.read("work.json")] == ["views"]
+
+
+@pytest.mark.parametrize(("last", "message"), [("fail", "no label is known"), ("die", "die: ended by SIGABRT")])
+def test_of_a_chain_what_is_completed_is_recorded(run, last, message):
+    (run.folder / "gpus").write_text("1")
+    (run.folder / "hang.pid").touch()  # what `fail` waits for
+    with pytest.raises(InputError, match=message):
+        LocalEngine().perform(run, [chain("views", "folds", last)], lambda event: None)
+    assert [entry["task"] for entry in run.read("work.json")] == ["views", "folds"]
+
+
+def test_a_worker_that_dies_after_its_last_task_is_named(run):
+    (run.folder / "gpus").write_text("1")
+    with pytest.raises(InputError, match="end badly: ended by SIGABRT"):
+        LocalEngine().perform(run, ["end badly"], lambda event: None)
+    assert [entry["task"] for entry in run.read("work.json")] == ["end badly"]
 
 
 def test_an_interruption_ends_all_workers(run):
