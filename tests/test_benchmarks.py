@@ -10,6 +10,7 @@ import pytest
 from benchmarks.gpu import projected_hours
 from benchmarks.other_load import OtherLoad, refuse_if_busy
 
+from .harness import QUICK_XLA
 from .pages import ROOT
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # PyTorch's threads wait for each other by spinning, also beside other tests
@@ -21,7 +22,13 @@ def test_the_gpu_benchmark_runs_without_tensorflow(tmp_path):
     (tmp_path / "tensorflow.py").write_text("raise ModuleNotFoundError('there is none', name='tensorflow')\n")
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.gpu", "--tiny", "--anyway", "--rounds", "1"],
-        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "KERAS_BACKEND": "jax", **ONE_THREAD},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}",
+            "KERAS_BACKEND": "jax",
+            **ONE_THREAD,
+            **QUICK_XLA,
+        },
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -14,7 +14,7 @@ from keras_sister.config import SYSTEMS
 from keras_sister.explanation.heat_maps import METHODS, heat_map
 
 from .explanation.red import red_model, views
-from .harness import to_numpy
+from .harness import QUICK_XLA, to_numpy
 from .models.systems import VIEWS, model_of, views_of
 from .pages import ROOT
 
@@ -29,7 +29,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     for system in SYSTEMS:
         model_of(system).save_weights(folder / f"{system}.weights.h5")
     command = [sys.executable, "-m", "tests.other_backends", str(folder)]
-    environment = {**os.environ, "KERAS_BACKEND": request.param}
+    environment = {**os.environ, "KERAS_BACKEND": request.param, **QUICK_XLA}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     assert outcomes(folder)["backend"] == request.param
