@@ -10,7 +10,7 @@ from keras.src.models.functional import Functional  # Keras has no public name f
 
 from keras_sister.backbone_names import content_hash, split_file
 from keras_sister.backbones.finite import check_finite
-from keras_sister.errors import InputError, reason_of
+from keras_sister.errors import InputError, is_out_of_memory, reason_of
 from keras_sister.layers.state import copy_state
 
 
@@ -40,6 +40,8 @@ def _load(backbone: str) -> keras.Model:
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras, h5py, zipfile and zlib raise many kinds for a damaged file
+        if is_out_of_memory(error):
+            raise
         raise InputError(f"{path}: not a Keras model that can be loaded safely: {reason_of(error)}") from error
     check_finite(model, path)
     return model
@@ -78,6 +80,8 @@ def copy_of(network: keras.Model, size: int, name: str) -> keras.Model:
     except InputError:
         raise
     except Exception as error:  # layers of your own raise what they like
+        if is_out_of_memory(error):
+            raise
         raise InputError(f"{name}: cannot be copied: {reason_of(error)}") from error
     return copy
 
