@@ -13,12 +13,9 @@ import click
 
 from benchmarks.beside_pytorch import SECONDS, heading, measured
 from benchmarks.other_load import refuse_if_busy
-from benchmarks.step_process import Row
+from benchmarks.step_process import PHOTOS, Row
 from keras_sister.config import Experiment
 from keras_sister.data.folds import INNER_FOLDS
-
-PHOTOS = 1_856
-"""Photos of DCSA, which Table 2 is about."""
 
 _JAX = {"KERAS_BACKEND": "jax", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}  # leaves memory for PyTorch
 

@@ -15,6 +15,9 @@ from typing import Any
 
 import numpy as np
 
+PHOTOS = 1_856
+"""Photos of DCSA, which Table 2 is about."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
@@ -29,7 +32,7 @@ class Row:
         precision: ``float32``, ``bfloat16``.
         forward: predict only.
         compiled: with ``torch.compile``; Keras compiles always.
-        folds: of ``heads``; each has a batch of its own in a step.
+        folds: number of folds of ``heads``; a step takes one batch for each.
     """
 
     system: str = "baseline"
@@ -111,15 +114,12 @@ def keras_steps(row: Row) -> Callable[[int], None]:
     """A function that performs a number of steps, as this project's training compiles them."""
     import keras
 
-    from keras_sister import models
     from keras_sister.losses import MaskedAttributeLoss
     from keras_sister.schema import DCSA
     from keras_sister.training.fused_adam import FusedAdam
 
     _set_precision(row.precision)
-    model = models.build(
-        row.system, DCSA, backbone=row.network, person_backbone=row.network, weights="none", size=row.size
-    )
+    model = _build(row.system, row)
     for layer in model._flatten_layers():
         if row.batch_norm == "frozen" and isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
@@ -139,6 +139,15 @@ def keras_steps(row: Row) -> Callable[[int], None]:
             model.fit(batches, steps_per_epoch=count, verbose=0)
 
     return steps
+
+
+def _build(system: str, row: Row) -> Any:
+    """A model with the row's network, without weights."""
+    from keras_sister import models
+    from keras_sister.schema import DCSA
+
+    network = {"backbone": row.network, "person_backbone": row.network}
+    return models.build(system, DCSA, **network, weights="none", size=row.size)
 
 
 def _tensorflow_steps(model: Any, views: Any, labels: Any, *, forward: bool) -> Callable[[int], None]:
@@ -169,15 +178,11 @@ def _set_precision(precision: str) -> None:
 
 def keras_heads(row: Row) -> Callable[[int], None]:
     """Steps of stacked heads as `keras_sister.training.head_trainer` performs them."""
-    from keras_sister import models
     from keras_sister.models.frozen import head_of
     from keras_sister.schema import DCSA
     from keras_sister.training.stacked_heads import StackedHeads
 
-    model = models.build(
-        "sister_a", DCSA, backbone=row.network, person_backbone=row.network, weights="none", size=row.size
-    )
-    head = head_of(model)
+    head = head_of(_build("sister_a", row))
     features = [_features(tensor.shape[-1]) for tensor in head.inputs]
     heads = StackedHeads(head, DCSA, range(row.folds), features, None, learning_rate=1e-3)
     rows, labels, labels_weights = _head_batch(row)
@@ -219,8 +224,8 @@ def torch_heads(row: Row) -> Callable[[int], None]:
 
 
 def _features(channels: int) -> np.ndarray:
-    """Random features of as many photos as DCSA has, (1856, channels)."""
-    return np.random.default_rng(0).random((1_856, channels), np.float32)
+    """Random features of as many photos as DCSA has, (photos, channels)."""
+    return np.random.default_rng(0).random((PHOTOS, channels), np.float32)
 
 
 def _head_batch(row: Row) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -229,7 +234,7 @@ def _head_batch(row: Row) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, (row.folds, row.batch, len(DCSA))).astype(np.int32)
-    return rng.integers(0, 1_856, (row.folds, row.batch)), labels, np.ones(labels.shape, np.float32)
+    return rng.integers(0, PHOTOS, (row.folds, row.batch)), labels, np.ones(labels.shape, np.float32)
 
 
 def torch_steps(row: Row) -> Callable[[int], None]:

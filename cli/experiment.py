@@ -256,13 +256,11 @@ def experiment_to_run(
     if given.get("trainable", before.get("trainable")) != before.get("trainable"):
         before.pop("learning_rate", None)  # it was one for other weights
     recipe = RECIPES.get(context.params.get("recipe") or "", {})
-    wanted_so_far = {**before, **recipe, **given}
-    left_out = set(FINE_TUNING) if wanted_so_far.get("trainable") == "head" else set()
-    recipe = {name: value for name, value in recipe.items() if name not in left_out}
-    if recipe.get("standardize") and not can_standardize(
-        Experiment(**{**before, **recipe, "standardize": False, **given})
-    ):
-        recipe = {name: value for name, value in recipe.items() if name != "standardize"}
+    if {**before, **recipe, **given}.get("trainable") == "head":
+        recipe = {name: value for name, value in recipe.items() if name not in FINE_TUNING}
+    if "standardize" in recipe:
+        plain = Experiment(**{**before, **recipe, "standardize": False, **given})
+        recipe = {**recipe, "standardize": can_standardize(plain)}
     experiment = Experiment(**{**before, **recipe, **given})
     if given.get("batch_norm", experiment.batch_norm) != experiment.batch_norm:
         raise InputError("--batch-norm train is about training the towers, which --trainable head keeps frozen.")

@@ -1,6 +1,7 @@
 """Mask files: which they are, and whether a mask can be that of a photo, upright by its EXIF orientation."""
 
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 from PIL import Image
@@ -14,6 +15,17 @@ _QUARTER_TURNS = (5, 6, 7, 8)
 def find_mask_files(folder: Path) -> list[Path]:
     """The PNGs and NumPy arrays in a folder, sorted; names with a leading dot are skipped."""
     return sorted(file for file in folder.glob("[!.]*") if file.suffix.lower() in (".png", ".npy"))
+
+
+def two_of_one_photo(files: Iterable[Path]) -> dict[str, tuple[Path, Path]]:
+    """The names of photos that have more than one mask among these files, each with two of them."""
+    found: dict[str, Path] = {}
+    twice = {}
+    for file in files:
+        if file.stem in found:
+            twice[file.stem] = (found[file.stem], file)
+        found[file.stem] = file
+    return twice
 
 
 def check_mask_size(place: str | Path, mask: tuple[int, int], photo: Path) -> None:

@@ -60,10 +60,11 @@ def perform_tasks_here(patch: pytest.MonkeyPatch) -> None:
 
     def perform(run: Run, task: str, on_event: OnEvent) -> None:
         from keras_sister.training import tasks
+        from keras_sister.training.worker import tasks_in
 
         policy = keras.config.dtype_policy()
         try:
-            for one in task.split("+"):
+            for one in tasks_in(task):
                 tasks.perform(run, one, lambda event, one=one: on_event({"task": one, **event}))
         finally:
             keras.config.set_dtype_policy(policy)

@@ -42,8 +42,8 @@ def with_all_levels(backbone: keras.Model, network: str | keras.Model, *, poolin
     last = backbone.output
     pooled = []
     for number, level in enumerate(levels):
-        side = _halvings(level.shape[1], last.shape[1])
-        layer = _POOLS[pooling](2**side, padding="same", data_format="channels_last", name=f"level{number}_pool")
+        cell = 2 ** _halvings(level.shape[1], last.shape[1])
+        layer = _POOLS[pooling](cell, padding="same", data_format="channels_last", name=f"level{number}_pool")
         pooled.append(layer(level))
     joined = keras.layers.Concatenate(name="levels")([*pooled, last])
     return keras.Model(backbone.inputs[0], joined, name=backbone.name)

@@ -26,7 +26,7 @@ from keras_sister.data.view_pairs import PairMaker
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import counted
 from keras_sister.images import decode_as_stored
-from keras_sister.mask_files import find_mask_files
+from keras_sister.mask_files import find_mask_files, two_of_one_photo
 from keras_sister.photo_files import LeftOut, is_photo_name, try_read
 from keras_sister.photo_kinds import why_not_decoded
 from keras_sister.schema import Schema
@@ -247,9 +247,9 @@ def _inspect_masks(folder: Path, photos: list[_Photo]) -> tuple[int, list[str], 
     masks = {photo: _inspect_mask(files[photo.path.stem]) for photo in photos if photo.path.stem in files}
     unreadable = [mask.problem for mask in masks.values() if mask.problem]
     odd = []
-    twice = [file for file in found if file != files[file.stem]]
+    twice = two_of_one_photo(found)
     if twice:
-        names = f"{twice[0].name} and {files[twice[0].stem].name}"
+        names = " and ".join(file.name for file in next(iter(twice.values())))
         odd.append(f"{folder}: {names} are masks of one photo ({len(twice)} in all); masks:FOLDER refuses them.")
     missing = [photo.path.stem for photo in photos if photo not in masks]
     if missing:

@@ -64,7 +64,7 @@ def check_trainable(labels: np.ndarray, weights: np.ndarray | None, name: str) -
     Args:
         labels: int array (photos, attributes), −1 = unknown.
         weights: the weight of each photo in the loss, (photos,); None for equal weights.
-        name: of the fold, for errors.
+        name: the fold's name, for errors.
 
     Raises:
         InputError: if no label is known, or only labels of photos with the weight 0.

@@ -46,6 +46,11 @@ def chain(*tasks: str) -> str:
     return "+".join(tasks)
 
 
+def tasks_in(task: str) -> list[str]:
+    """The tasks of a `chain`, or the one task that it is."""
+    return task.split("+")
+
+
 def perform_in_child(run: Run, task: str, on_event: OnEvent) -> None:
     """Perform one task of a run, or a `chain` of them, in a child process.
 
@@ -77,7 +82,7 @@ class TaskProcess:
 
     def __init__(self, run: Run, task: str, environment: Mapping[str, str] = MappingProxyType({})) -> None:
         self.run, self.task, self.gpus = run, task, 0
-        self._waiting = task.split("+")  # the first is at work
+        self._waiting = tasks_in(task)  # the first is at work
         self._log = run.folder / "logs" / f"{task}.txt"
         self._log.parent.mkdir(exist_ok=True)
         self._started = time.monotonic()
@@ -165,7 +170,7 @@ def _use_less_memory(run: Run, task: str) -> str:
     )
 
 
-def main(folder: str, tasks_in_order: str) -> int:
+def main(folder: str, chained: str) -> int:
     """Perform tasks and report their progress on standard output. Returns the exit code, 1 if one failed."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # a fifth faster; TensorFlow's default on newer CPUs only
@@ -183,12 +188,12 @@ def main(folder: str, tasks_in_order: str) -> int:
 
     try:
         run = Run(Path(folder))
-        start_keras("tensorflow" if tasks_in_order.startswith(_ON_TENSORFLOW) else run.backend)
+        start_keras("tensorflow" if tasks_in(chained)[0] in _ON_TENSORFLOW else run.backend)
         import keras
 
         from keras_sister.training import tasks
 
-        for task in tasks_in_order.split("+"):
+        for task in tasks_in(chained):
             keras.utils.clear_session()  # automatic names begin as in a process of its own
             tasks.perform(run, task, report)
             report({"event": "performed", "gpus": _count_gpus()})

@@ -93,7 +93,7 @@ def test_a_cell_with_blanks_around_it_finds_its_file_and_keeps_its_text(tmp_path
     assert [Path(photo.path).name for photo in photos[:3]] == ["1.jpg", " 2.jpg", " none.jpg "]
     assert photos[3].error == "no photo is named"
     table = read_table(tmp_path / name)
-    assert table.column("photo") == ["1.jpg", "2.jpg", "none.jpg"]  # the row of blanks is none there
+    assert table.column("photo") == ["1.jpg", "2.jpg", "none.jpg"]  # a row of blanks is left out
     assert table.column("sku") == ["A", "B", "C"]
 
 

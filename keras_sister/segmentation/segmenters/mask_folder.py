@@ -12,7 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_sister.errors import InputError
-from keras_sister.mask_files import check_mask_size, find_mask_files
+from keras_sister.mask_files import check_mask_size, find_mask_files, two_of_one_photo
 
 _EXPECTED = "expected a PNG, or a NumPy array of numbers from 0 to 1, 255 or 65535"
 _FEW_VALUES = 32
@@ -59,7 +59,7 @@ class MaskFolder:
             digest.update(os.fsencode(file.name) + hashlib.sha256(file.read_bytes()).digest())
         self.fingerprint = f"masks:{digest.hexdigest()}" + ("" if person is None else f"#person={person}")
         self._files = {file.stem: file for file in files}
-        self._others = {file.stem: file for file in files if file != self._files[file.stem]}  # of a name that has one
+        self._twice = two_of_one_photo(files)
 
     def __repr__(self) -> str:
         return f"MaskFolder({str(self.folder)!r}, {len(self._files)} masks)"
@@ -82,8 +82,8 @@ class MaskFolder:
                 f"{self.folder}: {twice[0]}.png is the mask of two photos of that name; rename one of them."
             )
         for photo in photos:
-            if photo.stem in self._others:
-                names = f"{self._others[photo.stem].name} and {self._files[photo.stem].name}"
+            if photo.stem in self._twice:
+                names = " and ".join(file.name for file in self._twice[photo.stem])
                 raise InputError(f"{self.folder}: {names} are masks of one photo; remove one of them.")
         missing = [photo.stem for photo in photos if photo.stem not in self._files]
         if missing:

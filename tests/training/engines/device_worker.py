@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from keras_sister.storage.atomic import write_atomically
+from keras_sister.training.worker import tasks_in
 
 
 def main(folder: Path, task: str) -> None:
@@ -45,5 +46,5 @@ def main(folder: Path, task: str) -> None:
 
 
 if __name__ == "__main__":
-    for one in sys.argv[2].split("+"):
+    for one in tasks_in(sys.argv[2]):
         main(Path(sys.argv[1]), one)
