@@ -71,7 +71,7 @@ _SETTINGS = {
     "levels": _setting(click.Choice(LEVELS), "Pool the last feature map of each tower, or the last of each size."),
     "trainable": _setting(click.Choice(TRAINABLE), "Train all weights, or the head only."),
     "standardize": _setting(
-        bool, "With frozen towers, train the head on features of mean 0 and variance 1.", is_flag=True
+        bool, "With frozen towers, train the head on standardised features.", is_flag=True
     ),
     "batch_norm": _setting(
         click.Choice(BATCH_NORMS),

@@ -142,7 +142,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "trainable": "head",
         "standardize": True,
         "batch_size": 128,
-        "epochs": 8,
+        "epochs": 10,
         "learning_rate": 2e-3,
         "schedule": "cosine",
     },
@@ -179,7 +179,7 @@ class Experiment:
         pooling: ``max``, as in the paper, or ``mean``, over the last feature map.
         levels: ``last``, or ``all``: the last map of each size is pooled, and all vectors are joined.
         trainable: ``all`` or ``head``.
-        standardize: with frozen towers, train the head on features of mean 0 and variance 1 over the fold's training
+        standardize: with frozen towers, train the head on features that are standardised over the fold's training
             photos, see `keras_sister.training.head_graph`. Not together with settings that train each fold on its own,
             see `is_one_pass`.
         batch_norm: batch normalization of the towers: ``frozen`` or ``train``. None is ``frozen`` where the towers

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
+_COUNTS_AT_ONCE = 1_000_000  # 8 MB
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -149,16 +151,25 @@ def bootstrap_gains(
     units = len(known)
     rng = np.random.default_rng(seed)
     drawn: list[list[np.ndarray]] = [[] for _ in gains]
-    for _ in range(0, resamples, 500):  # 500 resamples of 2,000 photos are 8 MB of counts
-        counts = rng.multinomial(units, np.full(units, 1 / units), size=500).astype(np.float64)
+    at_once = max(1, _COUNTS_AT_ONCE // units)
+    for start in range(0, resamples, at_once):
+        counts = _counts_drawn(rng, min(at_once, resamples - start), units)
         totals = counts @ known
         for values, gain in zip(drawn, summed, strict=True):
             values.append(_macc(counts @ gain, totals))
     found = []
     for values, gain in zip(drawn, summed, strict=True):
-        low, high = np.percentile(np.concatenate(values)[:resamples], [2.5, 97.5])
+        low, high = np.percentile(np.concatenate(values), [2.5, 97.5])
         found.append(Difference(float(_macc(gain.sum(axis=0), known.sum(axis=0))), float(low), float(high)))
     return found
+
+
+def _counts_drawn(rng: np.random.Generator, resamples: int, units: int) -> np.ndarray:
+    """How often each resample, of as many as there are, drew each of the units: float array (resamples, units)."""
+    drawn = rng.integers(units, size=(resamples, units))
+    drawn += units * np.arange(resamples)[:, None]  # each resample counts for itself
+    counts = np.bincount(drawn.ravel(), minlength=resamples * units)
+    return counts.reshape(resamples, units).astype(np.float64)
 
 
 def sum_by_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from keras_sister.evaluation.summary import read_summary, summarize
 from keras_sister.run import OnEvent, Run
 from keras_sister.training.engines.engine import Engine
 from keras_sister.training.engines.local_engine import LocalEngine
-from keras_sister.training.fold_split import draw_folds, write_folds
+from keras_sister.training.fold_split import check_folds, write_folds
 from keras_sister.training.start import is_moved, start_run
 from keras_sister.training.worker import chain
 
@@ -62,7 +62,7 @@ def cross_validate(
     """
     run, engine = Run(Path(out)), engine or LocalEngine()
     if not (run.folder / "summary.json").exists():
-        draw_folds(dataset, experiment)  # fails before anything is decoded
+        check_folds(dataset, experiment)  # fails before anything is decoded
     with run.locked():
         start_run(run, dataset, experiment.absolute(), resume=resume)
         finished = _is_finished(run)
@@ -107,7 +107,7 @@ def _train_each(run: Run, engine: Engine, on_event: OnEvent) -> None:
 
 def _train_together(run: Run, engine: Engine, on_event: OnEvent) -> None:
     """Train all folds in one process, which makes the views too where Keras runs on TensorFlow, as they need."""
-    tasks = [chain("views", "folds", "heads")] if run.backend == "tensorflow" else ["views", chain("folds", "heads")]
+    tasks = [chain("views", "heads")] if run.backend == "tensorflow" else ["views", "heads"]
     for task in tasks:
         engine.perform(run, [task], on_event)
     for number in range(len(run.folds)):

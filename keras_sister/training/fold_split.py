@@ -12,6 +12,9 @@ from keras_sister.errors import InputError, counted
 from keras_sister.run import Run
 
 
+_MANY_PHOTOS = 100
+
+
 @dataclass(frozen=True)
 class FoldSplit:
     """The photos of one training.
@@ -47,6 +50,17 @@ def draw_folds(data: Dataset | Run, experiment: Experiment) -> list[np.ndarray]:
             f"{counted(photos, 'photo')}: too few for {len(folds)} folds, each of which trains on 2 or more."
         )
     return folds
+
+
+def check_folds(dataset: Dataset, experiment: Experiment) -> None:
+    """Check that folds can be drawn, without drawing those that can: scikit-learn takes two seconds to import.
+
+    Raises:
+        InputError: see `draw_folds`.
+    """
+    many = max(_MANY_PHOTOS, 2 * experiment.folds)  # each standing alone, they fill every fold
+    if experiment.split or dataset.groups is not None or len(dataset) < many:
+        draw_folds(dataset, experiment)
 
 
 def write_folds(run: Run) -> None:

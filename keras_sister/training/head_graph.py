@@ -1,8 +1,10 @@
 """What a head computes in every fold: logits from features, plain or standardised.
 
-A plain head trains on the features as they are. A standardised one trains on them with mean 0 and variance 1 over the
-fold's own training photos: then one learning rate suits all channels, and larger batches with fewer steps learn as
-much. Mean and variance go into its first weights in the end, so that the trained head takes features as they are.
+A plain head trains on the features as they are. A standardised one trains on them less their mean over the fold's own
+training photos, divided by the root of their variance and the mean variance of the tower's channels. Then one learning
+rate suits all channels, and larger batches with fewer steps learn as much. The mean variance keeps channels small that
+hardly vary: with variance 1 for all of them, heads predict worse. Means and divisors go into the head's first weights
+in the end, so that the trained head takes features as they are.
 """
 
 from collections.abc import Sequence
@@ -12,7 +14,7 @@ import keras
 import numpy as np
 
 _EPSILON = 1e-3
-"""Added to variances, as in `keras.layers.BatchNormalization`: a channel that hardly varies is not blown up."""
+"""Added to variances, as in `keras.layers.BatchNormalization`, for towers whose features do not vary at all."""
 
 _ROWS_AT_ONCE = 1024
 
@@ -58,7 +60,8 @@ class StandardizedHead(HeadGraph):
         self._places = [_places_of_weights(head, tensor) for tensor in head.inputs]
         moments = [_moments(tower, rows) for tower in features]
         self._means = [mean for mean, _ in moments]
-        self._factors = [1 / np.sqrt(variance + _EPSILON) for _, variance in moments]
+        variances = [variance + variance.mean(axis=1, keepdims=True) for _, variance in moments]
+        self._factors = [1 / np.sqrt(variance + _EPSILON) for variance in variances]
 
     def logits(self, weights: list[Any], features: list[Any]) -> Any:
         """See `HeadGraph.logits`."""

@@ -17,7 +17,7 @@ from keras_sister.storage.atomic import write_atomically
 from keras_sister.training.fold_split import FoldSplit
 from keras_sister.training.stacked_heads import StackedHeads
 
-_BETWEEN_CHECKPOINTS = 30.0  # seconds: a checkpoint is four times the size of all folds' weights
+_BETWEEN_CHECKPOINTS = 90.0  # seconds: a checkpoint, four times the size of all folds' weights, takes some itself
 _ROWS_AT_ONCE = 256  # photos of each fold that are predicted together
 
 
@@ -169,8 +169,10 @@ class _Scores:
         self.loss += losses.astype(np.float64) * photos
         self.photos += photos
         known = labels >= 0
-        np.add.at(self.known, fold, known)
-        np.add.at(self.right, fold, known & (self.schema.predict(logits) == labels))
+        right = known & (self.schema.predict(logits) == labels)
+        of_fold = (np.arange(len(self.loss))[:, None] == fold).astype(np.float64)
+        self.known += of_fold @ known
+        self.right += of_fold @ right
 
     def losses(self) -> np.ndarray:
         """The mean loss of every fold, (folds,)."""

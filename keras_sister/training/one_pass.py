@@ -6,7 +6,9 @@ The towers' features come from the feature store (`tower_features`); then the he
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,30 +21,50 @@ from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.json_files import write_json
 from keras_sister.training.class_weights import balanced_class_weights
 from keras_sister.training.fit import CHECKPOINT
-from keras_sister.training.fold_split import FoldSplit, fold_splits
+from keras_sister.training.fold_split import FoldSplit, fold_splits, write_folds
 from keras_sister.training.head_trainer import HeadTrainer
 from keras_sister.training.optimizer import learning_rates
 from keras_sister.training.predictions import PredictionWriter
 from keras_sister.training.stacked_heads import StackedHeads
-from keras_sister.training.tower_features import tower_features
+from keras_sister.training.tower_features import Features, tower_features
 from keras_sister.training.trainer import build_model
 
 HEADS_CHECKPOINT = "heads.npz"
 
 
 def train_heads(run: Run, on_event: OnEvent) -> None:
-    """Train the heads of all folds, and predict each fold's photos by the head that was not trained on them.
+    """Draw the folds, train their heads, and predict each fold's photos by the head that was not trained on them.
 
-    Writes ``history.json``, ``head.weights.h5`` and ``predictions.npz`` into the folder of every fold without
-    predictions, and once the weights of the towers.
+    Writes ``folds.json``, once the weights of the towers, and ``history.json``, ``head.weights.h5`` and
+    ``predictions.npz`` into the folder of every fold without predictions.
 
     Raises:
-        InputError: if no label of a fold's training photos is known; if a feature, a loss or a logit is not a finite
-            number.
+        InputError: if there are too few photos for the folds; if no label of a fold's training photos is known; if a
+            feature, a loss or a logit is not a finite number.
     """
-    model, trainer = _train(run, fold_splits(run), on_event)
+    model = _new_model(run)
+    towers = all_towers_of(model)
+
+    def prepare() -> list[FoldSplit]:
+        write_folds(run)
+        splits = fold_splits(run)
+        write_atomically(run.towers, towers.save_weights)  # byte by byte as before, if it was there
+        return splits
+
+    with ThreadPoolExecutor(1) as beside:  # on what the feature pass leaves idle of the processors
+        prepared: list[Future[list[FoldSplit]]] = []
+
+        def tell(event: dict[str, Any]) -> None:
+            if not prepared and event["done"]:  # the towers are compiled: Python is hardly needed for the rest
+                prepared.append(beside.submit(prepare))
+            if prepared and prepared[0].done():
+                prepared[0].result()  # its error at once, not after all features
+            on_event(event)
+
+        features = tower_features(run, model, tell)
+        splits = prepared[0].result()
+    trainer = _train(run, model, features, splits, on_event)
     predicted = trainer.predict(run.folds)
-    write_atomically(run.towers, all_towers_of(model).save_weights)  # byte by byte as before, if it was there
     head, writer = head_of(model), PredictionWriter(run)
     for number, logits in enumerate(predicted):
         fold = run.fold(number)
@@ -64,18 +86,23 @@ def train_head_on_all_photos(run: Run, on_event: OnEvent) -> keras.Model:
     Raises:
         InputError: if a feature or a loss is not a finite number.
     """
-    rows = np.arange(len(run.labels))
-    model, trainer = _train(run, [FoldSplit("train", rows, rows[:0], run.experiment.seed)], on_event)
+    rows, model = np.arange(len(run.labels)), _new_model(run)
+    features = tower_features(run, model, on_event)
+    trainer = _train(run, model, features, [FoldSplit("train", rows, rows[:0], run.experiment.seed)], on_event)
     _set_weights(head_of(model), trainer.heads.best_weights(0))
     _write_history(run.folder, trainer.histories[0])
     return model
 
 
-def _train(run: Run, splits: Sequence[FoldSplit], on_event: OnEvent) -> tuple[keras.Model, HeadTrainer]:
-    experiment = run.experiment
-    keras.utils.set_random_seed(experiment.seed)  # of towers without weights, the same for all folds
-    model = build_model(experiment, run.schema)
-    plain, mirrored = tower_features(run, model, on_event)
+def _new_model(run: Run) -> keras.Model:
+    keras.utils.set_random_seed(run.experiment.seed)  # of towers without weights, the same for all folds
+    return build_model(run.experiment, run.schema)
+
+
+def _train(
+    run: Run, model: keras.Model, features: Features, splits: Sequence[FoldSplit], on_event: OnEvent
+) -> HeadTrainer:
+    experiment, (plain, mirrored) = run.experiment, features
     loss = MaskedAttributeLoss(
         run.schema,
         loss=experiment.loss,
@@ -103,7 +130,7 @@ def _train(run: Run, splits: Sequence[FoldSplit], on_event: OnEvent) -> tuple[ke
         class_weights=[_class_weights(run, split) for split in splits],
     )
     trainer.fit(epochs=experiment.epochs, checkpoint=run.folder / HEADS_CHECKPOINT, on_event=on_event)
-    return model, trainer
+    return trainer
 
 
 class _Rates:

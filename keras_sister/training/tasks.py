@@ -1,4 +1,4 @@
-"""The tasks of a worker: make views, draw folds, train and test them, predict changed photos, train the final model.
+"""The tasks of a worker: make views, train and test folds, predict changed photos, train the final model.
 
 An interrupted task continues where it stopped when it is performed again. The tasks that train need no TensorFlow: it
 is imported by those alone that read photos.
@@ -13,7 +13,7 @@ from keras_sister.models import mirror_averaged
 from keras_sister.run import WEIGHTS, OnEvent, Run
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.training.fit import CHECKPOINT, check_trained, without_optimizer
-from keras_sister.training.fold_split import check_trainable, fold_splits, write_folds
+from keras_sister.training.fold_split import check_trainable, fold_splits
 from keras_sister.training.one_pass import HEADS_CHECKPOINT, train_head_on_all_photos, train_heads
 from keras_sister.training.precision import set_precision
 from keras_sister.training.predictions import PredictionWriter
@@ -24,8 +24,8 @@ def perform(run: Run, task: str, on_event: OnEvent) -> None:
     """Perform one task of a run.
 
     Args:
-        run: with its settings, dataset and folds in place.
-        task: ``views``, ``folds``, ``heads``, ``train``, ``robustness``, or the name of a fold.
+        run: with its settings and dataset in place, and its folds for one of them.
+        task: ``views``, ``heads``, ``train``, ``robustness``, or the name of a fold.
         on_event: receives progress events.
 
     Raises:
@@ -37,8 +37,6 @@ def perform(run: Run, task: str, on_event: OnEvent) -> None:
 
         fetch_tower_weights(run, on_event)
         fill_view_store(run, on_event)
-    elif task == "folds":
-        write_folds(run)
     elif task == "train":
         train_on_all_photos(run, on_event)
     elif task == "heads":

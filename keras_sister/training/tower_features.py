@@ -16,16 +16,19 @@ from keras_sister.run import OnEvent, Run
 from keras_sister.segmentation.views import make_views
 from keras_sister.training.inference import Infer, compiled_inference
 
+Features = tuple[list[np.ndarray], list[np.ndarray] | None]
+"""The features of every tower, and of the mirrored photos if a run augments; see `tower_features`."""
+
 _AT_ONCE = 32  # photos that a tower sees together
 
 
-def tower_features(run: Run, model: keras.Model, on_event: OnEvent) -> tuple[list[np.ndarray], list[np.ndarray] | None]:
+def tower_features(run: Run, model: keras.Model, on_event: OnEvent) -> Features:
     """The pooled features of every tower of a model.
 
     Args:
         run: with ``views.json`` in place.
         model: the run's model, with the weights of its towers.
-        on_event: receives the number of features that are computed, those that were stored included.
+        on_event: receives the number of features that are computed, those that were stored included; 0 at the start.
 
     Returns:
         For each tower, in the order of `keras_sister.models.frozen.head_of`'s inputs, float32 (photos, channels); and
@@ -45,6 +48,7 @@ def tower_features(run: Run, model: keras.Model, on_event: OnEvent) -> tuple[lis
         done += photos
         on_event({"event": "counted", "what": "features", "done": done, "of": of})
 
+    count(0)
     found: dict[bool, list[np.ndarray]] = {side: [] for side in sides}
     for tower in towers:
         keys = hashes if tower.views == ("photo",) else views.row_keys(hashes, photos)

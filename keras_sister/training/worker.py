@@ -1,7 +1,7 @@
 """Tasks of a run in a process of their own: ``python -m keras_sister.training.worker RUN TASK[+TASK…]``.
 
 A process releases all its memory when it ends, on the GPU too. Tasks that follow each other at once, such as
-``views+folds+heads``, share one: to load TensorFlow takes seconds. The worker reads everything from the run folder
+``views+heads``, share one: to load TensorFlow takes seconds. The worker reads everything from the run folder
 and reports its progress as JSON lines on standard output. It ends together with the process that started it, however
 that ends: its standard input is a pipe that nothing is written to, and that closes with the parent.
 """

@@ -164,7 +164,6 @@ def test_worker_processes_train_on_jax(folder, dataset, experiment, tmp_path, mo
     assert run.backend == "jax"
     assert [(entry["task"], "jax" in entry["versions"]) for entry in run.read("work.json")] == [
         ("views", True),
-        ("folds", True),
         ("heads", True),
     ]
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")

@@ -87,8 +87,8 @@ def test_of_a_chain_what_is_completed_is_recorded(run, last, message):
     (run.folder / "gpus").write_text("1")
     (run.folder / "hang.pid").touch()  # what `fail` waits for
     with pytest.raises(InputError, match=message):
-        LocalEngine().perform(run, [chain("views", "folds", last)], lambda event: None)
-    assert [entry["task"] for entry in run.read("work.json")] == ["views", "folds"]
+        LocalEngine().perform(run, [chain("views", "fold-00", last)], lambda event: None)
+    assert [entry["task"] for entry in run.read("work.json")] == ["views", "fold-00"]
 
 
 def test_a_worker_that_dies_after_its_last_task_is_named(run):
