@@ -70,9 +70,7 @@ _SETTINGS = {
     "pooling": _setting(click.Choice(POOLINGS), "Pooling of each tower's last feature map."),
     "levels": _setting(click.Choice(LEVELS), "Pool the last feature map of each tower, or the last of each size."),
     "trainable": _setting(click.Choice(TRAINABLE), "Train all weights, or the head only."),
-    "standardize": _setting(
-        bool, "With frozen towers, train the head on standardised features.", is_flag=True
-    ),
+    "standardize": _setting(bool, "With frozen towers, train the head on standardised features.", is_flag=True),
     "batch_norm": _setting(
         click.Choice(BATCH_NORMS),
         "Batch normalization of the towers: keep its pretrained statistics, or train it.",

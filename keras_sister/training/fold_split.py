@@ -11,7 +11,6 @@ from keras_sister.data.folds import inner_split, official_test, stratified_folds
 from keras_sister.errors import InputError, counted
 from keras_sister.run import Run
 
-
 _MANY_PHOTOS = 100
 
 
