@@ -1,4 +1,4 @@
-"""A small cross-validation whose numbers are kept: ``python -m tests.faults.golden_run`` prints them.
+"""A small cross-validation whose numbers are kept: ``python -m tests.faults.golden_run`` prints them, on a line.
 
 After a change that is meant to change numbers, write them anew:
 
@@ -64,4 +64,5 @@ if __name__ == "__main__":
         if "--here" in sys.argv:  # not in workers, each of which starts TensorFlow
             perform_tasks_here(patch)
         draw_dataset(Path(folder) / "dataset", photos=48)
-        print(json.dumps(numbers(golden_run(Path(folder) / "dataset", Path(folder) / "run")), indent=1))
+        for run in ("first", "second") if "--twice" in sys.argv else ("first",):
+            print(json.dumps(numbers(golden_run(Path(folder) / "dataset", Path(folder) / run))))
