@@ -88,6 +88,13 @@ def test_the_bootstraps_interval_is_that_of_scipy(answers):
     assert found.high == pytest.approx(expected.high, abs=0.08 * width)
 
 
+def test_the_bootstrap_does_not_depend_on_how_much_memory_it_takes(answers, monkeypatch):
+    labels, first, second = answers
+    found = bootstrap_macc(labels >= 0, first == labels, second == labels, resamples=500)
+    monkeypatch.setattr("keras_sister.evaluation.paired._COUNTS_AT_ONCE", 7 * 300)
+    assert bootstrap_macc(labels >= 0, first == labels, second == labels, resamples=500) == found
+
+
 def test_unknown_labels_do_not_matter_to_the_bootstrap(answers):
     labels, first, second = answers
     known = labels >= 0

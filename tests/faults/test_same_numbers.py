@@ -70,17 +70,17 @@ def test_one_thread_gives_the_same_bits_twice_and_the_numbers_of_more():
 
 
 @pytest.mark.slow
-def test_exports_of_one_model_are_equal_byte_by_byte(sister, sister_export, tmp_path):
+def test_exports_of_one_model_are_equal_byte_by_byte(sister, tmp_path):
     """From two processes. But for ``fingerprint.pb``, in which TensorFlow notes a random identifier of the file."""
 
-    def hashes(folder: Path) -> dict[str, str]:
-        files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name[0] != ".")
-        return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+    def export(name: str) -> dict[str, str]:
+        command = [sys.executable, "-m", "cli", "export", str(sister.folder), "--out", str(tmp_path / name / "model")]
+        subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        files = sorted(file for file in (tmp_path / name).rglob("*") if file.is_file() and file.name[0] != ".")
+        return {str(f.relative_to(tmp_path / name)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
-    command = [sys.executable, "-m", "cli", "export", str(sister.folder), "--out", str(tmp_path / "sister")]
-    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    first, second = hashes(sister_export.folder.parent), hashes(tmp_path / "sister")
-    assert "1/saved_model.pb" in first
+    first, second = export("first"), export("second")
+    assert "model/1/saved_model.pb" in first
     assert {name for name in first.keys() | second.keys() if first.get(name) != second.get(name)} == {
-        "1/fingerprint.pb"
+        "model/1/fingerprint.pb"
     }
