@@ -42,7 +42,7 @@ from keras_sister.training.trainer import build_model
 @click.argument("dataset", type=click.Path(path_type=Path))
 @click.argument("work", type=click.Path(path_type=Path))
 @click.option("--backbone", default="efficientnet-lite0", show_default=True)
-@click.option("--weights", default="imagenet", show_default=True, help="none: for times where there are no others.")
+@click.option("--weights", default="imagenet", show_default=True, help="none: for timing without pretrained weights.")
 @click.option("--folds", default=16, show_default=True)
 @click.option("--rounds", default=3, show_default=True)
 def main(dataset: Path, work: Path, backbone: str, weights: str, folds: int, rounds: int) -> None:

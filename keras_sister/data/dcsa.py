@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import scipy.io
 
 from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
@@ -136,10 +137,8 @@ def _read_vector(file: Path, attribute: Attribute, photos: int) -> np.ndarray:
 
 def read_ground_truth(file: Path) -> dict[str, np.ndarray]:
     """Read the variable GT of a MATLAB file, as it is; for `keras_sister.storage.reader_process.read_apart`."""
-    from scipy.io import loadmat  # half a second to import
-
     try:
-        content = loadmat(file, variable_names=["GT"], appendmat=False)
+        content = scipy.io.loadmat(file, variable_names=["GT"], appendmat=False)
     except NotImplementedError as error:
         raise InputError(f"{file}: MATLAB 7.3 format; save it again in MATLAB with save(…, '-v7').") from error
     except Exception as error:
@@ -161,13 +160,11 @@ def write_labels(folder: Path, schema: Schema, labels: np.ndarray) -> None:
         schema: attributes and classes.
         labels: array of numbers, shape (photos, attributes), see `Schema.check_labels`.
     """
-    from scipy.io import savemat  # half a second to import
-
     labels = schema.check_labels(labels)
     (folder / "labels").mkdir(parents=True, exist_ok=True)
     for attribute, column in zip(schema, labels.T, strict=True):
         file = folder / "labels" / f"{attribute.name}_GT.mat"
         contents = io.BytesIO()
-        savemat(contents, {"GT": np.where(column == UNKNOWN, np.nan, column + 1.0)[:, None]})
+        scipy.io.savemat(contents, {"GT": np.where(column == UNKNOWN, np.nan, column + 1.0)[:, None]})
         whole = _HEADER + contents.getvalue()[len(_HEADER) :]
         write_atomically(file, partial(Path.write_bytes, data=whole))

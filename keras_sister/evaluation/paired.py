@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-_COUNTS_AT_ONCE = 1_000_000  # 8 MB
+_COUNTS_AT_ONCE = 1_000_000  # 8 MB an array
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def bootstrap_gains(
 
 
 def _counts_drawn(rng: np.random.Generator, resamples: int, units: int) -> np.ndarray:
-    """How often each resample, of as many as there are, drew each of the units: float array (resamples, units)."""
+    """Count how often each resample drew each unit: float array (resamples, units)."""
     drawn = rng.integers(units, size=(resamples, units))
     drawn += units * np.arange(resamples)[:, None]  # each resample counts for itself
     counts = np.bincount(drawn.ravel(), minlength=resamples * units)

@@ -52,7 +52,7 @@ def draw_folds(data: Dataset | Run, experiment: Experiment) -> list[np.ndarray]:
 
 
 def check_folds(dataset: Dataset, experiment: Experiment) -> None:
-    """Check that folds can be drawn, without drawing those that can: scikit-learn takes two seconds to import.
+    """Check that folds can be drawn. Many photos without groups always can, so none are drawn then, which takes seconds.
 
     Raises:
         InputError: see `draw_folds`.

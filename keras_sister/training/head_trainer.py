@@ -17,7 +17,7 @@ from keras_sister.storage.atomic import write_atomically
 from keras_sister.training.fold_split import FoldSplit
 from keras_sister.training.stacked_heads import StackedHeads
 
-_BETWEEN_CHECKPOINTS = 90.0  # seconds: a checkpoint, four times the size of all folds' weights, takes some itself
+_BETWEEN_CHECKPOINTS = 90.0  # seconds: a checkpoint, four times the size of all folds' weights, takes seconds to write
 _ROWS_AT_ONCE = 256  # photos of each fold that are predicted together
 
 

@@ -55,7 +55,7 @@ def train_heads(run: Run, on_event: OnEvent) -> None:
         prepared: list[Future[list[FoldSplit]]] = []
 
         def tell(event: dict[str, Any]) -> None:
-            if not prepared and event["done"]:  # the towers are compiled: Python is hardly needed for the rest
+            if not prepared and event["done"]:  # the first tower is compiled: Python is hardly needed then
                 prepared.append(beside.submit(prepare))
             if prepared and prepared[0].done():
                 prepared[0].result()  # its error at once, not after all features

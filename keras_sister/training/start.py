@@ -11,7 +11,7 @@ from keras_sister.errors import InputError
 from keras_sister.evaluation.checksums import CHECKSUMS, check_checksums, contents_of
 from keras_sister.keras_backend import chosen_backend
 from keras_sister.photo_files import content_hash
-from keras_sister.run import Run
+from keras_sister.run import TOWER_WEIGHTS, Run
 from keras_sister.storage.regular_files import check_regular
 from keras_sister.training.precision import resolve_precision
 
@@ -55,7 +55,7 @@ def start_run(run: Run, dataset: Dataset, experiment: Experiment, *, resume: boo
     content = {"photos": photos, **_columns(dataset)}
     hashes = _weight_hashes(experiment)
     if is_new:
-        for leftover in ("views.json", "left_out.json"):
+        for leftover in ("views.json", "left_out.json", "folds.json", TOWER_WEIGHTS):
             (run.folder / leftover).unlink(missing_ok=True)
         run.write("config.yaml", experiment.to_yaml())
         run.write("schema.json", dataset.schema.to_json())

@@ -24,7 +24,7 @@ def perform(run: Run, task: str, on_event: OnEvent) -> None:
     """Perform one task of a run.
 
     Args:
-        run: with its settings and dataset in place, and its folds for one of them.
+        run: with its settings and dataset in place, and ``folds.json`` for a fold or ``robustness``.
         task: ``views``, ``heads``, ``train``, ``robustness``, or the name of a fold.
         on_event: receives progress events.
 

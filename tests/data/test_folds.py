@@ -50,22 +50,6 @@ def test_photos_without_labels_are_spread_too():
     assert {len(fold) for fold in stratified_folds(labels, DCSA, folds=4, seed=0)} == {10}
 
 
-RARE = np.arange(100)[:, None] % 50 - np.zeros(len(DCSA), int)
-
-
-@pytest.mark.parametrize(
-    "labels",
-    [np.full((100, len(DCSA)), -1), np.zeros((100, len(DCSA))), np.where(RARE < 1, 1, -1), np.where(RARE < 40, 0, 1)],
-    ids=["all unknown", "all one class", "few known", "two classes"],
-)
-@pytest.mark.parametrize("folds", [2, 50])
-def test_photos_in_plenty_fill_every_fold(labels, folds):
-    """So `keras_sister.training.fold_split.check_folds` need not draw them: these are the fewest that it takes so."""
-    sizes = [len(fold) for fold in stratified_folds(labels.astype(np.int8), DCSA, folds=folds, seed=0)]
-    assert min(sizes) > 0
-    assert 100 - max(sizes) >= 2
-
-
 def test_too_few_photos_are_refused():
     with pytest.raises(InputError, match="--folds"):
         stratified_folds(draw_labels(3), DCSA, folds=4, seed=0)

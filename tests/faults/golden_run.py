@@ -2,7 +2,7 @@
 
 After a change that is meant to change numbers, write them anew:
 
-    python -m tests.faults.golden_run > tests/faults/golden_run.json
+    python -m tests.faults.golden_run | python -m json.tool --indent 1 > tests/faults/golden_run.json
 """
 
 import json

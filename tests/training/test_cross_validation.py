@@ -156,9 +156,9 @@ def test_it_tells_how_it_gets_on(finished):
 
 @pytest.mark.slow
 def test_killed_again_and_again_it_ends_with_the_same_scores(dataset_folder, finished, tmp_path):
-    """In training; `tests.faults.test_kills` kills it everywhere."""
     out = tmp_path / "killed"
     points = [
+        lambda event: event["event"] == "photos" and event["photos"] == 48,
         lambda event: event["event"] == "step" and event["epoch"] == 2,
         lambda event: event["event"] == "epoch" and event["epoch"] == 0 and event["task"] == "fold-01",
     ]

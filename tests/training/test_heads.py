@@ -99,7 +99,7 @@ def test_linear_heads_end_as_keras_fit_trains_each(tmp_path, weighted):
 
 
 def standardised(inputs: list[np.ndarray], rows: np.ndarray) -> list[np.ndarray]:
-    """With mean 0 over some photos, and variance of at most 1: a channel's share of itself and the mean of all."""
+    """With mean 0 over some photos, divided by the root of a channel's variance plus the mean variance of all."""
     variances = [x[rows].var(axis=0) for x in inputs]
     return [
         (x - x[rows].mean(axis=0)) / np.sqrt(of_channels + of_channels.mean() + 1e-3)
@@ -151,9 +151,10 @@ def test_every_systems_heads_in_double_precision_end_as_each_alone(system, stand
         np.testing.assert_allclose(alone(given), expected, atol=1e-6)
 
 
-def test_a_channel_that_never_varies_is_not_blown_up():
+@pytest.mark.parametrize("channels", [[2], range(6)], ids=["one channel", "a tower"])
+def test_what_never_varies_is_not_blown_up(channels):
     given = features([6, 6])
-    given[0][:, 2] = 5.0
+    given[0][:, channels] = 5.0
     heads = StackedHeads(
         two_layers(),
         SCHEMA,
@@ -163,7 +164,7 @@ def test_a_channel_that_never_varies_is_not_blown_up():
         learning_rate=0.01,
         standardize_on=[split.train for split in SPLITS],
     )
-    given[0][:, 2] = 5.1  # as a photo of the test fold may
+    given[0][:, channels] = 5.1  # as a photo of the test fold may
     logits = heads.logits(np.tile(np.arange(PHOTOS), (3, 1)), best=False)
     assert np.isfinite(logits).all()
     assert np.abs(logits).max() < 100

@@ -1,8 +1,11 @@
 """Cross-validation with frozen towers: one pass through the towers, the heads of all folds together."""
 
 import shutil
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,6 +21,7 @@ from keras_sister.storage.cache import list_cache
 from keras_sister.training import head_trainer
 from keras_sister.training.cross_validation import cross_validate
 from keras_sister.training.final import final_settings, train_final
+from keras_sister.training.fold_split import FoldSplit, fold_splits
 from keras_sister.training.preprocessing import preprocessor_of
 from keras_sister.training.trained import trained_model
 from tests.conftest import perform_tasks_here
@@ -119,6 +123,30 @@ def test_a_run_that_was_cut_off_anywhere_ends_with_the_same_bits(dataset, experi
             cross_validate(dataset, experiment, tmp_path / "cut", resume=True, on_event=cut_off)
     cross_validate(dataset, experiment, tmp_path / "cut", resume=True)
     assert outcome(Run(tmp_path / "cut")) == outcome(finished)
+
+
+def test_folds_that_cannot_be_trained_end_the_feature_pass(dataset, experiment, tmp_path, monkeypatch):
+    """Folds are drawn beside it; their error does not wait for its end."""
+    tried, told = threading.Event(), []
+
+    def splits(run: Run) -> list[FoldSplit]:
+        try:
+            return fold_splits(run)
+        finally:
+            tried.set()
+
+    def tell(event: dict[str, Any]) -> None:
+        if event.get("what") == "features":
+            told.append(event["done"])
+            if event["done"]:
+                assert tried.wait(60)
+                time.sleep(0.5)  # until the thread has ended, not only the function
+
+    monkeypatch.setattr("keras_sister.training.one_pass.fold_splits", splits)
+    weightless = replace(dataset, weights=np.zeros(len(dataset)))
+    with pytest.raises(InputError, match="fold-00: all of its training photos with a known label have the weight 0"):
+        cross_validate(weightless, experiment, tmp_path / "run", on_event=tell)
+    assert told == [0, 48]  # of 192
 
 
 def test_folds_that_are_missing_are_trained_again_to_the_same_bits(dataset, experiment, finished, tmp_path):
