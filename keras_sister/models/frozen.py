@@ -59,7 +59,7 @@ def _pools(model: keras.Model) -> list[keras.layers.Layer]:
 
 def _fingerprint(tower: keras.Model, pool: keras.layers.Layer) -> str:
     architecture = tower.to_json()
-    for number, layer in enumerate(tower.layers):
+    for number, layer in enumerate(tower._flatten_layers(include_self=False)):  # those of models inside it too
         architecture = re.sub(rf'"{re.escape(layer.name)}"', f'"#{number}"', architecture)
     digest = hashlib.sha256(architecture.replace(f'"{tower.name}"', '"tower"').encode())
     digest.update(type(pool).__name__.encode())
