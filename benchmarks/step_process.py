@@ -190,7 +190,7 @@ def keras_heads(row: Row) -> Callable[[int], None]:
 
     def steps(count: int) -> None:
         for _ in range(count):
-            heads.step(rows, mirror, labels, labels_weights, weights)
+            heads.step(rows, mirror, labels, labels_weights, weights, np.ones(len(rows), bool))
 
     return steps
 

@@ -52,7 +52,9 @@ def draw_folds(data: Dataset | Run, experiment: Experiment) -> list[np.ndarray]:
 
 
 def check_folds(dataset: Dataset, experiment: Experiment) -> None:
-    """Check that folds can be drawn. Many photos without groups always can, so none are drawn then, which takes seconds.
+    """Check that folds can be drawn.
+
+    For many photos without groups they always can, and are not drawn here: scikit-learn takes a second to import.
 
     Raises:
         InputError: see `draw_folds`.

@@ -1,10 +1,10 @@
 """What a head computes in every fold: logits from features, plain or standardised.
 
 A plain head trains on the features as they are. A standardised one trains on them less their mean over the fold's own
-training photos, divided by the root of the sum of their own variance and the mean variance of the tower's channels. Then
-one learning rate suits all channels, and larger batches with fewer steps learn as much. The mean variance keeps channels small that
-hardly vary: with variance 1 for all of them, heads predict worse. Means and divisors go into the head's first weights
-in the end, so that the trained head takes features as they are.
+training photos, divided by the root of the sum of their own variance and the mean variance of the tower's channels.
+Then one learning rate suits all channels, and larger batches with fewer steps learn as much. The mean variance keeps
+channels small that hardly vary: with variance 1 for all of them, heads predict worse. Means and divisors go into the
+head's first weights in the end, so that the trained head takes features as they are.
 """
 
 from collections.abc import Sequence

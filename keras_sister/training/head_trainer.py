@@ -14,6 +14,7 @@ from keras_sister.errors import InputError
 from keras_sister.run import OnEvent, best_epoch
 from keras_sister.schema import Schema
 from keras_sister.storage.atomic import write_atomically
+from keras_sister.storage.regular_files import check_regular
 from keras_sister.training.fold_split import FoldSplit
 from keras_sister.training.stacked_heads import StackedHeads
 
@@ -92,7 +93,8 @@ class HeadTrainer:
             weights = present if self.weights is None else present * self.weights[rows]
             fold, labels = np.arange(len(rows))[:, None], self.labels[rows]
             of_labels = self._label_weights(fold, labels)
-            losses, logits = self.heads.step(rows, mirror, labels, of_labels, weights / np.maximum(counts, 1)[:, None])
+            weights = weights / np.maximum(counts, 1)[:, None]
+            losses, logits = self.heads.step(rows, mirror, labels, of_labels, weights, counts > 0)
             for own, loss in zip(self.folds, losses, strict=True):
                 _check_finite(own.name, {"loss": loss}, epoch, step)
             scores.add(losses, np.nonzero(present)[0], logits[present], labels[present])
@@ -148,6 +150,7 @@ class HeadTrainer:
     def _restore(self, checkpoint: Path) -> None:
         if not checkpoint.exists():
             return
+        check_regular(checkpoint)
         try:
             with checkpoint.open("rb") as contents, np.load(contents, allow_pickle=False) as saved:
                 self.heads.restore(saved)

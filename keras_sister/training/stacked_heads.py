@@ -70,8 +70,9 @@ class StackedHeads:
         labels: np.ndarray,
         label_weights: np.ndarray,
         weights: np.ndarray,
+        active: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """A step of Adam of every fold that has a photo in its batch.
+        """A step of Adam of the folds that have a photo in their batch, of whatever weight.
 
         Args:
             rows: int (folds, batch): the photos of each fold's batch.
@@ -79,11 +80,11 @@ class StackedHeads:
             labels: int (folds, batch, attributes), −1 = unknown.
             label_weights: float (folds, batch, attributes): of each label in its photo's loss.
             weights: float (folds, batch): of each photo in its fold's loss; 0 where a batch is padded.
+            active: bool (folds,): the folds that take the step.
 
         Returns:
             The losses, (folds,), and the logits before the step, (folds, batch, n_logits).
         """
-        active = weights.any(axis=1)
         rate = self.learning_rate(self.steps) if callable(self.learning_rate) else self.learning_rate
         self.steps += active
         steps = np.maximum(self.steps, 1).astype(np.float64)

@@ -15,6 +15,7 @@ from keras_sister.data.image_store import Images
 from keras_sister.data.view_store import ViewStore
 from keras_sister.losses import MaskedAttributeLoss
 from keras_sister.metrics import AttributeAccuracy
+from keras_sister.models.frozen import head_of
 from keras_sister.run import OnEvent, Run, best_epoch
 from keras_sister.schema import Schema
 from keras_sister.segmentation.views import make_views
@@ -23,6 +24,7 @@ from keras_sister.training.class_weights import balanced_class_weights
 from keras_sister.training.fit import fit_model
 from keras_sister.training.optimizer import towers_of
 from keras_sister.training.phases import phases_of
+from keras_sister.training.stacked_heads import new_head
 from keras_sister.training.variation import vary_views
 
 
@@ -43,6 +45,9 @@ class Trainer:
         keras.utils.set_random_seed(seed)
         self.schema = run.schema
         self.model = build_model(self.experiment, run.schema)
+        if self.experiment.trainable == "head":  # starts as it does with one pass for all folds
+            head = head_of(self.model)
+            head.set_weights(new_head(head, seed, "float32").get_weights())
 
     def fit(self, train: np.ndarray, validation: np.ndarray | None, *, folder: Path, on_event: OnEvent) -> None:
         """Train on the rows `train`, keep the epoch that is best on `validation`, write ``history.json``.

@@ -104,7 +104,8 @@ def _head_steps(
         labels = rng.integers(-1, [2, 3, 2], (3, 5, 3))
         weights = np.full((3, 5), 0.2)
         weights[2] *= step < 3
-        losses, logits = heads.step(rows, mirror, labels, rng.uniform(0.5, 2, labels.shape), weights)
+        of_labels = rng.uniform(0.5, 2, labels.shape)
+        losses, logits = heads.step(rows, mirror, labels, of_labels, weights, weights.any(axis=1))
         heads.keep(losses < 0.9)
         found |= {f"losses{step}": losses, f"logits{step}": logits}
     return before, {**found, **heads.state(), "predicted": heads.logits(rows, best=True)}

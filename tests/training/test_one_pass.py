@@ -15,14 +15,17 @@ from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.data.dcsa import load_dcsa
 from keras_sister.errors import InputError
-from keras_sister.models import load_model
+from keras_sister.models import build, load_model
+from keras_sister.models.frozen import towers_of
 from keras_sister.run import Run
+from keras_sister.schema import DCSA
 from keras_sister.storage.cache import list_cache
 from keras_sister.training import head_trainer
 from keras_sister.training.cross_validation import cross_validate
 from keras_sister.training.final import final_settings, train_final
 from keras_sister.training.fold_split import FoldSplit, fold_splits
 from keras_sister.training.preprocessing import preprocessor_of
+from keras_sister.training.tasks import train_fold
 from keras_sister.training.trained import trained_model
 from tests.conftest import perform_tasks_here
 from tests.exports import tiny_network
@@ -109,6 +112,22 @@ def test_predictions_are_those_of_each_folds_whole_model(finished):
     assert not (finished.folder / "heads.npz").exists()
 
 
+@pytest.mark.parametrize("system", ["sister_b", "sister_a"])
+def test_each_fold_trained_alone_through_its_towers_ends_as_in_one_pass(system, dataset, experiment, tmp_path):
+    settings = replace(experiment, system=system, augment=False)
+    cross_validate(dataset, settings, tmp_path / "run")
+    together, alone = Run(tmp_path / "run"), Run(shutil.copytree(tmp_path / "run", tmp_path / "alone"))
+    for number in range(3):
+        shutil.rmtree(alone.fold(number).folder)
+        train_fold(alone, number, lambda event: None)
+        ours, theirs = (run.read(f"fold-{number:02d}/history.json") for run in (together, alone))
+        assert ours["best_epoch"] == theirs["best_epoch"]
+        for one, other in zip(ours["epochs"], theirs["epochs"], strict=True):
+            assert one == pytest.approx(other, abs=1e-5)
+        found, expected = (np.load(run.fold(number).predictions)["logits"] for run in (together, alone))
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_a_run_that_was_cut_off_anywhere_ends_with_the_same_bits(dataset, experiment, finished, tmp_path, monkeypatch):
     monkeypatch.setattr(head_trainer, "_BETWEEN_CHECKPOINTS", 0.0)
     places = [("counted", "done", 96), ("epoch", "epoch", 0), ("step", "epoch", 2)]
@@ -147,6 +166,18 @@ def test_folds_that_cannot_be_trained_end_the_feature_pass(dataset, experiment, 
     with pytest.raises(InputError, match="fold-00: all of its training photos with a known label have the weight 0"):
         cross_validate(weightless, experiment, tmp_path / "run", on_event=tell)
     assert told == [0, 48]  # of 192
+
+
+def test_a_tower_is_the_same_whatever_was_built_before_it():
+    """Keras numbers the layers that have no name, in models inside the network too."""
+
+    def fingerprint() -> str:
+        keras.utils.set_random_seed(0)
+        image = keras.Input((8, 8, 3))
+        network = keras.Model(image, keras.Sequential([keras.layers.Conv2D(4, 3), keras.layers.ReLU()])(image))
+        return towers_of(build("baseline", DCSA, backbone=network, size=8))[0].fingerprint
+
+    assert fingerprint() == fingerprint()
 
 
 def test_folds_that_are_missing_are_trained_again_to_the_same_bits(dataset, experiment, finished, tmp_path):
