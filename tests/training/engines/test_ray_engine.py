@@ -173,6 +173,22 @@ def test_workers_are_killed_and_the_run_is_that_of_one_machine(dataset_folder, c
 
 
 @pytest.mark.slow
+def test_the_heads_of_all_folds_train_on_a_cluster_though_their_worker_is_killed(dataset_folder, cluster, tmp_path):
+    settings, run, killed = replace(EXPERIMENT, trainable="head"), Run(tmp_path / "run"), []
+
+    def kill(event: dict[str, Any]) -> None:
+        if event.get("what") == "features" and event["done"] and not killed:
+            killed.append(workers(run)["views+heads"])
+            os.kill(killed[0], signal.SIGKILL)
+
+    cross_validate(load_dcsa(dataset_folder), settings, run.folder, engine=RayEngine(), on_event=kill)
+    cross_validate(load_dcsa(dataset_folder), settings, tmp_path / "local")
+    assert killed
+    assert outcome(run) == outcome(Run(tmp_path / "local"))
+    assert [entry["task"] for entry in run.read("work.json")] == ["views", "views", "heads"]  # of the next worker too
+
+
+@pytest.mark.slow
 def test_interrupted_it_leaves_no_process_and_the_other_engine_continues(dataset_folder, cluster, local, tmp_path):
     run = Run(tmp_path / "run")
 
