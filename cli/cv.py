@@ -8,7 +8,7 @@ from click.core import ParameterSource
 from rich.console import Console
 from rich.table import Table
 
-from keras_sister.config import SYSTEMS, Experiment
+from keras_sister.config import SYSTEMS, Experiment, load_experiment
 
 from .compare import show_comparison
 from .dataset import dataset_argument, on_unknown_value_option, open_and_show_notes
@@ -54,7 +54,12 @@ def _several(context: click.Context, parameter: click.Parameter, value: str | No
     help="Run folder to create; with --systems, the folder in which each system gets one."
     "  [default: runs/SYSTEM; with --systems runs]",
 )
-@click.option("--resume", is_flag=True, help="Continue an interrupted run in --out, with its settings.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Continue an interrupted run in --out, with its settings; with --systems, a system that has not begun takes"
+    " those of the first that has.",
+)
 @track_option
 @training_engine_options
 @click.option(
@@ -101,9 +106,13 @@ def cv(
     of_all = out or Path("runs")
     named = {of_all / system: {"system": system} for system in systems}
     runs = named or {out or of_all / settings_given(context).get("system", Experiment.system): {}}
-    experiments = {
-        folder: experiment_to_run(context, folder, resume=resume, wanted=wanted) for folder, wanted in runs.items()
-    }
+    sibling = _first_begun(of_all, systems) if systems and resume else None
+    base = load_experiment(sibling / "config.yaml") if sibling else None
+    experiments = {}
+    for folder, wanted in runs.items():
+        if sibling and not (folder / "config.yaml").exists():
+            click.echo(f"{folder} has not begun; it takes the settings of {sibling}.", err=True)
+        experiments[folder] = experiment_to_run(context, folder, resume=resume, base=base, wanted=wanted)
     engine = training_engine(context)
     photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
     (import_quietly if "tensorboard" in track else say_loading)()  # which the workers do
@@ -124,6 +133,12 @@ def cv(
         click.echo()
         show_comparison(tuple(experiments))
         write_page(tuple(experiments), of_all / "report.html")
+
+
+def _first_begun(out: Path, systems: tuple[str, ...]) -> Path | None:
+    """The first run folder of a system in `out` that has settings; those of `systems` come first."""
+    folders = (out / system for system in (*systems, *SYSTEMS))
+    return next((folder for folder in folders if (folder / "config.yaml").exists()), None)
 
 
 def _cross_validate(
