@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_sister.config import SYSTEMS, Experiment, load_experiment
+from keras_sister.segmentation.segmenters.open import check_segmenter
 
 from .compare import show_comparison
 from .dataset import dataset_argument, on_unknown_value_option, open_and_show_notes
@@ -71,7 +72,7 @@ def _several(context: click.Context, parameter: click.Parameter, value: str | No
 @click.option(
     "--other-segmenter",
     metavar="SEGMENTER",
-    help="With --robustness: try the masks of this segmenter in place of its own.",
+    help="With --robustness, for systems that take masks: try the masks of this segmenter in place of its own.",
 )
 @click.pass_context
 def cv(
@@ -113,6 +114,9 @@ def cv(
         if sibling and not (folder / "config.yaml").exists():
             click.echo(f"{folder} has not begun; it takes the settings of {sibling}.", err=True)
         experiments[folder] = experiment_to_run(context, folder, resume=resume, base=base, wanted=wanted)
+    take_masks = any(experiment.needs_masks for experiment in experiments.values())
+    if other_segmenter is not None and take_masks:
+        check_segmenter(other_segmenter)  # a system that does not use it may be trained first
     engine = training_engine(context)
     photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
     (import_quietly if "tensorboard" in track else say_loading)()  # which the workers do
@@ -126,7 +130,7 @@ def cv(
             track,
             resume=resume,
             robustness=robustness,
-            other_segmenter=other_segmenter,
+            other_segmenter=other_segmenter if experiment.needs_masks or not take_masks else None,
             engine=engine,
         )
     if len(experiments) > 1:

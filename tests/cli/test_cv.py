@@ -111,6 +111,20 @@ def given(monkeypatch):
     return calls
 
 
+def test_only_systems_that_take_masks_get_the_other_segmenter(dataset_folder, given):
+    robust = ["cv", str(dataset_folder), "--robustness", "--systems"]
+    result = CliRunner().invoke(main, [*robust, "baseline,segmented", "--other-segmenter", "selfie"])
+    assert result.exit_code == 0, result.output
+    assert [how["other_segmenter"] for _, how in given] == [None, "selfie"]
+    given.clear()
+    result = CliRunner().invoke(main, [*robust, "baseline,segmented", "--other-segmenter", "selfy"])
+    assert result.exit_code == 1
+    assert "selfy: not a segmenter" in result.stderr
+    assert not given  # nor is the baseline trained, which does not use it
+    CliRunner().invoke(main, [*robust, "baseline", "--other-segmenter", "selfie"])
+    assert [how["other_segmenter"] for _, how in given] == ["selfie"]  # which `cross_validate` refuses
+
+
 def interrupted_run(folder: Path, **settings) -> Experiment:
     folder.mkdir(parents=True)
     experiment = Experiment(**settings)
