@@ -1,5 +1,6 @@
 """``sister-keras cv``: cross-validate one system on one dataset."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +115,7 @@ def cv(
         if sibling and not (folder / "config.yaml").exists():
             click.echo(f"{folder} has not begun; it takes the settings of {sibling}.", err=True)
         experiments[folder] = experiment_to_run(context, folder, resume=resume, base=base, wanted=wanted)
+    _warn_of_many_passes(experiments.values())
     take_masks = any(experiment.needs_masks for experiment in experiments.values())
     if other_segmenter is not None and take_masks:
         check_segmenter(other_segmenter)  # a system that does not use it may be trained first
@@ -137,6 +139,18 @@ def cv(
         click.echo()
         show_comparison(tuple(experiments))
         write_page(tuple(experiments), of_all / "report.html")
+
+
+def _warn_of_many_passes(experiments: Iterable[Experiment]) -> None:
+    """Name the settings by which frozen towers see the photos in every epoch of every fold, instead of once."""
+    causes = [name for one in experiments if one.trainable == "head" for name in one.each_fold_alone]
+    if causes:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in dict.fromkeys(causes))
+        click.echo(
+            f"--trainable head with {options}: each fold is trained on its own, which takes much longer than one pass"
+            " through the towers for all folds.",
+            err=True,
+        )
 
 
 def _first_begun(out: Path, systems: tuple[str, ...]) -> Path | None:

@@ -111,6 +111,21 @@ def given(monkeypatch):
     return calls
 
 
+@pytest.mark.parametrize("alone", [{"flip_average": True, "average_weights": 0.9}, {"drop_view": 0.1}])
+def test_settings_by_which_each_fold_is_trained_alone_are_named(dataset_folder, tmp_path, given, alone):
+    (tmp_path / "alone.yaml").write_text("".join(f"{name}: {str(value).lower()}\n" for name, value in alone.items()))
+    run = ["cv", str(dataset_folder), "--systems", "sister_a,twin", "--config", str(tmp_path / "alone.yaml")]
+    result = CliRunner().invoke(main, [*run, "--trainable", "head"])
+    assert result.exit_code == 0, result.output
+    options = "--average-weights, --flip-average" if "flip_average" in alone else "--drop-view"
+    assert result.stderr.count(f"--trainable head with {options}: each fold is trained on its own") == 1
+    all_trained = CliRunner().invoke(main, run)
+    one_pass = CliRunner().invoke(main, ["cv", str(dataset_folder), "--systems", "twin", "--trainable", "head"])
+    for expected in (all_trained, one_pass):
+        assert expected.exit_code == 0, expected.output
+        assert "on its own" not in expected.stderr
+
+
 def test_only_systems_that_take_masks_get_the_other_segmenter(dataset_folder, given):
     robust = ["cv", str(dataset_folder), "--robustness", "--systems"]
     result = CliRunner().invoke(main, [*robust, "baseline,segmented", "--other-segmenter", "selfie"])
