@@ -1,5 +1,6 @@
 """``sister-keras cv``: cross-validate one system on one dataset."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,8 @@ from click.core import ParameterSource
 from rich.console import Console
 from rich.table import Table
 
-from keras_sister.config import SYSTEMS, Experiment
+from keras_sister.config import SYSTEMS, Experiment, load_experiment
+from keras_sister.segmentation.segmenters.open import check_segmenter
 
 from .compare import show_comparison
 from .dataset import dataset_argument, on_unknown_value_option, open_and_show_notes
@@ -54,7 +56,12 @@ def _several(context: click.Context, parameter: click.Parameter, value: str | No
     help="Run folder to create; with --systems, the folder in which each system gets one."
     "  [default: runs/SYSTEM; with --systems runs]",
 )
-@click.option("--resume", is_flag=True, help="Continue an interrupted run in --out, with its settings.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Continue an interrupted run in --out, with its settings; with --systems, a system that has not begun takes"
+    " those of the first that has.",
+)
 @track_option
 @training_engine_options
 @click.option(
@@ -66,7 +73,7 @@ def _several(context: click.Context, parameter: click.Parameter, value: str | No
 @click.option(
     "--other-segmenter",
     metavar="SEGMENTER",
-    help="With --robustness: try the masks of this segmenter in place of its own.",
+    help="With --robustness, for systems that take masks: try the masks of this segmenter in place of its own.",
 )
 @click.pass_context
 def cv(
@@ -101,9 +108,17 @@ def cv(
     of_all = out or Path("runs")
     named = {of_all / system: {"system": system} for system in systems}
     runs = named or {out or of_all / settings_given(context).get("system", Experiment.system): {}}
-    experiments = {
-        folder: experiment_to_run(context, folder, resume=resume, wanted=wanted) for folder, wanted in runs.items()
-    }
+    sibling = _first_begun(of_all, systems) if systems and resume else None
+    base = load_experiment(sibling / "config.yaml") if sibling else None
+    experiments = {}
+    for folder, wanted in runs.items():
+        if sibling and not (folder / "config.yaml").exists():
+            click.echo(f"{folder} has not begun; it takes the settings of {sibling}.", err=True)
+        experiments[folder] = experiment_to_run(context, folder, resume=resume, base=base, wanted=wanted)
+    _warn_of_many_passes(experiments.values())
+    take_masks = any(experiment.needs_masks for experiment in experiments.values())
+    if other_segmenter is not None and take_masks:
+        check_segmenter(other_segmenter)  # a system that does not use it may be trained first
     engine = training_engine(context)
     photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
     (import_quietly if "tensorboard" in track else say_loading)()  # which the workers do
@@ -117,13 +132,31 @@ def cv(
             track,
             resume=resume,
             robustness=robustness,
-            other_segmenter=other_segmenter,
+            other_segmenter=other_segmenter if experiment.needs_masks or not take_masks else None,
             engine=engine,
         )
     if len(experiments) > 1:
         click.echo()
         show_comparison(tuple(experiments))
         write_page(tuple(experiments), of_all / "report.html")
+
+
+def _warn_of_many_passes(experiments: Iterable[Experiment]) -> None:
+    """Name the settings by which frozen towers see the photos in every epoch of every fold, instead of once."""
+    causes = [name for one in experiments if one.trainable == "head" for name in one.each_fold_alone]
+    if causes:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in dict.fromkeys(causes))
+        click.echo(
+            f"--trainable head with {options}: each fold is trained on its own, which takes much longer than one pass"
+            " through the towers for all folds.",
+            err=True,
+        )
+
+
+def _first_begun(out: Path, systems: tuple[str, ...]) -> Path | None:
+    """The first run folder of a system in `out` that has settings; those of `systems` come first."""
+    folders = (out / system for system in (*systems, *SYSTEMS))
+    return next((folder for folder in folders if (folder / "config.yaml").exists()), None)
 
 
 def _cross_validate(

@@ -1,7 +1,7 @@
 """The options that say what is trained and how: the fields of `keras_sister.config.Experiment`, one to one."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +244,7 @@ def experiment_to_run(
     """The experiment the user asks for; `wanted` are settings that the command derives from its other options.
 
     Settings not given come from the recipe, then from the run in `out` where that is to be resumed, else from `base`,
-    else from the paper.
+    else from the paper. Where `base` is of another system, `standardize` is taken from it only if both can have it.
     """
     begun = out / "config.yaml"
     if resume and begun.exists():
@@ -253,13 +253,16 @@ def experiment_to_run(
     before = asdict(base) if base else {}
     if given.get("trainable", before.get("trainable")) != before.get("trainable"):
         before.pop("learning_rate", None)  # it was one for other weights
+    is_other_system = base is not None and given.get("system", base.system) != base.system
+    if base and is_other_system and replace(base, batch_norm=None) == base:
+        before.pop("batch_norm")  # it follows from the networks, of which the other system may have more or fewer
     recipe = RECIPES.get(context.params.get("recipe") or "", {})
     if {**before, **recipe, **given}.get("trainable") == "head":
         recipe = {name: value for name, value in recipe.items() if name not in FINE_TUNING}
-    if "standardize" in recipe:
-        plain = Experiment(**{**before, **recipe, "standardize": False, **given})
-        recipe = {**recipe, "standardize": can_standardize(plain)}
-    experiment = Experiment(**{**before, **recipe, **given})
+    others = {**before, **recipe}
+    if others.get("standardize") and ("standardize" in recipe or is_other_system):
+        others["standardize"] = can_standardize(Experiment(**{**others, "standardize": False, **given}))
+    experiment = Experiment(**{**others, **given})
     if given.get("batch_norm", experiment.batch_norm) != experiment.batch_norm:
         raise InputError("--batch-norm train is about training the towers, which --trainable head keeps frozen.")
     if experiment.precision == "auto":

@@ -149,6 +149,9 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 """Settings that go together, see docs/concepts/training-choices.md for what was measured."""
 
+EACH_FOLD_ALONE = ("drop_view", "random_background", "average_weights", "flip_average")
+"""Settings with which each fold is trained on its own, even if the towers are frozen."""
+
 FINE_TUNING = {"warm_up_epochs": 0, "tower_rate": 1, "first_layer_rate": 1}
 """Settings about training the towers, with the values that they have where only the head is trained."""
 
@@ -304,11 +307,14 @@ class Experiment:
     def is_one_pass(self) -> bool:
         """Whether all folds can be trained together, on what the towers made of the photos once.
 
-        The towers must be frozen, and no setting may change the views, or average weights or mirror images; with those,
-        each fold is trained on its own.
+        The towers must be frozen, and no setting of `EACH_FOLD_ALONE` may be on.
         """
-        alone = (self.drop_view, self.random_background, self.average_weights, self.flip_average)
-        return self.trainable == "head" and not any(alone)
+        return self.trainable == "head" and not self.each_fold_alone
+
+    @property
+    def each_fold_alone(self) -> tuple[str, ...]:
+        """The settings of `EACH_FOLD_ALONE` that are on."""
+        return tuple(name for name in EACH_FOLD_ALONE if getattr(self, name))
 
     @property
     def needs_masks(self) -> bool:
@@ -470,8 +476,8 @@ def _check_together(experiment: Experiment) -> None:
                 raise InputError(f"{name} is about training the towers, which trainable: head keeps frozen.")
     if experiment.standardize and not can_standardize(experiment):
         raise InputError(
-            "standardize goes with trainable: head, without drop_view, random_background, average_weights and"
-            " flip_average, and with a head of 1,024 units, which sister_b has not."
+            f"standardize goes with trainable: head, without {', '.join(EACH_FOLD_ALONE)}, and with a head of 1,024"
+            " units, which sister_b has not."
         )
     if experiment.warm_up_epochs > experiment.epochs:
         raise InputError(

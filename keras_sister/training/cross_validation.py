@@ -9,6 +9,7 @@ from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
 from keras_sister.evaluation.summary import read_summary, summarize
 from keras_sister.run import OnEvent, Run
+from keras_sister.segmentation.segmenters.open import check_segmenter
 from keras_sister.training.engines.engine import Engine
 from keras_sister.training.engines.local_engine import LocalEngine
 from keras_sister.training.fold_split import check_folds, write_folds
@@ -42,7 +43,8 @@ def cross_validate(
         robustness: predict every photo with other backgrounds and with wrong masks too, and score that as
             ``robustness`` in the summary; see `keras_sister.evaluation.robustness`. With `resume`, of a finished run
             too. Of a system without masks, the experiment's segmenter cuts the persons out.
-        other_segmenter: with `robustness`: another segmenter, whose masks replace the run's own.
+        other_segmenter: with `robustness`, of a system that takes masks: another segmenter, whose masks replace the
+            run's own.
         engine: where the folds are trained; by default on this machine, by a `LocalEngine`.
         on_event: receives progress events.
 
@@ -50,8 +52,9 @@ def cross_validate(
         The content of ``summary.json`` (see `keras_sister.evaluation.summary`).
 
     Raises:
-        InputError: if `out` holds a run already, or one with other settings or photos; if a photo, the segmenter or
-            the initial weights cannot be read; if there are too few photos or no known label; if a loss or a logit is
+        InputError: if `out` holds a run already, or one with other settings or photos; if there is no such segmenter,
+            or no mask that `other_segmenter` could replace; if a photo, the segmenter or the initial weights cannot be
+            read; if there are too few photos or no known label; if a loss or a logit is
             not a finite number; if a file of the run is damaged.
 
     Example:
@@ -61,6 +64,8 @@ def cross_validate(
         0.85
     """
     run, engine = Run(Path(out)), engine or LocalEngine()
+    if robustness:
+        _check_segmenters(run, experiment, other_segmenter)  # before hours of training without them
     if not (run.folder / "summary.json").exists():
         check_folds(dataset, experiment)  # fails before anything is decoded
     with run.locked():
@@ -78,6 +83,16 @@ def cross_validate(
         summary = summarize(run, robustness=robustness)
         run.write("summary.json", summary)
     return summary
+
+
+def _check_segmenters(run: Run, experiment: Experiment, other_segmenter: str | None) -> None:
+    """Check the segmenters that only robustness needs; the task ``views`` opens that of a system with masks."""
+    if other_segmenter is not None:
+        if not experiment.needs_masks:
+            raise InputError(f"{run.folder}: {experiment.system} takes no masks, so none can be replaced.")
+        check_segmenter(other_segmenter)
+    if not experiment.needs_masks:
+        check_segmenter(experiment.segmenter)
 
 
 def _is_finished(run: Run) -> bool:
@@ -117,8 +132,6 @@ def _train_together(run: Run, engine: Engine, on_event: OnEvent) -> None:
 def _predict_changed_photos(run: Run, other_segmenter: str | None, engine: Engine, on_event: OnEvent) -> None:
     """Predict changed photos where that is not done; if no other segmenter is named, the one of before stays."""
     if other_segmenter is not None:
-        if not run.experiment.needs_masks:
-            raise InputError(f"{run.folder}: {run.experiment.system} takes no masks, so none can be replaced.")
         other_segmenter = replace(run.experiment, segmenter=other_segmenter).absolute().segmenter
     if other_segmenter is not None or not (run.folder / "robustness.json").exists():
         run.write("robustness.json", {"other_segmenter": other_segmenter})

@@ -3,13 +3,14 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from cli.main import main
-from keras_sister.config import load_experiment
+from keras_sister.config import RECIPES, Experiment, load_experiment
 
 from ..exports import tiny_network
 
@@ -94,6 +95,84 @@ def test_several_systems_by_one_command(dataset_folder, tmp_path, monkeypatch):
     resumed = CliRunner().invoke(main, [*run, "--resume"])
     assert resumed.exit_code == 0, resumed.output
     assert resumed.stdout == result.stdout
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """What `cv` cross-validates, in this order, instead of training."""
+    calls: list[tuple[Experiment, dict]] = []
+
+    def note(photos, experiment, out, track, **how):
+        calls.append((experiment, how))
+
+    monkeypatch.setattr("cli.cv._cross_validate", note)
+    monkeypatch.setattr("cli.cv.show_comparison", lambda folders: None)
+    monkeypatch.setattr("cli.cv.write_page", lambda folders, page: None)
+    return calls
+
+
+@pytest.mark.parametrize("alone", [{"flip_average": True, "average_weights": 0.9}, {"drop_view": 0.1}])
+def test_settings_by_which_each_fold_is_trained_alone_are_named(dataset_folder, tmp_path, given, alone):
+    (tmp_path / "alone.yaml").write_text("".join(f"{name}: {str(value).lower()}\n" for name, value in alone.items()))
+    run = ["cv", str(dataset_folder), "--systems", "sister_a,twin", "--config", str(tmp_path / "alone.yaml")]
+    result = CliRunner().invoke(main, [*run, "--trainable", "head"])
+    assert result.exit_code == 0, result.output
+    options = "--average-weights, --flip-average" if "flip_average" in alone else "--drop-view"
+    assert result.stderr.count(f"--trainable head with {options}: each fold is trained on its own") == 1
+    all_trained = CliRunner().invoke(main, run)
+    one_pass = CliRunner().invoke(main, ["cv", str(dataset_folder), "--systems", "twin", "--trainable", "head"])
+    for expected in (all_trained, one_pass):
+        assert expected.exit_code == 0, expected.output
+        assert "on its own" not in expected.stderr
+
+
+def test_only_systems_that_take_masks_get_the_other_segmenter(dataset_folder, given):
+    robust = ["cv", str(dataset_folder), "--robustness", "--systems"]
+    result = CliRunner().invoke(main, [*robust, "baseline,segmented", "--other-segmenter", "selfie"])
+    assert result.exit_code == 0, result.output
+    assert [how["other_segmenter"] for _, how in given] == [None, "selfie"]
+    given.clear()
+    result = CliRunner().invoke(main, [*robust, "baseline,segmented", "--other-segmenter", "selfy"])
+    assert result.exit_code == 1
+    assert "selfy: not a segmenter" in result.stderr
+    assert not given  # nor is the baseline trained, which does not use it
+    CliRunner().invoke(main, [*robust, "baseline", "--other-segmenter", "selfie"])
+    assert [how["other_segmenter"] for _, how in given] == ["selfie"]  # which `cross_validate` refuses
+
+
+def interrupted_run(folder: Path, **settings) -> Experiment:
+    folder.mkdir(parents=True)
+    experiment = Experiment(**settings)
+    (folder / "config.yaml").write_text(experiment.to_yaml())
+    return experiment
+
+
+def test_a_system_that_has_not_begun_resumes_with_the_settings_of_one_that_has(dataset_folder, tmp_path, given):
+    begun = interrupted_run(tmp_path / "baseline", system="baseline", **RECIPES["frozen"], folds=8, seed=3)
+    resume = ["cv", str(dataset_folder), "--out", str(tmp_path), "--resume", "--systems"]
+    result = CliRunner().invoke(main, [*resume, "sister_a,baseline,sister_b"])
+    assert result.exit_code == 0, result.output
+    assert [experiment for experiment, _ in given] == [
+        replace(begun, system="sister_a"),
+        begun,
+        replace(begun, system="sister_b", standardize=False),  # which sister_b cannot have
+    ]
+    for name in ("sister_a", "sister_b"):
+        assert f"{tmp_path / name} has not begun; it takes the settings of {tmp_path / 'baseline'}." in result.stderr
+    assert f"{tmp_path / 'baseline'} has not begun" not in result.stderr
+    given.clear()
+    CliRunner().invoke(main, [*resume, "sister_a", "--seed", "5"])  # options win; runs of other systems count too
+    assert [experiment for experiment, _ in given] == [replace(begun, system="sister_a", seed=5)]
+
+
+def test_a_system_that_has_not_begun_has_the_batch_normalization_of_its_own_networks(dataset_folder, tmp_path, given):
+    """All networks of the baseline are pretrained, one of sister_a's is not."""
+    networks = {"weights": "none", "backbone": tiny_network(tmp_path / "tiny.keras"), "person_backbone": "resnet_mini"}
+    begun = interrupted_run(tmp_path / "baseline", system="baseline", **networks)
+    CliRunner().invoke(
+        main, ["cv", str(dataset_folder), "--out", str(tmp_path), "--resume", "--systems", "baseline,sister_a"]
+    )
+    assert [experiment.batch_norm for experiment, _ in given] == [begun.batch_norm, "train"] == ["frozen", "train"]
 
 
 @pytest.mark.parametrize(

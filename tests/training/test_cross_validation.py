@@ -458,3 +458,23 @@ def test_a_backbone_of_ones_own_is_cross_validated(dataset, own_backbone, tmp_pa
     own_backbone.write_bytes(own_backbone.read_bytes() + b" ")
     with pytest.raises(InputError, match=r"mine\.keras: changed since the run was started"):
         cross_validate(dataset, Run(tmp_path / "run").experiment, tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("system", "other", "message"),
+    [
+        ("baseline", "selfie", "baseline takes no masks, so none can be replaced"),
+        ("segmented", "selfy", "selfy: not a segmenter"),
+        ("segmented", "masks:nowhere", "masks:nowhere: no such file or folder"),
+        ("baseline", None, "masks:gone: no such file or folder"),
+    ],
+)
+def test_segmenters_of_robustness_are_refused_before_the_run_starts(dataset_folder, tmp_path, system, other, message):
+    segmenter = "masks:gone" if other is None else f"masks:{dataset_folder / 'masks'}"
+    experiment = Experiment(
+        system=system, backbone="resnet_mini", weights="none", size=32, folds=2, segmenter=segmenter
+    )
+    run = tmp_path / "run"
+    with pytest.raises(InputError, match=message):
+        cross_validate(load_dcsa(dataset_folder), experiment, run, robustness=True, other_segmenter=other)
+    assert not run.exists()
