@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from keras_sister.backbones.pth_reader import read_pth
 from keras_sister.errors import InputError
+from keras_sister.storage.pth_file import read_tensors
 
 ARRAYS = {
     "a.weight": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
@@ -140,7 +141,7 @@ def test_a_place_in_memory_that_no_pickle_needs_is_not_reserved(put, tmp_path):
     resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, limits[1]))
     try:
         with pytest.raises(InputError, match=r"x\.pth: not a PyTorch state dict, or damaged\.$"):
-            read_pth(tmp_path / "x.pth")
+            read_tensors(tmp_path / "x.pth")
     finally:
         resource.setrlimit(resource.RLIMIT_AS, limits)
 
@@ -151,7 +152,94 @@ def test_an_element_is_not_repeated_without_end(tmp_path):
     many = whole.replace(numbers((1, 1)) + numbers((1, 1)), numbers((2**31 - 1, 1)) + numbers((0, 1)))
     (tmp_path / "x.pth").write_bytes(many)
     assert many != whole
-    with pytest.raises(InputError, match=r"x\.pth: damaged: a tensor has more elements than its storage"):
+    with pytest.raises(InputError, match=r"x\.pth: damaged: the tensors have more elements than their storages"):
+        read_pth(tmp_path / "x.pth")
+
+
+HEAD = b"".join(pickle.dumps(part, protocol=2) for part in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}))
+
+
+@pytest.mark.parametrize(
+    ("instructions", "said"),
+    [
+        (b"})" + b"2\x86" * 60 + b"Ns", "takes too long"),  # a key of tuples in tuples, whose hash takes 2**60 steps
+        (b"})" + b"\x85" * 1_000_000 + b"Ns", "crashed the reader|not a PyTorch state dict"),
+    ],
+)
+def test_a_pickle_that_keeps_its_reader_busy_or_crashes_it_is_one_line(instructions, said, tmp_path):
+    (tmp_path / "x.pth").write_bytes(HEAD + b"\x80\x02" + instructions + b".")
+    with pytest.raises(InputError, match=rf"x\.pth: .*({said})") as caught:
+        read_pth(tmp_path / "x.pth")
+    assert "\n" not in str(caught.value)
+    (tmp_path / "good.pth").write_bytes(legacy_file(ARRAYS))
+    assert list(read_pth(tmp_path / "good.pth")) == list(ARRAYS)
+
+
+@pytest.mark.parametrize("member", ["model/data.pkl", "model/byteorder", "model/data/0", "model/other"])
+def test_a_compressed_member_is_not_unpacked(member, tmp_path):
+    """torch.save stores them as they are."""
+    with zipfile.ZipFile(io.BytesIO(zip_file(ARRAYS))) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()} | {"model/other": b""}
+    with zipfile.ZipFile(tmp_path / "x.pth", "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content, zipfile.ZIP_DEFLATED if name == member else zipfile.ZIP_STORED)
+    with pytest.raises(InputError, match=r"x\.pth: not a file of torch\.save: its members are compressed\.$"):
+        read_pth(tmp_path / "x.pth")
+
+
+def test_members_that_overlap_are_not_read(tmp_path):
+    """Directory entries that all name the bytes of one member."""
+    with zipfile.ZipFile(tmp_path / "x.pth", "w") as archive:
+        archive.writestr("model/data.pkl", state_dict(ARRAYS, legacy=False))
+        archive.writestr("model/data/0", bytes(10_000))
+        archive.filelist += [archive.getinfo("model/data/0")] * 10
+    with pytest.raises(InputError, match=r"x\.pth: damaged: its members are larger than the file\.$"):
+        read_pth(tmp_path / "x.pth")
+
+
+@pytest.mark.parametrize(("copies", "is_read"), [(2, True), (3, False)])
+def test_a_storage_is_not_copied_for_thousands_of_tensors(copies, is_read, tmp_path):
+    """Tied weights, which are two names of one storage, are read."""
+    array = np.arange(5, dtype=np.float32)
+    items = b"".join(text(f"t{number}") + tensor("0", array, legacy=True) for number in range(copies))
+    keys = pickle.dumps(["0"], protocol=2)
+    content = HEAD + b"\x80\x02}(" + items + b"u." + keys + struct.pack("<q", 5) + array.tobytes()
+    (tmp_path / "x.pth").write_bytes(content)
+    if is_read:
+        assert [found.tolist() for found in read_pth(tmp_path / "x.pth").values()] == [array.tolist()] * copies
+        return
+    with pytest.raises(InputError, match=r"x\.pth: damaged: the tensors have more elements than their storages"):
+        read_pth(tmp_path / "x.pth")
+
+
+@pytest.mark.parametrize("name", [b"collections\nOrderedDict", b"torch._utils\n_rebuild_tensor_v2"])
+@pytest.mark.parametrize("method", ["items", "values", "array", "__init__", "__defaults__"])
+def test_a_file_changes_nothing_for_the_next(name, method, tmp_path):
+    """BUILD with a pair as its state sets attributes, of a class too."""
+    state = b"N}" + text(method) + b"Ns\x86b"
+    (tmp_path / "x.pth").write_bytes(HEAD + b"\x80\x02c" + name + b"\n" + state + b".")
+    (tmp_path / "good.pth").write_bytes(legacy_file(ARRAYS))
+    with pytest.raises(InputError):
+        read_pth(tmp_path / "x.pth")
+    assert list(read_pth(tmp_path / "good.pth")) == list(ARRAYS)
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_tensor_cannot_be_changed_after_it_was_checked(count, tmp_path):
+    array = np.ones(1, np.float32)
+    pair = (b"N" if count else b"") + b"}" + text("shape") + b")s" + (b"\x86" if count else b"")
+    whole = legacy_file({"a": array})
+    made = tensor("0", array, legacy=True)
+    (tmp_path / "x.pth").write_bytes(whole.replace(made, made + pair + b"b"))
+    with pytest.raises(InputError, match=r"x\.pth: refused: the file sets attributes"):
+        read_pth(tmp_path / "x.pth")
+
+
+@pytest.mark.parametrize("shape", [(1,) * 40, (-1,)])
+def test_dimensions_that_no_tensor_has_are_refused(shape, tmp_path):
+    whole = legacy_file({"a": np.ones(1, np.float32)})
+    (tmp_path / "x.pth").write_bytes(whole.replace(numbers((1,)) * 2, numbers(shape) + numbers((1,) * len(shape))))
+    with pytest.raises(InputError, match=r"x\.pth: damaged: a tensor"):
         read_pth(tmp_path / "x.pth")
 
 
