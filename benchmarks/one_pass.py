@@ -23,7 +23,7 @@ import keras
 import numpy as np
 
 from benchmarks.side_by_side import machine
-from keras_sister.config import RECIPES, Experiment
+from keras_sister.config import FROZEN_LINEAR, RECIPES, Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.data.open import open_dataset
 from keras_sister.losses import MaskedAttributeLoss
@@ -59,8 +59,7 @@ def main(dataset: Path, work: Path, backbone: str, weights: str, folds: int, rou
     print(f"{machine()}; {len(photos)} photos, {folds} folds, {backbone}, weights {weights}\n")
     print("| | seconds | of them the feature pass | ratio | MACC |\n|---|---|---|---|---|")
     recipe = replace(settings, **RECIPES["frozen"])
-    linear = replace(recipe, system="sister_b", standardize=False, learning_rate=1.5e-2, epochs=5)
-    _cross_validation(photos, linear, work, "sister_b, --recipe frozen --learning-rate 1.5e-2 --epochs 5")
+    _cross_validation(photos, replace(recipe, system="sister_b", **FROZEN_LINEAR), work, "sister_b, --recipe frozen")
     _cross_validation(photos, replace(recipe, system="sister_a"), work, "sister_a, --recipe frozen")
     for system in ("sister_b", "sister_a"):
         _cross_validation(photos, replace(settings, system=system), work, system)

@@ -15,6 +15,7 @@ from keras_sister.config import (
     CLASS_WEIGHTS,
     EDGES,
     FINE_TUNING,
+    FROZEN_LINEAR,
     LEARNING_RATES,
     LEVELS,
     LOSSES,
@@ -259,6 +260,8 @@ def experiment_to_run(
     recipe = RECIPES.get(context.params.get("recipe") or "", {})
     if {**before, **recipe, **given}.get("trainable") == "head":
         recipe = {name: value for name, value in recipe.items() if name not in FINE_TUNING}
+        if "standardize" in recipe and {"system": Experiment().system, **before, **given}["system"] == "sister_b":
+            recipe |= FROZEN_LINEAR
     others = {**before, **recipe}
     if others.get("standardize") and ("standardize" in recipe or is_other_system):
         others["standardize"] = can_standardize(Experiment(**{**others, "standardize": False, **given}))

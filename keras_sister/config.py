@@ -149,6 +149,9 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 """Settings that go together, see docs/concepts/training-choices.md for what was measured."""
 
+FROZEN_LINEAR = {"standardize": False, "epochs": 5, "learning_rate": 1.5e-2}
+"""What is different in the recipe ``frozen`` for ``sister_b``, whose head is linear."""
+
 EACH_FOLD_ALONE = ("drop_view", "random_background", "average_weights", "flip_average")
 """Settings with which each fold is trained on its own, even if the towers are frozen."""
 

@@ -46,7 +46,9 @@ def test_the_recipe_for_frozen_towers_trains_the_head_alone():
     assert frozen == Experiment(**RECIPES["frozen"])
     assert frozen.is_one_pass
     of_sister_b = experiment_of("--recipe", "frozen", "--system", "sister_b")
-    assert of_sister_b == Experiment(system="sister_b", **{**RECIPES["frozen"], "standardize": False})
+    linear = {"standardize": False, "epochs": 5, "learning_rate": 0.015}
+    assert of_sister_b == Experiment(system="sister_b", **{**RECIPES["frozen"], **linear})
+    assert experiment_of("--recipe", "frozen", "--system", "sister_b", "--epochs", "8").epochs == 8
     with pytest.raises(InputError, match=r"a head of 1,024 units, which sister_b has not"):
         experiment_of("--recipe", "frozen", "--system", "sister_b", "--standardize")
     for other in (("--flip-average",), ("--average-weights", "0.9"), ("--trainable", "all")):
