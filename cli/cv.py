@@ -122,6 +122,10 @@ def cv(
     engine = training_engine(context)
     photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
     (import_quietly if "tensorboard" in track else say_loading)()  # which the workers do
+    if len(experiments) > 1:
+        from keras_sister.training.tower_check import check_towers
+
+        check_towers(e for folder, e in experiments.items() if not (folder / "summary.json").exists())
     for folder, experiment in experiments.items():
         if systems:
             click.echo(f"{experiment.system}:", err=True)

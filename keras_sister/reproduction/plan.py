@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from keras_sister.backbone_names import short_name, shown_name, with_hash
+from keras_sister.backbone_names import same_letters, short_name, shown_name, with_hash
 from keras_sister.config import LEARNING_RATES, SYSTEMS, Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
@@ -21,6 +21,9 @@ TABLES = ("table1", "table2", "table3", "twin", "figure4", "figure5", "systems")
 DCSA_PHOTOS = 1856
 
 _NETWORKS = ("backbone", "person_backbone")
+
+_PAPERS_BACKBONES = ("resnet50", "resnet101", "resnet152")
+"""They are as wide as the paper's person tower, ResNet-50."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ def make_plan(
         dataset: dataset to train and test on.
         settings: settings that replace the paper's in every experiment, by the field names of `Experiment`.
             ``backbone`` may be several, in a list, which have a row each where the paper has a row for each of its
-            own; ``person_backbone`` is then one for all of them, or as many.
+            own; ``person_backbone`` is then one for all of them, or as many. Without it, the person tower of a row with
+            Sister-B, which needs two towers of the same width, is the row's backbone if that is not one of the paper's.
         segmenters: the segmenter behind each name in ``experiments.yaml``, for example ``{"fcn8s-voc": "fcn"}``.
 
     Raises:
@@ -112,9 +116,13 @@ def make_plan(
         raise InputError(f"{table}: shows one backbone; give --backbone once.")
     named = [name for row in form["rows"] for name in row]
     deviations = _deviations(named, settings, dataset)
+    deviations += _deviation_of_person_towers(form["rows"], groups)
     rows: list[list[Cell]] = []
     for group in groups:
-        experiments = {name: _experiment(name, table, group, segmenters or {}) for name in named}
+        experiments: dict[str, Experiment] = {}
+        for names in form["rows"]:
+            of_row = _with_person_tower(names, group)
+            experiments |= {name: _experiment(name, table, of_row[name], segmenters or {}) for name in names}
         rows += _rows(form, experiments, deviations, is_one_group=len(groups) == 1)
     # With other settings, several rows of the paper may become the same.
     rows = [row for number, row in enumerate(rows) if _experiments(row) not in map(_experiments, rows[:number])]
@@ -133,6 +141,40 @@ def _groups(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {**settings, **{name: found[min(number, len(found) - 1)] for name, found in networks.items()}}
         for number in range(max(1, len(backbones)))
+    ]
+
+
+def _with_person_tower(names: list[str], group: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The settings of each experiment of a row.
+
+    Sister-B multiplies the vectors of its towers. In the paper each of its backbones is as wide as the person tower;
+    with another backbone the person tower becomes that backbone, in all cells of the row, so that they compare what
+    follows the same two towers.
+    """
+    settings = {name: dict(group) for name in names}
+    systems = {name: _paper_settings(name)["system"] for name in names}
+    backbone = group.get("backbone")
+    is_papers = backbone is None or same_letters(str(backbone)) in _PAPERS_BACKBONES
+    if "sister_b" in systems.values() and "person_backbone" not in group and not is_papers:
+        for name, system in systems.items():
+            if SYSTEMS[system] == ("photo", "segmented"):
+                settings[name]["person_backbone"] = backbone
+    return settings
+
+
+def _deviation_of_person_towers(rows: list[list[str]], groups: list[dict[str, Any]]) -> list[str]:
+    systems = [
+        _paper_settings(name)["system"]
+        for group in groups
+        for names in rows
+        for name, settings in _with_person_tower(names, group).items()
+        if settings.keys() - group.keys()
+    ]
+    if not systems:
+        return []
+    return [
+        f"`person_backbone` is `backbone` in {' and '.join(dict.fromkeys(systems))}, because sister_b needs two towers"
+        " of the same width; the paper uses resnet50."
     ]
 
 

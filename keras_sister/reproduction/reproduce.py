@@ -17,6 +17,7 @@ from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.json_files import write_text
 from keras_sister.training.cross_validation import cross_validate
 from keras_sister.training.engines.engine import Engine
+from keras_sister.training.tower_check import check_towers
 
 
 def reproduce_table(
@@ -43,13 +44,16 @@ def reproduce_table(
         The numbers of the table.
 
     Raises:
-        InputError: as `keras_sister.training.cross_validation.cross_validate` does.
+        InputError: before the first run, if the towers of an experiment do not fit together; and as
+            `keras_sister.training.cross_validation.cross_validate` does.
 
     Example:
         >>> reproduce_table(make_plan("twin", dataset, settings={"segmenter": "fcn"}), dataset, Path("reproduced"))
     """
     for segmenter in {cell.experiment.segmenter for cell in plan.cells if cell.experiment.needs_masks}:
         check_segmenter(segmenter)  # before hours of training without it
+    finished = {cell.name for cell in plan.cells if (out / "runs" / cell.name / "summary.json").exists()}
+    check_towers(cell.experiment for cell in plan.cells if cell.name not in finished)
     predictions = {}
     for number, cell in enumerate(plan.cells):
         folder = out / "runs" / cell.name

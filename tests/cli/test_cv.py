@@ -76,6 +76,18 @@ def test_from_a_settings_file_to_a_table_and_a_comparison(dataset_folder, tmp_pa
     assert against_majority["folds"]["estimate"] == pytest.approx(difference)
 
 
+def test_towers_that_do_not_fit_end_several_systems_before_the_first(dataset_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    networks = ["--backbone", "efficientnet-lite0", "--person-backbone", "resnet_mini", "--weights", "none"]
+    masks = ["--segmenter", f"masks:{dataset_folder / 'masks'}", "--size", "32", "--batch-norm", "train"]
+    result = CliRunner().invoke(
+        main, ["cv", str(dataset_folder), "--systems", "sister_a,sister_b", *networks, *masks, "--folds", "2"]
+    )
+    assert result.exit_code == 1
+    assert "efficientnet-lite0 and resnet_mini: sister_b combines its towers" in " ".join(result.stderr.split())
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.usefixtures("tasks_here")
 def test_several_systems_by_one_command(dataset_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

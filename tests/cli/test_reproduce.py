@@ -43,6 +43,16 @@ def test_a_figure_is_made_and_a_second_call_trains_nothing(dataset_folder, tmp_p
     assert (tmp_path / "reproduced" / "figure5.md").read_text() == page
 
 
+def test_towers_that_do_not_fit_end_it_before_the_first_run(dataset_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    masks = f"masks:{dataset_folder / 'masks'}"
+    result = invoke("table2", str(dataset_folder), "--segmenter", masks, *SMALL, "--backbone=efficientnet-lite0")
+    assert result.exit_code == 1
+    said = "efficientnet-lite0 and resnet_mini: sister_b combines its towers element by element: backbone has 1280"
+    assert said in " ".join(result.stderr.split())
+    assert not (tmp_path / "reproduced").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [

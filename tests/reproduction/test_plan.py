@@ -68,6 +68,8 @@ def test_other_settings_are_deviations_and_omit_the_papers_numbers():
         "`folds` is 4 in every experiment; the paper uses 16.",
         "`weights` is none in every experiment; the paper uses imagenet.",
         "`edges` is soft in every experiment; the paper uses hard.",
+        "`person_backbone` is `backbone` in sister_a and sister_b, because sister_b needs two towers of the same width;"
+        " the paper uses resnet50.",
     ]
     assert all(cell.experiment.folds == 4 for cell in plan.cells)
     # The rows would differ in their batch sizes only; the first remains.
@@ -117,6 +119,37 @@ def test_several_backbones_have_a_row_each(tmp_path):
         make_plan("table2", FULL, settings={**pairs, "backbone": ["a", "b", "c"]}, segmenters=SEGMENTERS)
     with pytest.raises(InputError, match="figure4: shows one backbone; give --backbone once"):
         make_plan("figure4", FULL, settings=pairs, segmenters=SEGMENTERS)
+
+
+def towers(plan) -> dict[str, set[tuple[str, str]]]:
+    found: dict[str, set[tuple[str, str]]] = {}
+    for cell in plan.cells:
+        experiment = cell.experiment
+        found.setdefault(experiment.system, set()).add((experiment.backbone, experiment.person_backbone))
+    return found
+
+
+def test_the_towers_of_sister_b_are_equally_wide_whatever_the_backbone():
+    """The paper's person tower, ResNet-50, is as wide as the paper's backbones only."""
+    settings = {"backbone": ["resnet101", "efficientnet-lite0", "keras_hub:some_preset"]}
+    plan = make_plan("table2", FULL, settings=settings, segmenters=SEGMENTERS)
+    lite, preset = settings["backbone"][1:]
+    assert towers(plan) == {
+        "baseline": {("resnet101", "resnet50"), (lite, "resnet50"), (preset, "resnet50")},
+        "sister_a": {("resnet101", "resnet50"), (lite, lite), (preset, preset)},
+        "sister_b": {("resnet101", "resnet50"), (lite, lite), (preset, preset)},
+    }
+    # Where Sister-B is not beside them, others keep the person tower of the paper; the twin is another system than it.
+    plan = make_plan("systems", FULL, settings={"backbone": lite}, segmenters=SEGMENTERS)
+    assert towers(plan)["sister_b"] == {(lite, lite)}
+    assert towers(plan)["sister_a"] == towers(plan)["gate_add"] == {(lite, "resnet50")}
+    assert plan.deviations[-1].startswith("`person_backbone` is `backbone` in sister_b, because")
+    plan = make_plan("twin", FULL, settings={"backbone": lite}, segmenters=SEGMENTERS)
+    assert towers(plan)["sister_a"] == {(lite, "resnet50")}
+    # A person tower that is given is used.
+    settings = {"backbone": lite, "person_backbone": "efficientnet-lite1"}
+    plan = make_plan("table2", FULL, settings=settings, segmenters=SEGMENTERS)
+    assert towers(plan)["sister_b"] == {(lite, "efficientnet-lite1")}
 
 
 def test_paths_and_seeds_are_not_deviations():
