@@ -31,6 +31,7 @@ def killed_at(number: int, out: Path, how: str) -> bool:
     return child.returncode != 0
 
 
+@pytest.mark.slow
 def test_killed_at_any_operation_and_gone_on_with_it_is_whole(tmp_path):
     out, parts = tmp_path / "t.csv", tmp_path / "t.csv.parts"
     for number in itertools.count(1):

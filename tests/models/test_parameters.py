@@ -52,7 +52,12 @@ def wide() -> keras.Model:
     ("system", "networks", "towers"),
     [
         ("baseline", {"backbone": "resnet50"}, RESNET50),
-        ("sister_a", {"backbone": "resnet152", "person_backbone": "resnet50"}, RESNET152 + RESNET50),
+        pytest.param(
+            "sister_a",
+            {"backbone": "resnet152", "person_backbone": "resnet50"},
+            RESNET152 + RESNET50,
+            marks=pytest.mark.slow,
+        ),
         ("twin", {"backbone": "resnet101"}, 2 * RESNET101),
     ],
 )

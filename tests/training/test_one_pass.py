@@ -112,7 +112,7 @@ def test_predictions_are_those_of_each_folds_whole_model(finished):
     assert not (finished.folder / "heads.npz").exists()
 
 
-@pytest.mark.parametrize("system", ["sister_b", "sister_a"])
+@pytest.mark.parametrize("system", ["sister_b", pytest.param("sister_a", marks=pytest.mark.slow)])
 def test_each_fold_trained_alone_through_its_towers_ends_as_in_one_pass(system, dataset, experiment, tmp_path):
     settings = replace(experiment, system=system, augment=False)
     cross_validate(dataset, settings, tmp_path / "run")
