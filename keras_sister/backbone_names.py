@@ -12,6 +12,9 @@ from pathlib import Path
 
 from keras_sister.errors import InputError
 
+PAPERS_BACKBONES = frozenset({"resnet50", "resnet101", "resnet152"})
+"""Those of the paper. Pooled they are equally wide, by the last map and by all levels."""
+
 _HASH = "#sha256="
 _PRESET = "keras_hub:"
 _PRESET_FILES = {".json", ".h5", ".safetensors", ".bin"}

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from keras_sister.backbone_names import same_letters, short_name, shown_name, with_hash
+from keras_sister.backbone_names import PAPERS_BACKBONES, same_letters, short_name, shown_name, with_hash
 from keras_sister.config import LEARNING_RATES, SYSTEMS, Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
@@ -21,9 +21,6 @@ TABLES = ("table1", "table2", "table3", "twin", "figure4", "figure5", "systems")
 DCSA_PHOTOS = 1856
 
 _NETWORKS = ("backbone", "person_backbone")
-
-_PAPERS_BACKBONES = ("resnet50", "resnet101", "resnet152")
-"""They are as wide as the paper's person tower, ResNet-50."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +151,7 @@ def _with_person_tower(names: list[str], group: Mapping[str, Any]) -> dict[str, 
     settings = {name: dict(group) for name in names}
     systems = {name: _paper_settings(name)["system"] for name in names}
     backbone = group.get("backbone")
-    is_papers = backbone is None or same_letters(str(backbone)) in _PAPERS_BACKBONES
+    is_papers = backbone is None or same_letters(str(backbone)) in PAPERS_BACKBONES
     if "sister_b" in systems.values() and "person_backbone" not in group and not is_papers:
         for name, system in systems.items():
             if SYSTEMS[system] == ("photo", "segmented"):

@@ -9,13 +9,12 @@ import subprocess
 import sys
 from collections.abc import Iterable
 
+from keras_sister.backbone_names import PAPERS_BACKBONES
 from keras_sister.config import Experiment
 from keras_sister.errors import InputError
 from keras_sister.keras_backend import chosen_backend, start_keras
 
 _UNFIT = 3
-_KNOWN = {"resnet50", "resnet101", "resnet152"}
-"""Equally wide, with all levels too."""
 
 
 def check_towers(experiments: Iterable[Experiment]) -> None:
@@ -31,7 +30,7 @@ def check_towers(experiments: Iterable[Experiment]) -> None:
     checked = set()
     for e in experiments:
         networks = (e.backbone, e.person_backbone)
-        if e.system == "sister_b" and len({*networks}) > 1 and not _KNOWN.issuperset(networks):
+        if e.system == "sister_b" and len({*networks}) > 1 and not PAPERS_BACKBONES.issuperset(networks):
             checked.add((*networks, str(e.size), e.levels))
     for towers in sorted(checked):
         command = [sys.executable, "-W", "ignore", "-m", __name__, *towers]
