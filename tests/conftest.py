@@ -4,7 +4,7 @@ import gc
 import os
 import signal
 from collections import Counter
-from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it starts in the background ignore Ctrl-C
@@ -26,7 +26,7 @@ from keras_sister.errors import InputError
 from keras_sister.run import OnEvent, Run
 from keras_sister.schema import DCSA, UNKNOWN
 from keras_sister.segmentation.segmenters.selfie import find_weights
-from keras_sister.training.engines.engine import OnDone, ignore_task
+from keras_sister.training.engines.engine import Job
 
 pytest_plugins = ["tests.exports"]
 
@@ -69,14 +69,21 @@ def perform_tasks_here(patch: pytest.MonkeyPatch) -> None:
         finally:
             keras.config.set_dtype_policy(policy)
 
-    def perform_all(
-        self: object, run: Run, tasks: Sequence[str], on_event: OnEvent, on_done: OnDone = ignore_task
-    ) -> None:
-        for task in tasks:
-            perform(run, task, on_event)
-            on_done(task)
+    class Here(ExitStack):
+        """A pool for one job at a time, which is completed when it is started."""
 
-    patch.setattr("keras_sister.training.engines.local_engine.LocalEngine.perform", perform_all)
+        done: Job | None = None
+        has_room = property(lambda self: self.done is None)
+
+        def start(self, job: Job) -> None:
+            perform(job.run, job.task, job.on_event)
+            self.done = job
+
+        def wait(self) -> Job:
+            job, self.done = self.done, None
+            return job
+
+    patch.setattr("keras_sister.training.engines.local_engine.LocalEngine.open", lambda self: Here())
     patch.setattr("keras_sister.training.final.perform_in_child", perform)
 
 

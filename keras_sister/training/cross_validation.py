@@ -1,5 +1,7 @@
 """Cross-validation: one model per fold, each trained in its own process and tested on photos it was not trained on."""
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,14 @@ from keras_sister.run import OnEvent, Run
 from keras_sister.segmentation.segmenters.open import check_segmenter
 from keras_sister.training.engines.engine import Engine
 from keras_sister.training.engines.local_engine import LocalEngine
+from keras_sister.training.engines.schedule import Step, Steps, perform_runs
 from keras_sister.training.fold_split import check_folds, write_folds
+from keras_sister.training.shared_stores import feature_stores, view_stores
 from keras_sister.training.start import is_moved, start_run
 from keras_sister.training.worker import chain
+
+OnRun = Callable[[Path], AbstractContextManager[OnEvent]]
+"""Called with the folder of a run that begins; see `cross_validate_several`."""
 
 
 def cross_validate(
@@ -63,23 +70,93 @@ def cross_validate(
         >>> summary["macc"]["mean"]
         0.85
     """
-    run, engine = Run(Path(out)), engine or LocalEngine()
-    if robustness:
-        _check_segmenters(run, experiment, other_segmenter)  # before hours of training without them
-    if not (run.folder / "summary.json").exists():
-        check_folds(dataset, experiment)  # fails before anything is decoded
-    with run.locked():
+    run = Run(Path(out))
+    summaries = cross_validate_several(
+        dataset,
+        {run.folder: experiment},
+        resume=resume,
+        robustness=robustness,
+        other_segmenter=other_segmenter,
+        engine=engine,
+        on_run=lambda _: nullcontext(on_event),
+    )
+    return summaries[run.folder]
+
+
+def cross_validate_several(
+    dataset: Dataset,
+    experiments: Mapping[Path, Experiment],
+    *,
+    resume: bool = False,
+    robustness: bool = False,
+    other_segmenter: str | None = None,
+    engine: Engine | None = None,
+    on_run: OnRun = lambda folder: nullcontext(lambda event: None),
+) -> dict[Path, dict[str, Any]]:
+    """Cross-validate several experiments on one dataset, such as systems or seeds, as `cross_validate` does with one.
+
+    Where the engine has room for one task, one experiment follows the other. Where it has room for more, such as on
+    several GPUs, the folds of all of them are trained side by side; a run whose views or features another one is making
+    waits for those. Each run ends, with its summary, when its own folds have ended.
+
+    Args:
+        dataset: photos and labels.
+        experiments: by run folder, in the order in which they begin.
+        resume, robustness, engine: see `cross_validate`.
+        other_segmenter: see `cross_validate`; used by the systems that take masks.
+        on_run: called with the folder of a run when it begins; returns a context manager. The run takes place inside
+            the context, which yields a function that is called with each event of the run. When it ends without an
+            error, the run folder has its summary.
+
+    Returns:
+        The content of ``summary.json`` of each run.
+
+    Raises:
+        InputError: as `cross_validate` does, naming the run; the others are then interrupted.
+
+    Example:
+        >>> runs = {Path(f"runs/seed-{seed}"): Experiment(system="baseline", seed=seed) for seed in range(3)}
+        >>> summaries = cross_validate_several(load_dcsa("photos"), runs)
+    """
+    take_masks = any(experiment.needs_masks for experiment in experiments.values())
+    steps = {}
+    for folder, experiment in experiments.items():
+        run, other = Run(folder), other_segmenter if experiment.needs_masks or not take_masks else None
+        if robustness:
+            _check_segmenters(run, experiment, other)  # before hours of training without them
+        if not (folder / "summary.json").exists():
+            check_folds(dataset, experiment)  # fails before anything is decoded
+        steps[run] = _steps(
+            run, dataset, experiment, resume=resume, robustness=robustness, other_segmenter=other, on_run=on_run
+        )
+    return {run.folder: summary for run, summary in perform_runs(steps, engine or LocalEngine()).items()}
+
+
+def _steps(
+    run: Run,
+    dataset: Dataset,
+    experiment: Experiment,
+    *,
+    resume: bool,
+    robustness: bool,
+    other_segmenter: str | None,
+    on_run: OnRun,
+) -> Steps:
+    """The steps of a cross-validation; returns its summary."""
+    with on_run(run.folder) as on_event, run.locked():
         start_run(run, dataset, experiment.absolute(), resume=resume)
+        views = Step(["views"], on_event, fills=view_stores(run.experiment))
         finished = _is_finished(run)
         if finished and is_moved(run):
-            engine.perform(run, ["views"], on_event)
+            yield views
         if finished and not robustness:
             return read_summary(run)
         if not finished:
             together = run.experiment.is_one_pass and not _is_predicted(run)
-            (_train_together if together else _train_each)(run, engine, on_event)
+            yield from (_train_together if together else _train_each)(run, views)
         if robustness:
-            _predict_changed_photos(run, other_segmenter, engine, on_event)
+            _note_segmenter(run, other_segmenter)
+            yield Step(["robustness"], on_event)
         summary = summarize(run, robustness=robustness)
         run.write("summary.json", summary)
     return summary
@@ -105,34 +182,36 @@ def _is_predicted(run: Run) -> bool:
     return all(run.fold(number).predictions.exists() for number in range(folds))
 
 
-def _train_each(run: Run, engine: Engine, on_event: OnEvent) -> None:
+def _train_each(run: Run, views: Step) -> Iterator[Step]:
     """Train every fold in a process of its own."""
-    engine.perform(run, ["views"], on_event)
+    yield views
     write_folds(run)
     numbers = {run.fold(number).name: number for number in range(len(run.folds))}
 
     def tell(name: str) -> None:
-        on_event({"task": name, "event": "done", "fold": numbers[name]})
+        views.on_event({"task": name, "event": "done", "fold": numbers[name]})
 
     missing = [name for name, number in numbers.items() if not run.fold(number).predictions.exists()]
     for name in sorted(numbers.keys() - missing):
         tell(name)
-    engine.perform(run, missing, on_event, tell)
+    yield Step(missing, views.on_event, tell)
 
 
-def _train_together(run: Run, engine: Engine, on_event: OnEvent) -> None:
+def _train_together(run: Run, views: Step) -> Iterator[Step]:
     """Train all folds in one process, which makes the views too where Keras runs on TensorFlow, as they need."""
-    tasks = [chain("views", "heads")] if run.backend == "tensorflow" else ["views", "heads"]
-    for task in tasks:
-        engine.perform(run, [task], on_event)
+    heads = replace(views, tasks=["heads"], fills=feature_stores(run.experiment))
+    if run.backend == "tensorflow":
+        yield replace(views, tasks=[chain("views", "heads")], fills=views.fills | heads.fills)
+    else:
+        yield views
+        yield heads
     for number in range(len(run.folds)):
-        on_event({"task": run.fold(number).name, "event": "done", "fold": number})
+        views.on_event({"task": run.fold(number).name, "event": "done", "fold": number})
 
 
-def _predict_changed_photos(run: Run, other_segmenter: str | None, engine: Engine, on_event: OnEvent) -> None:
-    """Predict changed photos where that is not done; if no other segmenter is named, the one of before stays."""
+def _note_segmenter(run: Run, other_segmenter: str | None) -> None:
+    """Note the segmenter of robustness; if none is named, the one of before stays."""
     if other_segmenter is not None:
         other_segmenter = replace(run.experiment, segmenter=other_segmenter).absolute().segmenter
     if other_segmenter is not None or not (run.folder / "robustness.json").exists():
         run.write("robustness.json", {"other_segmenter": other_segmenter})
-    engine.perform(run, ["robustness"], on_event)

@@ -24,10 +24,10 @@ from keras_sister.evaluation.checksums import contents_of
 from keras_sister.evaluation.comparison import Group, compare_with_first
 from keras_sister.evaluation.out_of_fold import read_out_of_fold
 from keras_sister.evaluation.summary import read_summary
-from keras_sister.run import Run
+from keras_sister.run import OnEvent, Run
 from keras_sister.schema import DCSA
+from keras_sister.training import tasks
 from keras_sister.training.cross_validation import cross_validate
-from keras_sister.training.engines.local_engine import LocalEngine
 from keras_sister.training.fill_views import fill_view_store
 from keras_sister.training.start import is_moved, start_run
 from keras_sister.training.tower_features import tower_features
@@ -79,6 +79,7 @@ import json, sys
 from pathlib import Path
 from keras_sister.config import Experiment
 from keras_sister.data.dcsa import load_dcsa
+from keras_sister.training import tasks
 from keras_sister.training.cross_validation import cross_validate
 
 experiment = Experiment(**json.loads({json.dumps(asdict(EXPERIMENT))!r}))
@@ -179,7 +180,8 @@ def test_a_finished_run_is_not_done_again(dataset, finished):
     assert not any(event["event"] in ("step", "epoch") for event in told)
 
 
-def test_a_fold_whose_folder_was_removed_is_trained_again(dataset, finished, tmp_path):
+@pytest.mark.usefixtures("tasks_here")
+def test_a_fold_whose_folder_was_removed_is_trained_again(dataset, finished, tmp_path, monkeypatch):
     """As errors advise for a damaged one; the run had ended."""
     whole, _ = finished
     run, performed = Run(shutil.copytree(whole.folder, tmp_path / "run")), []
@@ -187,13 +189,13 @@ def test_a_fold_whose_folder_was_removed_is_trained_again(dataset, finished, tmp
     with pytest.raises(InputError, match="fold-01 is missing; finish the run with 'cv --resume'"):
         read_summary(run)
 
-    class FromTheOtherRun(LocalEngine):
-        def perform(self, run, tasks, *_):
-            performed.extend(tasks)
-            for task in set(tasks) - {"views"}:
-                shutil.copytree(whole.folder / task, run.folder / task)
+    def take_from_the_other_run(run: Run, task: str, on_event: OnEvent) -> None:
+        performed.append(task)
+        if task != "views":
+            shutil.copytree(whole.folder / task, run.folder / task)
 
-    assert cross_validate(dataset, EXPERIMENT, run.folder, resume=True, engine=FromTheOtherRun()) == read_summary(whole)
+    monkeypatch.setattr(tasks, "perform", take_from_the_other_run)
+    assert cross_validate(dataset, EXPERIMENT, run.folder, resume=True) == read_summary(whole)
     assert performed == ["views", "fold-01"]
 
 

@@ -1,32 +1,68 @@
-"""What performs the tasks of a run."""
+"""What performs the tasks of runs."""
 
-from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 
+from keras_sister.errors import InputError
 from keras_sister.run import OnEvent, Run
 
-OnDone = Callable[[str], None]
-"""Called with the name of a task that is completed."""
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One task of a run.
+
+    Attributes:
+        run: the run.
+        task: see `keras_sister.training.tasks.perform`, or a `keras_sister.training.worker.chain`.
+        on_event: receives the events of the task, with its name as ``task``, in the thread that calls `Pool.wait`.
+    """
+
+    run: Run
+    task: str
+    on_event: OnEvent
 
 
-def ignore_task(task: str) -> None:
-    """Do nothing about a completed task."""
+class JobError(InputError):
+    """The error of a job.
+
+    Attributes:
+        job: the job that failed.
+    """
+
+    def __init__(self, job: Job, error: InputError) -> None:
+        super().__init__(str(error))
+        self.job = job
+
+
+class Pool(Protocol):
+    """The jobs that are at work at the same time, of one run or of several."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a further job can be started now."""
+
+    def start(self, job: Job) -> None:
+        """Start a job.
+
+        Raises:
+            InputError: if the engine cannot be used.
+        """
+
+    def wait(self) -> Job:
+        """Pass events on until one of the jobs at work is completed. Returns that job.
+
+        Raises:
+            JobError: the first error of a job.
+        """
 
 
 class Engine(Protocol):
     """Where tasks are performed: on this machine or on a cluster."""
 
-    def perform(self, run: Run, tasks: Sequence[str], on_event: OnEvent, on_done: OnDone = ignore_task) -> None:
-        """Perform tasks that do not depend on each other, in any order, several at once where the engine can.
+    def open(self) -> AbstractContextManager[Pool]:
+        """A pool for jobs that do not depend on each other.
 
-        When it returns or raises, no task is at work any more. What an interrupted task has finished is kept.
-
-        Args:
-            run: the run.
-            tasks: see `keras_sister.training.tasks.perform`; one may be a `keras_sister.training.worker.chain`.
-            on_event: receives the events of all tasks, with the task's name as ``task``, in the calling thread.
-            on_done: called after each task, in the calling thread.
-
-        Raises:
-            InputError: the first error of a task; the other tasks are then ended.
+        When its context ends, however it does, no job is at work any more. What an interrupted job has finished is
+        kept.
         """

@@ -1,14 +1,13 @@
-"""Perform the tasks of a run on this machine."""
+"""Perform the tasks of runs on this machine."""
 
 import os
 from collections import deque
-from collections.abc import Sequence
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
-from keras_sister.run import OnEvent, Run
-from keras_sister.training.engines.engine import OnDone, ignore_task
+from keras_sister.errors import InputError
+from keras_sister.training.engines.engine import Job, JobError
 from keras_sister.training.work_record import installed_versions, record_work
 from keras_sister.training.worker import TaskProcess
 
@@ -24,23 +23,9 @@ class LocalEngine:
     machine with others sees one, by ``CUDA_VISIBLE_DEVICES``. See `keras_sister.training.engines.engine.Engine`.
     """
 
-    def __init__(self) -> None:
-        self._environments: list[_Environment] | None = None  # of workers at the same time, if that is known
-
-    def perform(self, run: Run, tasks: Sequence[str], on_event: OnEvent, on_done: OnDone = ignore_task) -> None:
+    def open(self) -> "_Workers":
         """See `keras_sister.training.engines.engine.Engine`."""
-        waiting, free = deque(tasks), deque(self._environments or [{}])
-        with _Workers(run) as workers:
-            while waiting or workers.at_work:
-                while waiting and free:
-                    workers.start(waiting.popleft(), free.popleft())
-                task, environment = workers.wait(on_event)
-                if self._environments is None:
-                    self._environments = environments_of(workers.gpus)
-                    free.extend(self._environments)
-                else:
-                    free.append(environment)
-                on_done(task)
+        return _Workers()
 
 
 def environments_of(gpus: int) -> list[_Environment]:
@@ -61,50 +46,66 @@ def environments_of(gpus: int) -> list[_Environment]:
 
 
 class _Workers:
-    """Worker processes at work for one run; none is left when the context ends."""
+    """Worker processes at work; none is left when the context ends."""
 
-    def __init__(self, run: Run) -> None:
-        self.run, self.gpus = run, 0
-        self.at_work: dict[str, tuple[TaskProcess, _Environment, Thread]] = {}
-        self._told: SimpleQueue[tuple[str, dict[str, Any] | BaseException | None]] = SimpleQueue()
+    def __init__(self) -> None:
+        self._free: deque[_Environment] = deque([{}])  # of the first worker, which works alone
+        self._gpus: int | None = None
+        self._at_work: dict[Job, tuple[TaskProcess, _Environment, Thread]] = {}
+        self._told: SimpleQueue[tuple[Job, dict[str, Any] | Exception | None]] = SimpleQueue()
 
     def __enter__(self) -> "_Workers":
         return self
 
     def __exit__(self, *error: object) -> None:
-        for process, _, _ in self.at_work.values():
+        for process, _, _ in self._at_work.values():
             process.kill()
-        for _, _, thread in self.at_work.values():
+        for _, _, thread in self._at_work.values():
             thread.join()
 
-    def start(self, task: str, environment: _Environment) -> None:
+    @property
+    def has_room(self) -> bool:
+        """Whether a GPU, or the machine, is free."""
+        return bool(self._free)
+
+    def start(self, job: Job) -> None:
         """Start a worker."""
-        process = TaskProcess(self.run, task, environment)
-        thread = Thread(target=self._listen, args=(process,), daemon=True)
-        self.at_work[task] = (process, environment, thread)
+        environment = self._free.popleft()
+        process = TaskProcess(job.run, job.task, environment)
+        thread = Thread(target=self._listen, args=(job, process), daemon=True)
+        self._at_work[job] = (process, environment, thread)
         thread.start()
 
-    def wait(self, on_event: OnEvent) -> tuple[str, _Environment]:
-        """Pass events on until a worker has ended. Returns its task and its environment."""
+    def wait(self) -> Job:
+        """Pass events on until a worker has ended. Returns its job."""
         while True:
-            task, told = self._told.get()
-            if isinstance(told, BaseException):
+            job, told = self._told.get()
+            if isinstance(told, InputError):
+                raise JobError(job, told) from told
+            if isinstance(told, Exception):
                 raise told
             if told is None:
-                process, environment, thread = self.at_work.pop(task)
-                thread.join()
-                self.gpus = process.gpus
-                return task, environment
+                self._end(job)
+                return job
             if told["event"] == "performed":
-                record_work(self.run, told["task"], told["seconds"], installed_versions(self.run.backend))
+                record_work(job.run, told["task"], told["seconds"], installed_versions(job.run.backend))
             else:
-                on_event(told)
+                job.on_event(told)
 
-    def _listen(self, process: TaskProcess) -> None:
+    def _end(self, job: Job) -> None:
+        process, environment, thread = self._at_work.pop(job)
+        thread.join()
+        if self._gpus is None:
+            self._gpus = process.gpus
+            self._free.extend(environments_of(process.gpus))
+        else:
+            self._free.append(environment)
+
+    def _listen(self, job: Job, process: TaskProcess) -> None:
         try:
             for event in process.events():
-                self._told.put((process.task, event))
+                self._told.put((job, event))
         except Exception as error:  # is raised by `wait`
-            self._told.put((process.task, error))
+            self._told.put((job, error))
         else:
-            self._told.put((process.task, None))
+            self._told.put((job, None))

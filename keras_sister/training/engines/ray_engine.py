@@ -1,4 +1,4 @@
-"""Perform the tasks of a run on the machines of a Ray cluster.
+"""Perform the tasks of runs on the machines of a Ray cluster.
 
 Run folder, cache folder, photos, masks and weights must be on storage that all machines share, at the same paths, and
 keras-sister must be installed on each. A task of Ray does what the engine of one machine does: it starts a worker
@@ -8,18 +8,18 @@ process. Run folder and numbers are therefore the same.
 import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from keras_sister.config import absolute_path
 from keras_sister.errors import InputError
 from keras_sister.ray_cluster import connect, nodes, reason
-from keras_sister.run import OnEvent, Run
+from keras_sister.run import Run
 from keras_sister.storage.cache import cache_folder
 from keras_sister.storage.disk_errors import disk_error
 from keras_sister.storage.leftovers import aside_prefix, remove_leftovers
-from keras_sister.training.engines.engine import OnDone, ignore_task
+from keras_sister.training.engines.engine import Job, JobError
 from keras_sister.training.work_record import installed_versions, record_work
 from keras_sister.training.worker import TaskProcess, WorkerKilledError
 
@@ -57,25 +57,9 @@ class RayEngine:
     ) -> None:
         self.address, self.gpus_per_fold, self.cpus_per_fold = address, gpus_per_fold, cpus_per_fold
 
-    def perform(self, run: Run, tasks: Sequence[str], on_event: OnEvent, on_done: OnDone = ignore_task) -> None:
+    def open(self) -> "_Tasks":
         """See `keras_sister.training.engines.engine.Engine`."""
-        if not tasks:
-            return
-        if self.address and self.address.startswith("ray://"):
-            raise InputError(f"{self.address}: run the command on a machine of the cluster, with its HOST:PORT.")
-        connect(self.address, object_store=_OBJECT_STORE)
-        cache = absolute_path(cache_folder())
-        cache.mkdir(parents=True, exist_ok=True)
-        folder = absolute_path(run.folder)
-        with ExitStack() as stack:
-            marks = [stack.enter_context(_mark(shared)) for shared in (folder, cache)]
-            resources = resources_of_task(nodes(), self.gpus_per_fold, self.cpus_per_fold)
-            environment = _environment(cache, resources)
-            given = (str(folder), marks, environment, installed_versions(run.backend))
-            with _Tasks(run, resources, given) as running:
-                for task in tasks:
-                    running.start(task)
-                running.wait(on_event, on_done)
+        return _Tasks(self)
 
 
 def resources_of_task(
@@ -112,68 +96,108 @@ def resources_of_task(
 
 
 class _Tasks:
-    """The tasks of Ray that are at work for one run; none is left when the context ends."""
+    """The tasks of Ray that are at work; none is left when the context ends."""
 
-    def __init__(self, run: Run, resources: Mapping[str, float], given: tuple[Any, ...]) -> None:
-        import ray
-
-        self.run, self.given = run, given
-        self._remote = ray.remote(max_retries=0, **resources)(_perform)
-        self._running: dict[Any, str] = {}
-        self._retries: dict[str, int] = {}
+    def __init__(self, engine: RayEngine) -> None:
+        self._engine = engine
+        self._running: dict[Any, Job] = {}
+        self._retries: dict[Job, int] = {}
+        self._marks: dict[Path, Path] = {}  # of the folders that the tasks at work share
+        self._remote: Any = None  # the connection is made when there is something to do
 
     def __enter__(self) -> "_Tasks":
         return self
 
     def __exit__(self, *error: object) -> None:
+        if self._running:
+            import ray
+
+            for generator in self._running:
+                ray.cancel(generator, force=True)
+            for generator in self._running:
+                _wait_for_end(generator)
+        for mark in self._marks.values():
+            mark.unlink(missing_ok=True)
+
+    @property
+    def has_room(self) -> bool:
+        """Always: the cluster begins a task when a machine has room for it."""
+        return True
+
+    def start(self, job: Job) -> None:
+        """Give a task to the cluster."""
+        if self._remote is None:
+            self._connect()
+        folder = absolute_path(job.run.folder)
+        marks = [self._mark(shared) for shared in (folder, self._cache)]
+        remote = self._remote.options(name=f"{folder.name}/{job.task}")
+        versions = installed_versions(job.run.backend)
+        self._running[remote.remote(job.task, str(folder), marks, self._environment, versions)] = job
+
+    def wait(self) -> Job:
+        """Pass events on until a task has ended. Returns its job."""
         import ray
 
-        for generator in self._running:
-            ray.cancel(generator, force=True)
-        for generator in self._running:
-            _wait_for_end(generator)
-
-    def start(self, task: str) -> None:
-        """Give a task to the cluster, which begins it when a machine has room for it."""
-        self._running[self._remote.options(name=task).remote(task, *self.given)] = task
-
-    def wait(self, on_event: OnEvent, on_done: OnDone) -> None:
-        """Pass events on until all tasks have ended."""
-        import ray
-
-        while self._running:
+        while True:
             (generator, *_), _ = ray.wait(list(self._running))
-            task = self._running[generator]
+            job = self._running[generator]
             try:
                 event = ray.get(next(generator))
             except StopIteration:
-                del self._running[generator]
-                on_done(task)
+                self._end(generator)
+                return job
             except ray.exceptions.RayTaskError as error:
-                raise InputError(f"{task}: {reason(error)}") from error
+                raise JobError(job, InputError(f"{job.task}: {reason(error)}")) from error
             except ray.exceptions.RayError as error:
-                message = f"{task}: its worker or its machine was lost ({reason(error)}); continue with --resume."
-                self._start_again(generator, message, on_event)
+                lost = f"{job.task}: its worker or its machine was lost ({reason(error)}); continue with --resume."
+                self._start_again(generator, lost)
             else:
-                self._take(event, generator, on_event)
+                self._take(event, generator)
 
-    def _take(self, event: dict[str, Any], generator: Any, on_event: OnEvent) -> None:
+    def _connect(self) -> None:
+        engine = self._engine
+        if engine.address and engine.address.startswith("ray://"):
+            raise InputError(f"{engine.address}: run the command on a machine of the cluster, with its HOST:PORT.")
+        connect(engine.address, object_store=_OBJECT_STORE)
+        import ray
+
+        resources = resources_of_task(nodes(), engine.gpus_per_fold, engine.cpus_per_fold)
+        self._cache = absolute_path(cache_folder())
+        self._cache.mkdir(parents=True, exist_ok=True)
+        self._environment = _environment(self._cache, resources)
+        self._remote = ray.remote(max_retries=0, **resources)(_perform)
+
+    def _mark(self, folder: Path) -> str:
+        """A file by which another machine can tell that it sees the same folder."""
+        if folder not in self._marks:
+            remove_leftovers(folder)
+            self._marks[folder] = folder / f"{aside_prefix()}shared"
+            self._marks[folder].touch()
+        return str(self._marks[folder])
+
+    def _take(self, event: dict[str, Any], generator: Any) -> None:
+        job = self._running[generator]
         if event["event"] == "performed":
-            record_work(self.run, event["task"], event["seconds"], event["versions"])
+            record_work(job.run, event["task"], event["seconds"], event["versions"])
         elif event["event"] == "killed":
-            self._start_again(generator, event["message"], on_event)
+            self._start_again(generator, event["message"])
         elif event["event"] == "failed":
-            raise InputError(event["message"])
+            raise JobError(job, InputError(event["message"]))
         else:
-            on_event(event)
+            job.on_event(event)
 
-    def _start_again(self, generator: Any, message: str, on_event: OnEvent) -> None:
-        task = self._running.pop(generator)
-        self._retries[task] = retry = self._retries.get(task, 0) + 1
+    def _start_again(self, generator: Any, message: str) -> None:
+        job = self._running.pop(generator)
+        self._retries[job] = retry = self._retries.get(job, 0) + 1
         if retry > RETRIES:
-            raise InputError(message)
-        on_event({"task": task, "event": "lost", "retry": retry, "retries": RETRIES})
-        self.start(task)
+            raise JobError(job, InputError(message))
+        job.on_event({"task": job.task, "event": "lost", "retry": retry, "retries": RETRIES})
+        self.start(job)
+
+    def _end(self, generator: Any) -> None:
+        run = self._running.pop(generator).run
+        if all(job.run != run for job in self._running.values()):
+            self._marks.pop(absolute_path(run.folder)).unlink(missing_ok=True)
 
 
 def _wait_for_end(generator: Any) -> None:
@@ -232,15 +256,3 @@ def _environment(cache: Path, resources: Mapping[str, float]) -> dict[str, str]:
     if (_CHECKOUT / "pyproject.toml").is_file():  # else the package is found where it is installed
         found["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_CHECKOUT), os.environ.get("PYTHONPATH")]))
     return found
-
-
-@contextmanager
-def _mark(folder: Path) -> Iterator[str]:
-    """A file by which another machine can tell that it sees the same folder."""
-    remove_leftovers(folder)
-    mark = folder / f"{aside_prefix()}shared"
-    try:
-        mark.touch()
-        yield str(mark)
-    finally:
-        mark.unlink(missing_ok=True)

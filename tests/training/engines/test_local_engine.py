@@ -1,13 +1,15 @@
 """Several GPUs of one machine: real worker processes, which report the variable by which CUDA shows them a GPU."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from keras_sister.errors import InputError
-from keras_sister.run import Run
+from keras_sister.run import OnEvent, Run
 from keras_sister.training.engines.local_engine import LocalEngine, environments_of
+from keras_sister.training.engines.schedule import Step, Steps, perform_runs
 from keras_sister.training.worker import chain
 
 from ...pages import ROOT
@@ -15,20 +17,40 @@ from ...pages import ROOT
 FOLDS = [f"fold-{number:02d}" for number in range(6)]
 
 
-@pytest.fixture
-def run(tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def device_worker(monkeypatch):
     monkeypatch.setattr("keras_sister.training.worker.MODULE", "tests.training.engines.device_worker")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+@pytest.fixture
+def run(tmp_path) -> Run:
     return Run(tmp_path)
 
 
-def perform(run: Run, gpus: int) -> tuple[dict[str, str | None], list[str]]:
+def ignore(event: dict[str, object]) -> None:
+    """Take no notice of an event."""
+
+
+def perform(run: Run, *steps: Sequence[str], on_event: OnEvent = ignore) -> list[str]:
+    """The tasks in the order in which they were completed."""
+    done: list[str] = []
+
+    def each() -> Steps:
+        for tasks in steps:
+            yield Step(tasks, on_event, done.append)
+        return {}
+
+    assert perform_runs({run: each()}, LocalEngine()) == {run: {}}
+    return done
+
+
+def seen_by_folds(run: Run, gpus: int) -> tuple[dict[str, str | None], list[str]]:
     """What each worker saw, and the tasks in the order in which they were completed."""
     (run.folder / "gpus").write_text(str(gpus))
-    told, done, engine = [], [], LocalEngine()
-    engine.perform(run, ["views"], told.append, done.append)
-    engine.perform(run, FOLDS, told.append, done.append)
+    told: list[dict] = []
+    done = perform(run, ["views"], FOLDS, on_event=told.append)
     assert not list(run.folder.glob("taken-*"))
     return {event["task"]: event["device"] for event in told}, done
 
@@ -44,7 +66,7 @@ def perform(run: Run, gpus: int) -> tuple[dict[str, str | None], list[str]]:
 def test_folds_work_at_once_one_on_each_gpu(run, monkeypatch, visible, gpus, expected):
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    seen, done = perform(run, gpus)
+    seen, done = seen_by_folds(run, gpus)
     assert seen.pop("views") == visible  # the first worker counts them
     assert set(seen.values()) == expected
     assert done[0] == "views"
@@ -54,7 +76,7 @@ def test_folds_work_at_once_one_on_each_gpu(run, monkeypatch, visible, gpus, exp
 
 @pytest.mark.parametrize("gpus", [0, 1])
 def test_on_one_gpu_or_none_folds_work_one_after_the_other(run, gpus):
-    seen, done = perform(run, gpus)
+    seen, done = seen_by_folds(run, gpus)
     assert set(seen.values()) == {None}
     assert done == ["views", *FOLDS]
 
@@ -74,10 +96,8 @@ def is_running(pid_file: Path) -> bool:
 
 def test_the_first_error_ends_the_other_workers(run):
     (run.folder / "gpus").write_text("2")
-    engine = LocalEngine()
-    engine.perform(run, ["views"], lambda event: None)
-    with pytest.raises(InputError, match="no label is known"):
-        engine.perform(run, ["hang", "fail"], lambda event: None)
+    with pytest.raises(InputError, match="^no label is known"):
+        perform(run, ["views"], ["hang", "fail"])
     assert not is_running(run.folder / "hang.pid")
     assert [entry["task"] for entry in run.read("work.json")] == ["views"]
 
@@ -87,14 +107,14 @@ def test_of_a_chain_what_is_completed_is_recorded(run, last, message):
     (run.folder / "gpus").write_text("1")
     (run.folder / "hang.pid").touch()  # what `fail` waits for
     with pytest.raises(InputError, match=message):
-        LocalEngine().perform(run, [chain("views", "fold-00", last)], lambda event: None)
+        perform(run, [chain("views", "fold-00", last)])
     assert [entry["task"] for entry in run.read("work.json")] == ["views", "fold-00"]
 
 
 def test_a_worker_that_dies_after_its_last_task_is_named(run):
     (run.folder / "gpus").write_text("1")
     with pytest.raises(InputError, match="end badly: ended by SIGABRT"):
-        LocalEngine().perform(run, ["end badly"], lambda event: None)
+        perform(run, ["end badly"])
     assert [entry["task"] for entry in run.read("work.json")] == ["end badly"]
 
 
@@ -107,5 +127,5 @@ def test_an_interruption_ends_all_workers(run):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        LocalEngine().perform(run, ["hang"], interrupt)
+        perform(run, ["hang"], on_event=interrupt)
     assert not is_running(run.folder / "hang.pid")
