@@ -3,7 +3,8 @@
 Of a chain of tasks, it performs one after the other; ``die`` and ``end badly`` end it by a signal.
 
 The file ``gpus`` in the run folder says how many GPUs there are. A fold waits until as many folds have begun; ``hang``
-waits for ever, and ``fail`` reports an error when it does.
+waits for ever, and ``fail`` reports an error when it does. ``until RUN TASK`` waits until that task of a run beside
+this one has begun.
 """
 
 import json
@@ -38,6 +39,14 @@ def main(folder: Path, task: str) -> None:
             time.sleep(0.01)
         tell(event="error", message="no label is known")
         sys.exit(1)
+    if task.startswith("until "):
+        _, other, awaited = task.split()
+        ends = time.monotonic() + 60
+        while not (folder.parent / other / f"{awaited}.pid").exists():
+            if time.monotonic() > ends:
+                tell(event="error", message=f"{awaited} of {other} has not begun")
+                sys.exit(1)
+            time.sleep(0.01)
     if task == "hang":
         time.sleep(600)
     tell(event="performed", gpus=gpus)

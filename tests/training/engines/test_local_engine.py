@@ -96,7 +96,7 @@ def is_running(pid_file: Path) -> bool:
 
 def test_the_first_error_ends_the_other_workers(run):
     (run.folder / "gpus").write_text("2")
-    with pytest.raises(InputError, match="^no label is known"):
+    with pytest.raises(InputError, match=r"^no label is known"):
         perform(run, ["views"], ["hang", "fail"])
     assert not is_running(run.folder / "hang.pid")
     assert [entry["task"] for entry in run.read("work.json")] == ["views"]
