@@ -71,6 +71,15 @@ def show_comparison(runs: Sequence[Path], *, seed: int = 0, as_json: bool = Fals
     unit = "photo" if groups[0].runs[0].groups is None else "group"
     console.print(_scores(columns, labels, p_values, unit))
     console.print(_differences(comparisons, labels, unit))
+    for group in groups:
+        if len(group.runs) > 1:
+            spread = f"{_mean_and_spread(group.seed_maccs())} % over {len(group.runs)} seeds"
+            console.print(
+                f"{labels[group.name]}: MACC {spread} (mean ± sample standard deviation of the runs' MACC)",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
     if robustness:
         scores = zip([labels[group.name] for group in groups], robustness, strict=True)
         console.print(robustness_table(dict(scores)))
@@ -150,7 +159,7 @@ def _scores(columns: list, labels: dict[str, str], p_values: dict[str, dict[str,
 
 
 def _mean_and_spread(maccs: Any) -> str:
-    """Mean and sample standard deviation of the folds; one fold has no deviation."""
+    """Mean and sample standard deviation of folds or seeds; one has no deviation."""
     return f"{100 * maccs.mean():.2f} ± " + (f"{100 * maccs.std(ddof=1):.2f}" if len(maccs) > 1 else "–")
 
 

@@ -1,24 +1,24 @@
-"""``sister-keras cv``: cross-validate one system on one dataset."""
+"""``sister-keras cv``: cross-validate one or several systems on one dataset."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 from rich.console import Console
 from rich.table import Table
 
-from keras_sister.config import SYSTEMS, Experiment, load_experiment
-from keras_sister.segmentation.segmenters.open import check_segmenter
+from keras_sister.config import Experiment
 
 from .compare import show_comparison
 from .dataset import dataset_argument, on_unknown_value_option, open_and_show_notes
 from .engine import training_engine, training_engine_options
-from .experiment import NOTES, SECTIONS, experiment_options, experiment_to_run, settings_given, track_option
+from .experiment import NOTES, SECTIONS, experiment_options, track_option
 from .pedestrian_line import pedestrian_line
 from .percent import percent
-from .progress import RunProgress, both
+from .planned_runs import planned_runs, several_runs_options
+from .progress import RunProgress, both, progress_of
 from .quiet import import_quietly, say_loading
 from .report import write_page
 from .review import list_issues, write_sheet
@@ -26,41 +26,25 @@ from .robustness_table import robustness_table
 from .sections import SectionedCommand
 
 if TYPE_CHECKING:
-    from keras_sister.data.dataset import Dataset
-
-
-def _several(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
-    """The systems of a list with commas, each once."""
-    systems = tuple(dict.fromkeys(name.strip() for name in (value or "").split(",") if name.strip()))
-    for name in systems:
-        if name not in SYSTEMS:
-            raise click.BadParameter(f"{name!r} is not one of {', '.join(SYSTEMS)}.")
-    if value is not None and not systems:
-        raise click.BadParameter(f"name one or more of {', '.join(SYSTEMS)}, with commas between them.")
-    return systems
+    from keras_sister.run import OnEvent
 
 
 @click.command(cls=SectionedCommand, sections=SECTIONS, notes=NOTES, short_help="Cross-validate a system on a dataset.")
 @dataset_argument
 @on_unknown_value_option
 @experiment_options
-@click.option(
-    "--systems",
-    callback=_several,
-    metavar="SYSTEM,SYSTEM…",
-    help="Instead of --system: cross-validate several, each into OUT/SYSTEM, and compare them with the first.",
-)
+@several_runs_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Run folder to create; with --systems, the folder in which each system gets one."
-    "  [default: runs/SYSTEM; with --systems runs]",
+    help="Run folder to create; with --systems or --seeds, the folder in which each gets one."
+    "  [default: runs/SYSTEM; with --systems or --seeds runs]",
 )
 @click.option(
     "--resume",
     is_flag=True,
-    help="Continue an interrupted run in --out, with its settings; with --systems, a system that has not begun takes"
-    " those of the first that has.",
+    help="Continue an interrupted run in --out, with its settings; with --systems or --seeds, a run that has not begun"
+    " takes those of one that has.",
 )
 @track_option
 @training_engine_options
@@ -80,7 +64,6 @@ def cv(
     context: click.Context,
     dataset: Path,
     on_unknown_value: str | None,
-    systems: tuple[str, ...],
     out: Path | None,
     resume: bool,
     track: tuple[str, ...],
@@ -96,6 +79,7 @@ def cv(
     \b
     sister-keras cv DCSA --system sister_a --segmenter FCN --out runs/sister_a
     sister-keras cv dataset.yaml --systems sister_a,baseline --trainable head
+    sister-keras cv DCSA --systems sister_a,baseline --seeds 0,1,2
     sister-keras cv street --system baseline --backbone resnet_mini \\
         --weights none --size 112 --folds 4 --epochs 30 --learning-rate 1e-3
     sister-keras cv DCSA --out runs/sister_a --resume --robustness
@@ -103,46 +87,27 @@ def cv(
     """
     if other_segmenter is not None and not robustness:
         raise click.UsageError("--other-segmenter goes with --robustness.")
-    if systems and context.get_parameter_source("system") is ParameterSource.COMMANDLINE:
-        raise click.UsageError("--system or --systems, not both.")
-    of_all = out or Path("runs")
-    named = {of_all / system: {"system": system} for system in systems}
-    runs = named or {out or of_all / settings_given(context).get("system", Experiment.system): {}}
-    sibling = _first_begun(of_all, systems) if systems and resume else None
-    base = load_experiment(sibling / "config.yaml") if sibling else None
-    experiments = {}
-    for folder, wanted in runs.items():
-        if sibling and not (folder / "config.yaml").exists():
-            click.echo(f"{folder} has not begun; it takes the settings of {sibling}.", err=True)
-        experiments[folder] = experiment_to_run(context, folder, resume=resume, base=base, wanted=wanted)
+    experiments = planned_runs(context, out, resume=resume)
     _warn_of_many_passes(experiments.values())
-    take_masks = any(experiment.needs_masks for experiment in experiments.values())
-    if other_segmenter is not None and take_masks:
-        check_segmenter(other_segmenter)  # a system that does not use it may be trained first
     engine = training_engine(context)
     photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
     (import_quietly if "tensorboard" in track else say_loading)()  # which the workers do
-    if len(experiments) > 1:
-        from keras_sister.training.tower_check import check_towers
+    from keras_sister.training.cross_validation import cross_validate_several
 
-        check_towers(e for folder, e in experiments.items() if not (folder / "summary.json").exists())
-    for folder, experiment in experiments.items():
-        if systems:
-            click.echo(f"{experiment.system}:", err=True)
-        _cross_validate(
+    with progress_of(experiments, f"with --resume{' --robustness' if robustness else ''}") as progress:
+        cross_validate_several(
             photos,
-            experiment,
-            folder,
-            track,
+            experiments,
             resume=resume,
             robustness=robustness,
-            other_segmenter=other_segmenter if experiment.needs_masks or not take_masks else None,
+            other_segmenter=other_segmenter,
             engine=engine,
+            on_run=lambda folder: _shown(folder, track, progress),
         )
     if len(experiments) > 1:
         click.echo()
         show_comparison(tuple(experiments))
-        write_page(tuple(experiments), of_all / "report.html")
+        write_page(tuple(experiments), (out or Path("runs")) / "report.html")
 
 
 def _warn_of_many_passes(experiments: Iterable[Experiment]) -> None:
@@ -157,31 +122,22 @@ def _warn_of_many_passes(experiments: Iterable[Experiment]) -> None:
         )
 
 
-def _first_begun(out: Path, systems: tuple[str, ...]) -> Path | None:
-    """The first run folder of a system in `out` that has settings; those of `systems` come first."""
-    folders = (out / system for system in (*systems, *SYSTEMS))
-    return next((folder for folder in folders if (folder / "config.yaml").exists()), None)
-
-
-def _cross_validate(
-    photos: "Dataset", experiment: Experiment, out: Path, track: tuple[str, ...], *, robustness: bool, **how: Any
-) -> None:
-    """Cross-validate one system, show its scores, and write its lists and its page."""
+@contextmanager
+def _shown(folder: Path, track: tuple[str, ...], progress: RunProgress) -> Iterator["OnEvent"]:
+    """Show the progress of a run, and when it has ended its scores; write its lists and its page."""
     from keras_sister.run import Run
-    from keras_sister.training.cross_validation import cross_validate
     from keras_sister.training.tracking import tracked
 
-    folds = 1 if experiment.split else experiment.folds
-    how_to_resume = "with --resume --robustness" if robustness else "with --resume"
-    with tracked(Run(out), track) as on_event:
-        with RunProgress(folds=folds, how_to_resume=how_to_resume) as progress:
-            shown = both(progress.show, on_event)
-            summary = cross_validate(photos, experiment, out, robustness=robustness, on_event=shown, **how)
-        _show(summary, out)
-        click.echo(f"\nRun folder: {out}")
-        issues = list_issues(out)
-        write_page((out,), out / "report.html")
-        write_sheet(out, issues)
+    run = Run(folder)
+    with tracked(run, track) as on_event:
+        with progress.of_run(folder) as show:
+            yield both(show, on_event)
+        with progress.results():
+            _show(run.read("summary.json"), folder)
+            click.echo(f"\nRun folder: {folder}")
+            issues = list_issues(folder)
+            write_page((folder,), folder / "report.html")
+            write_sheet(folder, issues)
 
 
 def _show(summary: dict[str, Any], out: Path) -> None:

@@ -153,6 +153,7 @@ SECTIONS = {
         "average_weights",
         "precision",
         "seed",
+        "seeds",
     ),
     "Fine-tuning": ("batch_norm", "warm_up_epochs", "tower_rate", "first_layer_rate"),
     "Loss": ("loss", "gamma", "label_smoothing", "class_weights"),

@@ -1,10 +1,11 @@
 """Progress on standard error: bars on a terminal; in a file or pipe a line every 30 seconds."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -17,7 +18,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from keras_sister.config import Experiment
 from keras_sister.errors import counted
+
+if TYPE_CHECKING:
+    from keras_sister.run import OnEvent
 
 _INTERVAL = 30.0  # seconds between two lines where the output is no terminal
 
@@ -55,19 +60,21 @@ class _Lines:
 
 
 class RunProgress:
-    """Shows the events of a run (see `keras_sister.run.OnEvent`) on standard error.
+    """Shows the events of a run, or of several at once (see `keras_sister.run.OnEvent`), on standard error.
+
+    What is counted is the sum over the tasks that are at work at the same time, of all runs.
 
     Example:
         >>> with RunProgress(folds=16) as progress:
         ...     cross_validate(dataset, experiment, out, on_event=progress.show)
     """
 
-    def __init__(self, *, folds: int | None = None, how_to_resume: str = "with --resume") -> None:
+    def __init__(self, *, runs: int = 1, folds: int | None = None, how_to_resume: str = "with --resume") -> None:
         self.console = Console(stderr=True)
         self.lines = None if self.console.is_terminal else _Lines(self.console)
-        self.folds = folds
-        self.folds_done = 0
-        self.at_work: dict[str, dict[str, tuple[int, int]]] = {"epochs": {}, "steps": {}}
+        self.runs, self.begun, self.ended = runs, 0, 0
+        self.folds, self.folds_done = folds, 0
+        self.at_work: dict[str, dict[str, tuple[int, int]]] = {}  # by what is counted and by task: how many of how many
         self.how_to_resume = how_to_resume
         self.bars = Progress(
             TextColumn("{task.description:<9}"),
@@ -95,24 +102,51 @@ class RunProgress:
         if kind is KeyboardInterrupt:
             _say_how_to_resume(self.console, self.how_to_resume)
 
+    @contextmanager
+    def of_run(self, folder: Path) -> Iterator["OnEvent"]:
+        """Show a run while it takes place; yields a function that takes its events.
+
+        One of several runs is announced when it begins, and lines have its name.
+        """
+        self.begun += 1
+        if self.runs == 1:
+            yield self.show
+            return
+        self.console.print(f"{self.begun} of {self.runs}: {folder}", highlight=False, markup=False, soft_wrap=True)
+        yield lambda event: self.show({**event, "run": folder.name})
+        for counts in self.at_work.values():
+            for task in [task for task in counts if task.startswith(f"{folder.name} ")]:
+                del counts[task]
+
+    @contextmanager
+    def results(self) -> Iterator[None]:
+        """Take the bars off the terminal while the results of a run are printed there; other runs bring them back."""
+        if self.console.is_terminal:
+            self.bars.stop()
+        yield
+        self.ended += 1
+        if self.console.is_terminal and self.ended < self.runs:
+            self.bars.start()
+
     def show(self, event: dict[str, Any]) -> None:
         """Take one event."""
         getattr(self, f"_{event['event']}")(event)
 
     def _photos(self, event: dict[str, Any]) -> None:
-        self._update("photos", event["photos"], event["of"], "decoded and segmented")
+        self._count("photos", event, event["photos"], event["of"], "decoded and segmented")
         if event["photos"] == event["of"]:
-            self._line(f"{counted(event['of'], 'photo')} in the view store")
+            self._line(f"{_run(event)}{counted(event['of'], 'photo')} in the view store")
 
     def _counted(self, event: dict[str, Any]) -> None:
-        self._update(event["what"], event["done"], event["of"], "")
+        self._count(event["what"], event, event["done"], event["of"], "")
 
     def _without_person(self, event: dict[str, Any]) -> None:
         if event["photos"]:
             self.console.print(
-                f"No person found in {event['photos']} of {event['of']} photos, which stay unchanged;"
+                f"{_run(event)}No person found in {event['photos']} of {event['of']} photos, which stay unchanged;"
                 " views.json lists them.",
                 highlight=False,
+                markup=False,
             )
 
     def _damaged(self, event: dict[str, Any]) -> None:
@@ -124,45 +158,46 @@ class RunProgress:
 
     def _left_out(self, event: dict[str, Any]) -> None:
         self.console.print(
-            f"{event['photos']} of {event['of']} photos cannot be read and are left out; left_out.json lists them.",
+            f"{_run(event)}{event['photos']} of {event['of']} photos cannot be read and are left out; left_out.json"
+            " lists them.",
             highlight=False,
+            markup=False,
         )
 
     def _step(self, event: dict[str, Any]) -> None:
-        self._update_sum("steps", event, event["step"], event["steps"], f"loss {event['loss']:.4f}")
+        self._count("steps", event, event["step"], event["steps"], f"loss {event['loss']:.4f}")
 
     def _epoch(self, event: dict[str, Any]) -> None:
         scores = {"macc": "MACC", "val_macc": "validation", "pixel_accuracy": "pixel accuracy"}
         note = ", ".join(f"{text} {100 * event[name]:.2f}" for name, text in scores.items() if name in event)
-        self._update_sum("epochs", event, event["epoch"] + 1, event["epochs"], note)
-        self._line(
-            f"{event.get('task', 'epoch')} {event['epoch'] + 1}/{event['epochs']}: loss {event['loss']:.4f}, {note}"
-        )
+        self._count("epochs", event, event["epoch"] + 1, event["epochs"], note)
+        done = f"{event['epoch'] + 1}/{event['epochs']}"
+        self._line(f"{_task(event) or 'epoch'} {done}: loss {event['loss']:.4f}, {note}")
 
     def _lost(self, event: dict[str, Any]) -> None:
-        self._end(event["task"])
+        self._end(event)
         self.console.print(
-            f"{event['task']}: its worker or machine was lost; started again from its last epoch (retry"
+            f"{_task(event)}: its worker or machine was lost; started again from its last epoch (retry"
             f" {event['retry']} of {event['retries']}).",
             highlight=False,
+            markup=False,
             soft_wrap=True,
         )
 
     def _done(self, event: dict[str, Any]) -> None:
-        self._end(event["task"])
+        self._end(event)
         if self.folds is not None:
             self.folds_done += 1
             self._update("folds", self.folds_done, self.folds, "")
-        self._line(f"{event['task']}: done")
+        self._line(f"{_task(event)}: done")
 
-    def _end(self, task: str) -> None:
+    def _end(self, event: dict[str, Any]) -> None:
         for counts in self.at_work.values():
-            counts.pop(task, None)
+            counts.pop(_task(event), None)
 
-    def _update_sum(self, name: str, event: dict[str, Any], completed: int, total: int, note: str) -> None:
-        """Show the sum over the tasks that are at work at the same time."""
-        counts = self.at_work[name]
-        counts[event.get("task", "")] = (completed, total)
+    def _count(self, name: str, event: dict[str, Any], completed: int, total: int, note: str) -> None:
+        counts = self.at_work.setdefault(name, {})
+        counts[_task(event)] = (completed, total)
         self._update(name, sum(done for done, _ in counts.values()), sum(of for _, of in counts.values()), note)
 
     def _update(self, name: str, completed: int, total: int, note: str) -> None:
@@ -173,6 +208,23 @@ class RunProgress:
     def _line(self, text: str) -> None:
         if self.lines:
             self.lines.print(text)
+
+
+def progress_of(experiments: Mapping[Path, Experiment], how_to_resume: str) -> RunProgress:
+    """The progress of cross-validations, by run folder; the folds of finished ones are not counted."""
+    missing = [e for folder, e in experiments.items() if not (folder / "summary.json").exists()]
+    folds = sum(1 if e.split else e.folds for e in missing)
+    return RunProgress(runs=len(experiments), folds=folds, how_to_resume=how_to_resume)
+
+
+def _run(event: dict[str, Any]) -> str:
+    """What a line about one of several runs begins with."""
+    return f"{event['run']}: " if "run" in event else ""
+
+
+def _task(event: dict[str, Any]) -> str:
+    """The task of an event, after the name of its run if there are several; empty if it has neither."""
+    return " ".join(event[name] for name in ("run", "task") if name in event)
 
 
 def both(first: Callable[[dict[str, Any]], None], second: Callable[[dict[str, Any]], None]) -> Callable:

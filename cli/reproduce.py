@@ -1,8 +1,6 @@
 """``sister-keras reproduce``: make a table or figure of the paper."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from keras_sister.reproduction.plan import TABLES
 from .dataset import dataset_argument, open_and_show_notes
 from .engine import training_engine, training_engine_options
 from .experiment import NOTES, SECTIONS, override_options, settings_given
-from .progress import RunProgress
+from .progress import progress_of
 from .sections import SectionedCommand
 
 
@@ -63,7 +61,6 @@ def reproduce(
     from keras_sister.reproduction.picture import check_matplotlib
     from keras_sister.reproduction.plan import make_plan
     from keras_sister.reproduction.reproduce import reproduce_table
-    from keras_sister.run import OnEvent
 
     check_matplotlib()
     engine = training_engine(context)
@@ -78,13 +75,8 @@ def reproduce(
     for deviation in plan.deviations:
         console.print(f"Deviation from the paper: {deviation}", highlight=False, markup=False)
 
-    @contextmanager
-    def shown(number: int, folder: Path) -> Iterator[OnEvent]:
-        console.print(f"{number + 1} of {len(plan.cells)}: {folder}", highlight=False, markup=False)
-        with RunProgress(folds=plan.cells[number].experiment.folds, how_to_resume="with the same command") as progress:
-            yield progress.show
-
-    reproduce_table(plan, photos, out, engine=engine, on_run=shown)
+    with progress_of(plan.runs(out), how_to_resume="with the same command") as progress:
+        reproduce_table(plan, photos, out, engine=engine, on_run=progress.of_run)
     Console().print(Markdown((out / f"{table}.md").read_text(encoding="utf-8")))
     click.echo("\n".join(str(out / f"{table}.{ending}") for ending in ("md", "csv", "png")))
 

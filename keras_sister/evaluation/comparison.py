@@ -54,6 +54,10 @@ class Group:
         """MACC of every fold with a known label, of every run: float array, shape (at most runs · folds,)."""
         return np.concatenate([run.fold_maccs() for run in self.runs])
 
+    def seed_maccs(self) -> np.ndarray:
+        """MACC of every run, the mean over its folds: float array, shape (runs,)."""
+        return np.array([run.fold_maccs().mean() for run in self.runs])
+
     def majority(self) -> "Group":
         """The majority class on the same folds."""
         return Group(tuple(majority_predictions(run) for run in self.runs))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -67,6 +68,10 @@ class Plan:
     def cells(self) -> list[Cell]:
         """One cell for each experiment, in the order of the table."""
         return list({cell.name: cell for row in self.rows for cell in row}.values())
+
+    def runs(self, out: Path) -> dict[Path, Experiment]:
+        """The experiments by their run folders in `out`."""
+        return {out / "runs" / cell.name: cell.experiment for cell in self.cells}
 
 
 def make_plan(

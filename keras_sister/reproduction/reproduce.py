@@ -1,8 +1,6 @@
 """Run the experiments of a table that are missing, and write the table."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from contextlib import nullcontext
 from pathlib import Path
 
 from keras_sister.data.dataset import Dataset
@@ -11,13 +9,11 @@ from keras_sister.reproduction.page import to_markdown
 from keras_sister.reproduction.picture import draw_table
 from keras_sister.reproduction.plan import Plan
 from keras_sister.reproduction.results import Results, to_csv
-from keras_sister.run import OnEvent
 from keras_sister.segmentation.segmenters.open import check_segmenter
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.json_files import write_text
-from keras_sister.training.cross_validation import cross_validate
+from keras_sister.training.cross_validation import OnRun, cross_validate_several
 from keras_sister.training.engines.engine import Engine
-from keras_sister.training.tower_check import check_towers
 
 
 def reproduce_table(
@@ -26,7 +22,7 @@ def reproduce_table(
     out: Path,
     *,
     engine: Engine | None = None,
-    on_run: Callable[[int, Path], AbstractContextManager[OnEvent]] = lambda *_: nullcontext(lambda event: None),
+    on_run: OnRun = lambda folder: nullcontext(lambda event: None),
 ) -> Results:
     """Make a table of the paper.
 
@@ -37,8 +33,7 @@ def reproduce_table(
         dataset: the dataset that the plan was made for.
         out: folder to write into: ``runs/``, and the table as Markdown, CSV and PNG (``table2.md``, …).
         engine: where folds are trained, see `keras_sister.training.cross_validation.cross_validate`.
-        on_run: called with the index of each run, from 0, and its folder; returns a context manager. The run takes
-            place inside the context, which yields a function that is called with each event of the run.
+        on_run: see `keras_sister.training.cross_validation.cross_validate_several`.
 
     Returns:
         The numbers of the table.
@@ -52,14 +47,8 @@ def reproduce_table(
     """
     for segmenter in {cell.experiment.segmenter for cell in plan.cells if cell.experiment.needs_masks}:
         check_segmenter(segmenter)  # before hours of training without it
-    finished = {cell.name for cell in plan.cells if (out / "runs" / cell.name / "summary.json").exists()}
-    check_towers(cell.experiment for cell in plan.cells if cell.name not in finished)
-    predictions = {}
-    for number, cell in enumerate(plan.cells):
-        folder = out / "runs" / cell.name
-        with on_run(number, folder) as on_event:
-            cross_validate(dataset, cell.experiment, folder, resume=True, engine=engine, on_event=on_event)
-        predictions[cell.name] = replace(read_out_of_fold(folder), name=cell.name)
+    cross_validate_several(dataset, plan.runs(out), resume=True, engine=engine, on_run=on_run)
+    predictions = {folder.name: read_out_of_fold(folder) for folder in plan.runs(out)}
     results = Results(plan, predictions)
     write_text(out / f"{plan.table}.csv", to_csv(results))
     write_atomically(out / f"{plan.table}.png", lambda path: draw_table(results, path))

@@ -18,6 +18,7 @@ from keras_sister.training.engines.schedule import Step, Steps, perform_runs
 from keras_sister.training.fold_split import check_folds, write_folds
 from keras_sister.training.shared_stores import feature_stores, view_stores
 from keras_sister.training.start import is_moved, start_run
+from keras_sister.training.tower_check import check_towers
 from keras_sister.training.worker import chain
 
 OnRun = Callable[[Path], AbstractContextManager[OnEvent]]
@@ -118,6 +119,8 @@ def cross_validate_several(
         >>> runs = {Path(f"runs/seed-{seed}"): Experiment(system="baseline", seed=seed) for seed in range(3)}
         >>> summaries = cross_validate_several(load_dcsa("photos"), runs)
     """
+    if len(experiments) > 1:
+        check_towers(e for folder, e in experiments.items() if not (folder / "summary.json").exists())
     take_masks = any(experiment.needs_masks for experiment in experiments.values())
     steps = {}
     for folder, experiment in experiments.items():

@@ -114,10 +114,13 @@ def given(monkeypatch):
     """What `cv` cross-validates, in this order, instead of training."""
     calls: list[tuple[Experiment, dict]] = []
 
-    def note(photos, experiment, out, track, **how):
+    def note(run, dataset, experiment, **how):
         calls.append((experiment, how))
+        return {}
+        yield
 
-    monkeypatch.setattr("cli.cv._cross_validate", note)
+    monkeypatch.setattr("keras_sister.training.cross_validation._steps", note)
+    monkeypatch.setattr("keras_sister.training.cross_validation.check_towers", lambda experiments: None)
     monkeypatch.setattr("cli.cv.show_comparison", lambda folders: None)
     monkeypatch.setattr("cli.cv.write_page", lambda folders, page: None)
     return calls
