@@ -89,21 +89,27 @@ def test_towers_that_do_not_fit_end_several_systems_before_the_first(dataset_fol
 
 
 @pytest.mark.usefixtures("tasks_here")
-def test_several_systems_by_one_command(dataset_folder, tmp_path, monkeypatch):
+def test_several_systems_and_seeds_by_one_command(dataset_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_settings(tmp_path / "sister.yaml")
     run = ["cv", str(dataset_folder), "--config", "sister.yaml", "--segmenter", f"masks:{dataset_folder / 'masks'}"]
-    run += ["--trainable", "head", "--systems", "segmented, baseline", "--out", "both"]
+    run += ["--trainable", "head", "--systems", "segmented, baseline", "--seeds", "3, 4", "--out", "all"]
     result = CliRunner().invoke(main, run)
     assert result.exit_code == 0, result.output
-    assert [load_experiment(tmp_path / "both" / name / "config.yaml").system for name in ("segmented", "baseline")] == [
-        "segmented",
-        "baseline",
-    ]
-    assert "baseline − segmented" in result.stdout
-    page = (tmp_path / "both" / "report.html").read_text()
-    assert "segmented" in page
-    assert "baseline" in page
+    names = ["segmented-seed-3", "segmented-seed-4", "baseline-seed-3", "baseline-seed-4"]
+    experiments = [load_experiment(tmp_path / "all" / name / "config.yaml") for name in names]
+    assert [f"{e.system}-seed-{e.seed}" for e in experiments] == names
+    begun = [line for line in result.stderr.splitlines() if " of 4: " in line]
+    assert begun == [f"{number} of 4: all/{name}" for number, name in enumerate(names, start=1)]
+    assert "segmented-seed-4 fold-01: done" in result.stderr
+    assert "run 1: segmented-seed-3 ×2 seeds" in result.stdout
+    assert "run 2 − run 1" in result.stdout
+    for label, pair in {"run 1": names[:2], "run 2": names[2:]}.items():
+        maccs = [json.loads((tmp_path / "all" / name / "summary.json").read_text())["macc"]["mean"] for name in pair]
+        spread = f"{50 * sum(maccs):.2f} ± {100 * abs(maccs[0] - maccs[1]) / 2**0.5:.2f} % over 2 seeds"
+        assert f"{label}: MACC {spread}" in result.stdout
+    page = (tmp_path / "all" / "report.html").read_text()
+    assert all(name in page for name in names)
     resumed = CliRunner().invoke(main, [*run, "--resume"])
     assert resumed.exit_code == 0, resumed.output
     assert resumed.stdout == result.stdout
@@ -151,8 +157,9 @@ def test_only_systems_that_take_masks_get_the_other_segmenter(dataset_folder, gi
     assert result.exit_code == 1
     assert "selfy: not a segmenter" in result.stderr
     assert not given  # nor is the baseline trained, which does not use it
-    CliRunner().invoke(main, [*robust, "baseline", "--other-segmenter", "selfie"])
-    assert [how["other_segmenter"] for _, how in given] == ["selfie"]  # which `cross_validate` refuses
+    result = CliRunner().invoke(main, [*robust, "baseline", "--other-segmenter", "selfie"])
+    assert result.exit_code == 1
+    assert "baseline takes no masks" in result.stderr
 
 
 def interrupted_run(folder: Path, **settings) -> Experiment:
@@ -180,6 +187,28 @@ def test_a_system_that_has_not_begun_resumes_with_the_settings_of_one_that_has(d
     assert [experiment for experiment, _ in given] == [replace(begun, system="sister_a", seed=5)]
 
 
+def test_a_seed_that_has_not_begun_resumes_with_the_settings_of_its_own_system(dataset_folder, tmp_path, given):
+    interrupted_run(tmp_path / "baseline-seed-2", system="baseline", folds=3, seed=2)
+    begun = interrupted_run(tmp_path / "sister_b-seed-9", system="sister_b", folds=8, seed=9)
+    resume = ["cv", str(dataset_folder), "--out", str(tmp_path), "--resume"]
+    result = CliRunner().invoke(main, [*resume, "--systems", "sister_b,sister_a", "--seeds", "4,9"])
+    assert result.exit_code == 0, result.output
+    assert [experiment for experiment, _ in given] == [
+        replace(begun, seed=4),
+        begun,
+        replace(begun, system="sister_a", seed=4),
+        replace(begun, system="sister_a", seed=9),
+    ]
+    taken = f"{tmp_path / 'sister_b-seed-4'} has not begun; it takes the settings of {tmp_path / 'sister_b-seed-9'}."
+    assert taken in result.stderr
+    given.clear()
+    CliRunner().invoke(main, [*resume, "--seeds", "2,3"])  # without a system, that which has begun
+    assert [(e.system, e.folds, e.seed) for e, _ in given] == [("baseline", 3, 2), ("baseline", 3, 3)]
+    given.clear()
+    CliRunner().invoke(main, ["cv", str(dataset_folder), "--out", str(tmp_path), "--system", "twin", "--seeds", "5"])
+    assert [(e.system, e.folds, e.seed) for e, _ in given] == [("twin", Experiment.folds, 5)]
+
+
 def test_a_system_that_has_not_begun_has_the_batch_normalization_of_its_own_networks(dataset_folder, tmp_path, given):
     """All networks of the baseline are pretrained, one of sister_a's is not."""
     networks = {"weights": "none", "backbone": tiny_network(tmp_path / "tiny.keras"), "person_backbone": "resnet_mini"}
@@ -196,9 +225,15 @@ def test_a_system_that_has_not_begun_has_the_batch_normalization_of_its_own_netw
         (["--systems", "sister_a,sister_c"], "'sister_c' is not one of baseline, segmented"),
         (["--systems", " , "], "name one or more of baseline"),
         (["--system", "baseline", "--systems", "sister_a"], "--system or --systems, not both"),
+        (["--seed", "0", "--seeds", "1,2"], "--seed or --seeds, not both"),
+        (["--seeds", "1,2,1"], "1,2,1: a seed is given twice"),
+        (["--seeds", "-1,2"], "'-1' is not a whole number from 0 to 2147483647"),
+        (["--seeds", "0.5"], "'0.5' is not a whole number"),
+        (["--seeds", "2147483648"], "'2147483648' is not a whole number"),
+        (["--seeds", ","], "give one or more whole numbers"),
     ],
 )
-def test_systems_that_cannot_be_meant_are_refused(options, message, dataset_folder):
+def test_systems_and_seeds_that_cannot_be_meant_are_refused(options, message, dataset_folder):
     result = CliRunner().invoke(main, ["cv", str(dataset_folder), *options])
     assert result.exit_code == 2
     assert message in result.stderr

@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 from cli import progress
 
@@ -55,22 +56,47 @@ def test_batches_of_a_known_number_tell_the_remaining_time(capsys, monkeypatch):
     assert re.search(r"1,536 of 4,000 photos, [\d.]+ per second, about \d+ \w+ left", capsys.readouterr().err)
 
 
+def epoch(show, task: str, number: int) -> None:
+    show({"event": "epoch", "task": task, "epoch": number, "epochs": 20, "loss": 1.0, "macc": 0.5})
+
+
 def test_folds_that_are_trained_at_once_are_shown_together(capsys, monkeypatch):
     """What is counted are the epochs of all folds at work; those of a fold that has ended or was lost are not."""
     monkeypatch.setattr(progress, "_INTERVAL", 0.0)
     with progress.RunProgress(folds=3) as shown:
-
-        def epoch(task: str, number: int) -> None:
-            shown.show({"event": "epoch", "task": task, "epoch": number, "epochs": 20, "loss": 1.0, "macc": 0.5})
-
-        epoch("fold-00", 0)
-        epoch("fold-01", 4)
+        epoch(shown.show, "fold-00", 0)
+        epoch(shown.show, "fold-01", 4)
         shown.show({"event": "done", "task": "fold-01", "fold": 1})
-        epoch("fold-00", 1)
+        epoch(shown.show, "fold-00", 1)
         shown.show({"event": "lost", "task": "fold-00", "retry": 1, "retries": 3})
-        epoch("fold-02", 0)
+        epoch(shown.show, "fold-02", 0)
     lines = capsys.readouterr().err.splitlines()
     counts = [line.split("] ")[1].split(",")[0] for line in lines if " of 20 epochs" in line or " of 40 epochs" in line]
     assert counts == ["1 of 20 epochs", "6 of 40 epochs", "2 of 20 epochs", "1 of 20 epochs"]
     assert any("1 of 3 folds" in line for line in lines)
     assert "fold-00: its worker or machine was lost; started again from its last epoch (retry 1 of 3)." in lines
+
+
+def test_lines_of_several_runs_name_run_and_fold_and_counts_are_of_all(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "_INTERVAL", 0.0)
+    with progress.RunProgress(runs=2, folds=4) as shown, shown.of_run(Path("runs/[b]")) as second:
+        with shown.of_run(Path("runs/a")) as first:
+            first({"event": "photos", "task": "views", "photos": 8, "of": 8})
+            second({"event": "without_person", "task": "views", "photos": 1, "of": 8})
+            epoch(first, "fold-00", 3)
+            epoch(second, "fold-00", 1)
+            second({"event": "lost", "task": "fold-01", "retry": 1, "retries": 3})
+            first({"event": "done", "task": "fold-01", "fold": 1})
+        epoch(second, "fold-00", 2)
+    lines = [
+        line.partition("] ")[2] if line.startswith("[ ") else line for line in capsys.readouterr().err.splitlines()
+    ]
+    assert lines[:2] == ["1 of 2: runs/[b]", "2 of 2: runs/a"]
+    assert "a: 8 photos in the view store" in lines
+    assert any(line.startswith("[b]: No person found in 1 of 8 photos") for line in lines)
+    assert "a fold-00 4/20: loss 1.0000, MACC 50.00" in lines
+    assert any(line.startswith("[b] fold-01: its worker or machine was lost") for line in lines)
+    assert "a fold-01: done" in lines
+    assert any(line.startswith("1 of 4 folds") for line in lines)
+    counts = [line.split(",")[0] for line in lines if re.match(r"\d+ of \d+ epochs", line)]
+    assert counts == ["4 of 20 epochs", "6 of 40 epochs", "3 of 20 epochs"]  # the last when the first run has ended
