@@ -27,7 +27,7 @@ from keras_sister.evaluation.summary import read_summary
 from keras_sister.run import OnEvent, Run
 from keras_sister.schema import DCSA
 from keras_sister.training import tasks
-from keras_sister.training.cross_validation import cross_validate
+from keras_sister.training.cross_validation import cross_validate, cross_validate_several
 from keras_sister.training.fill_views import fill_view_store
 from keras_sister.training.start import is_moved, start_run
 from keras_sister.training.tower_features import tower_features
@@ -80,7 +80,7 @@ from pathlib import Path
 from keras_sister.config import Experiment
 from keras_sister.data.dcsa import load_dcsa
 from keras_sister.training import tasks
-from keras_sister.training.cross_validation import cross_validate
+from keras_sister.training.cross_validation import cross_validate, cross_validate_several
 
 experiment = Experiment(**json.loads({json.dumps(asdict(EXPERIMENT))!r}))
 tell = lambda event: print(json.dumps(event), flush=True)
@@ -480,3 +480,19 @@ def test_segmenters_of_robustness_are_refused_before_the_run_starts(dataset_fold
     with pytest.raises(InputError, match=message):
         cross_validate(load_dcsa(dataset_folder), experiment, run, robustness=True, other_segmenter=other)
     assert not run.exists()
+
+
+def test_of_several_runs_all_are_checked_before_the_first_starts(dataset, tmp_path):
+    few = replace(dataset, photos=dataset.photos[:6], labels=dataset.labels[:6])
+    runs = {tmp_path / "two": EXPERIMENT, tmp_path / "seven": replace(EXPERIMENT, folds=7)}
+    with pytest.raises(InputError, match=r"too few|at least"):
+        cross_validate_several(few, runs)
+    other_system = replace(EXPERIMENT, system="segmented", segmenter="masks:gone")
+    with pytest.raises(InputError, match="selfy: not a segmenter"):
+        cross_validate_several(
+            dataset,
+            {tmp_path / "two": EXPERIMENT, tmp_path / "segmented": other_system},
+            robustness=True,
+            other_segmenter="selfy",
+        )
+    assert not any(folder.exists() for folder in runs)

@@ -1,9 +1,10 @@
-"""Folds on a Ray cluster of this machine: real Ray, real workers, which are really killed."""
+"""Folds and runs on a Ray cluster of this machine: real Ray, real workers, which are really killed."""
 
 import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from keras_sister.data.dcsa import load_dcsa
 from keras_sister.errors import InputError
 from keras_sister.ray_cluster import connect
 from keras_sister.run import Run
-from keras_sister.training.cross_validation import cross_validate
+from keras_sister.training.cross_validation import cross_validate, cross_validate_several
 from keras_sister.training.engines import ray_engine
 from keras_sister.training.engines.ray_engine import RayEngine, resources_of_task
 from keras_sister.training.work_record import installed_versions
@@ -44,12 +45,24 @@ def cluster() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def local(dataset_folder, tmp_path_factory) -> Run:
+def experiments(dataset_folder) -> dict[str, Experiment]:
+    """Two systems, with two seeds."""
+    masks = f"masks:{dataset_folder / 'masks'}"
+    return {
+        "baseline": EXPERIMENT,
+        "segmented": replace(EXPERIMENT, system="segmented", segmenter=masks, seed=1, epochs=1),
+    }
+
+
+@pytest.fixture(scope="module")
+def local(dataset_folder, experiments, tmp_path_factory) -> dict[str, Run]:
+    """The runs that one machine made, each by a command of its own."""
+    out = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KERAS_SISTER_CACHE", str(tmp_path_factory.mktemp("cache")))
-        out = tmp_path_factory.mktemp("runs") / "local"
-        cross_validate(load_dcsa(dataset_folder), EXPERIMENT, out)
-    return Run(out)
+        for name, experiment in experiments.items():
+            cross_validate(load_dcsa(dataset_folder), experiment, out / name)
+    return {name: Run(out / name) for name in experiments}
 
 
 def outcome(run: Run) -> dict[str, bytes]:
@@ -148,9 +161,11 @@ def test_an_address_without_a_cluster_is_named(dataset_folder, tmp_path, address
 
 
 @pytest.mark.slow
-def test_workers_are_killed_and_the_run_is_that_of_one_machine(dataset_folder, cluster, local, tmp_path):
-    """The worker of one fold is killed, and the process of Ray that started the worker of the other."""
-    run, told = Run(tmp_path / "run"), []
+def test_workers_are_killed_and_the_runs_are_those_of_one_machine(
+    dataset_folder, cluster, experiments, local, tmp_path
+):
+    """The worker of one fold is killed, and the process of Ray that started the worker of the other; one run of two."""
+    run, told, others = Run(tmp_path / "baseline"), [], []
 
     def kill(event: dict[str, Any]) -> None:
         told.append(event)
@@ -158,18 +173,27 @@ def test_workers_are_killed_and_the_run_is_that_of_one_machine(dataset_folder, c
             if is_epoch(event, task) and not any(e["event"] == "lost" and e["task"] == task for e in told):
                 os.kill(victim(workers(run)[task]), signal.SIGKILL)
 
-    summary = cross_validate(load_dcsa(dataset_folder), EXPERIMENT, run.folder, engine=RayEngine(), on_event=kill)
+    summaries = cross_validate_several(
+        load_dcsa(dataset_folder),
+        {tmp_path / name: experiment for name, experiment in experiments.items()},
+        engine=RayEngine(),
+        on_run=lambda folder: nullcontext(kill if folder == run.folder else others.append),
+    )
     lost = [event for event in told if event["event"] == "lost"]
     assert sorted(event["task"] for event in lost) == ["fold-00", "fold-01"]
     for event in lost:  # it continues after the last epoch that was kept
         after = [e for e in told[told.index(event) :] if e["event"] == "epoch" and e["task"] == event["task"]]
         assert after[0]["epoch"] >= 1
         assert after[-1]["epoch"] == EXPERIMENT.epochs - 1
-    assert sorted(event["fold"] for event in told if event["event"] == "done") == [0, 1]
-    assert summary == local.read("summary.json")
-    assert outcome(run) == outcome(local)
-    assert files(run) == files(local)
-    assert [entry["versions"] for entry in run.read("work.json")] == [installed_versions()] * 3
+    assert not any(event["event"] == "lost" for event in others)
+    for events in (told, others):
+        assert sorted(event["fold"] for event in events if event["event"] == "done") == [0, 1]
+    for name, alone in local.items():
+        made = Run(tmp_path / name)
+        assert summaries[made.folder] == alone.read("summary.json")
+        assert outcome(made) == outcome(alone)
+        assert files(made) == files(alone)
+        assert [entry["versions"] for entry in made.read("work.json")] == [installed_versions()] * 3
 
 
 @pytest.mark.slow
@@ -189,8 +213,11 @@ def test_the_heads_of_all_folds_train_on_a_cluster_though_their_worker_is_killed
 
 
 @pytest.mark.slow
-def test_interrupted_it_leaves_no_process_and_the_other_engine_continues(dataset_folder, cluster, local, tmp_path):
-    run = Run(tmp_path / "run")
+def test_interrupted_they_leave_no_process_and_the_other_engine_continues(
+    dataset_folder, cluster, experiments, local, tmp_path
+):
+    runs, dataset = {tmp_path / name: experiment for name, experiment in experiments.items()}, load_dcsa(dataset_folder)
+    run = Run(tmp_path / "baseline")
 
     def interrupt(event: dict[str, Any]) -> None:
         if event["event"] == "epoch" and event["epoch"] == 1:
@@ -198,14 +225,16 @@ def test_interrupted_it_leaves_no_process_and_the_other_engine_continues(dataset
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cross_validate(load_dcsa(dataset_folder), EXPERIMENT, run.folder, engine=RayEngine(), on_event=interrupt)
+        cross_validate_several(dataset, runs, engine=RayEngine(), on_run=lambda folder: nullcontext(interrupt))
     ends = time.monotonic() + 30
-    while workers(run) and time.monotonic() < ends:
+    while any(workers(Run(folder)) for folder in runs) and time.monotonic() < ends:
         time.sleep(0.1)
-    assert workers(run) == {}
-    assert not list(run.folder.glob(".keras-sister-*"))
-    cross_validate(load_dcsa(dataset_folder), EXPERIMENT, run.folder, resume=True)
-    assert outcome(run) == outcome(local)
+    for folder in runs:
+        assert workers(Run(folder)) == {}
+        assert not list(folder.glob(".keras-sister-*"))
+    cross_validate_several(dataset, runs, resume=True)
+    for name, alone in local.items():
+        assert outcome(Run(tmp_path / name)) == outcome(alone)
 
 
 @pytest.mark.slow
