@@ -89,6 +89,11 @@ def test_of_what_two_runs_would_make_at_the_same_time_one_waits_for_the_other(lo
     assert log.in_order("b begins", "c other starts", "a until c other done", "b views starts", "b ends")
 
 
+def test_what_a_run_has_made_others_use_at_the_same_time(log):
+    log.perform(2, a=[("views", "v")], b=[("until c views", "v")], c=[("views", "v")])
+    assert log.in_order("a views done", "b until c views starts", "b ends")
+
+
 def test_an_error_names_its_run_and_ends_the_others(log):
     runs = {"a": [("views", ""), ("hang", "")], "b": [("until a hang", ""), ("fail", "")], "c": [("views", "")]}
     (log.folder / "b").mkdir()
