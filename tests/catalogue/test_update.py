@@ -142,6 +142,39 @@ def test_a_table_of_other_columns_is_refused_and_update_is_not_proposed(engine, 
     assert not (shop / f"{name}.parts").exists()
 
 
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+def test_a_column_that_the_user_added_is_never_dropped(engine, shop, kind, monkeypatch):
+    monkeypatch.setattr(catalogue, "PART_SIZE", 1)
+    out, rows = shop / f"tags.{kind}", asked(shop, NAMES[4:])  # of which none is tagged
+    tag_catalogue(engine, rows, out, keep=("stock",))
+    if kind == "jsonl":  # in one row only
+        first, *others = out.read_text().splitlines()
+        out.write_text("\n".join([first, json.dumps({**json.loads(others[0]), "note": "sold"}), *others[1:]]) + "\n")
+    else:
+        frame = (pd.read_parquet if kind == "parquet" else pd.read_csv)(out).assign(note="sold")
+        frame.to_parquet(out) if kind == "parquet" else frame.to_csv(out, index=False)
+    noted = out.read_bytes()
+    with pytest.raises(InputError, match=r"--update would drop columns .*: 'note'\. .*--keep.*--overwrite"):
+        tag_catalogue(engine, rows, out, keep=("stock",), replace="update")
+    with pytest.raises(InputError, match="'stock', 'note'"):  # nor is one that was kept from the source
+        tag_catalogue(engine, rows, out, replace="update")
+    assert out.read_bytes() == noted
+    assert not (shop / f"tags.{kind}.parts").exists()
+
+
+def test_a_column_that_was_added_while_an_update_was_interrupted_is_not_dropped(engine, shop, monkeypatch):
+    monkeypatch.setattr(catalogue, "PART_SIZE", 1)
+    out, rows = shop / "tags.csv", asked(shop, NAMES[4:])
+    tag_catalogue(engine, rows, out, keep=("stock",))
+    with pytest.raises(UnreadablePhotosError):
+        tag_catalogue(engine, rows, out, keep=("stock",), replace="update", max_errors=1)
+    pd.read_csv(out).assign(note="sold").to_csv(out, index=False)
+    noted = out.read_bytes()
+    with pytest.raises(InputError, match=r"--update would drop columns .*: 'note'"):
+        tag_catalogue(engine, rows, out, keep=("stock",), replace="update", resume=True)
+    assert out.read_bytes() == noted
+
+
 def test_what_is_read_is_never_written_to(sister_export, shop):
     """Not with --overwrite either, nor by another name of the file."""
     table = shop / "p.csv"
