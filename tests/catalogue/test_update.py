@@ -1,5 +1,6 @@
 """The next night: what is new or changed is tagged, the rest is kept."""
 
+import itertools
 import json
 import shutil
 from dataclasses import replace
@@ -196,6 +197,20 @@ def test_what_is_read_is_never_written_to(sister_export, shop):
     assert table.read_text() == "sku,photo,price\n1,0.jpg,9\n"
     assert (shop / "0.jpg").read_bytes() == photo
     assert not (shop / "t.csv").exists()
+
+
+@pytest.mark.parametrize(("option", "name"), [("--out", "list.jsonl"), ("--summary", "link.json")])
+def test_what_standard_input_comes_from_is_never_written_to(sister_export, shop, option, name):
+    """As in ``tag MODEL - < list.jsonl --out list.jsonl --overwrite``."""
+    paths = shop / "list.jsonl"
+    paths.write_text("0.jpg\n")
+    (shop / "link.json").symlink_to(paths)
+    names = {"--out": str(shop / "tags.jsonl"), option: str(shop / name)}
+    command = ["tag", str(sister_export.folder), "-", "--overwrite", *itertools.chain.from_iterable(names.items())]
+    with paths.open("rb") as redirected:
+        result = CliRunner().invoke(main, command, input=redirected)
+    assert (result.exit_code, paths.read_text()) == (1, "0.jpg\n"), result.output
+    assert f"{name}: standard input is read from it; choose another {option}." in result.stderr
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
