@@ -422,6 +422,21 @@ def can_standardize(experiment: Experiment) -> bool:
     return experiment.is_one_pass and experiment.system != "sister_b"
 
 
+def unlike_frozen(experiment: Experiment) -> list[str]:
+    """The settings of an experiment that are not those of the recipe ``frozen`` for its system.
+
+    `standardize` must be off where the experiment's other settings exclude it.
+
+    Example:
+        >>> unlike_frozen(Experiment(system="sister_b", **RECIPES["frozen"] | FROZEN_LINEAR))
+        []
+    """
+    recipe = RECIPES["frozen"] | (FROZEN_LINEAR if experiment.system == "sister_b" else {})
+    if not can_standardize(experiment):
+        recipe |= {"standardize": False}
+    return [name for name, value in recipe.items() if getattr(experiment, name) != value]
+
+
 def load_settings(path: str | Path) -> dict[str, Any]:
     """Read settings of an `Experiment` from a YAML file; settings that it omits are not in the result.
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import main
-from keras_sister.config import RECIPES, Experiment, load_experiment
+from keras_sister.config import FROZEN_LINEAR, RECIPES, Experiment, load_experiment
 
 from ..exports import tiny_network
 
@@ -167,7 +167,7 @@ def test_a_system_that_has_not_begun_resumes_with_the_settings_of_one_that_has(d
     assert [experiment for experiment, _ in given] == [
         replace(begun, system="sister_a"),
         begun,
-        replace(begun, system="sister_b", standardize=False),  # which sister_b cannot have
+        replace(begun, system="sister_b", **FROZEN_LINEAR),  # the same recipe
     ]
     for name in ("sister_a", "sister_b"):
         assert f"{tmp_path / name} has not begun; it takes the settings of {tmp_path / 'baseline'}." in result.stderr
