@@ -116,16 +116,19 @@ def cv(
             click.echo(f"{folder} has not begun; it takes the settings of {sibling}.", err=True)
         experiments[folder] = experiment_to_run(context, folder, resume=resume, base=base, wanted=wanted)
     _warn_of_many_passes(experiments.values())
+    to_train = [one for folder, one in experiments.items() if not (folder / "summary.json").exists()]
+    for segmenter in dict.fromkeys(one.segmenter for one in to_train if one.needs_masks):
+        check_segmenter(segmenter)  # a system that does not use it may be trained first
     take_masks = any(experiment.needs_masks for experiment in experiments.values())
     if other_segmenter is not None and take_masks:
-        check_segmenter(other_segmenter)  # a system that does not use it may be trained first
+        check_segmenter(other_segmenter)
     engine = training_engine(context)
     photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
     (import_quietly if "tensorboard" in track else say_loading)()  # which the workers do
     if len(experiments) > 1:
         from keras_sister.training.tower_check import check_towers
 
-        check_towers(e for folder, e in experiments.items() if not (folder / "summary.json").exists())
+        check_towers(to_train)
     for folder, experiment in experiments.items():
         if systems:
             click.echo(f"{experiment.system}:", err=True)

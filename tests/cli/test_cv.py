@@ -187,6 +187,19 @@ def test_a_system_that_has_not_begun_has_the_batch_normalization_of_its_own_netw
     assert [experiment.batch_norm for experiment, _ in given] == [begun.batch_norm, "train"] == ["frozen", "train"]
 
 
+def test_the_segmenter_of_every_system_is_checked_before_the_first(dataset_folder, tmp_path, given):
+    several = ["cv", str(dataset_folder), "--out", str(tmp_path), "--segmenter", "selfy"]
+    result = CliRunner().invoke(main, [*several, "--systems", "baseline,sister_a"])
+    assert result.exit_code == 1
+    assert "selfy: not a segmenter" in result.stderr
+    assert not given
+    for system in ("baseline", "sister_a"):
+        interrupted_run(tmp_path / system, system=system, segmenter="selfy")
+    (tmp_path / "sister_a" / "summary.json").write_text("{}")  # a finished run does not need its segmenter any more
+    CliRunner().invoke(main, [*several, "--systems", "baseline,sister_a", "--resume"])
+    assert [experiment.system for experiment, _ in given] == ["baseline", "sister_a"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
