@@ -40,6 +40,7 @@ _HASH = re.compile("[0-9a-f]{64}")
 OnEvent = Callable[[dict[str, Any]], None]
 """Receives the progress of a task: a dict with the key ``event``, one of
 
+- ``fetching``: the initial weights of ``network`` are downloaded;
 - ``photos``: ``photos`` of ``of`` photos are in the view store;
 - ``counted``: ``done`` of ``of`` items of the kind ``what`` are processed;
 - ``left_out``: ``photos`` of ``of`` photos cannot be read and are left out;
