@@ -517,13 +517,12 @@ def test_suspicious_labels_with_both_views_on_the_page_and_on_a_contact_sheet(ru
         assert row["suggested"] == classes[truth["predicted"][number, i]]
         assert len(card.all("img")) == 2
 
-    assert write_issue_sheet(run, issues, tmp_path / "issues.jpg") == 60
+    assert write_issue_sheet(run, issues.flagged, tmp_path / "issues.jpg") == 60
     with Image.open(tmp_path / "issues.jpg") as sheet, Image.open(run.photos[issues[0].row]) as photo:
         first = np.asarray(sheet.crop((8, 8, 40, 40)), np.float64)
         expected = np.asarray(photo.convert("RGB").resize((32, 32), Image.Resampling.BILINEAR), np.float64)
     assert np.abs(first - expected).mean() < 14
-    unsuspicious = [replace(issue, flagged=False) for issue in issues]
-    assert write_issue_sheet(run, unsuspicious, tmp_path / "issues.jpg") == 0
+    assert write_issue_sheet(run, issues[:0], tmp_path / "issues.jpg") == 0
     assert not (tmp_path / "issues.jpg").exists()  # that of before would not be true
 
 
