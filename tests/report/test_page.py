@@ -335,11 +335,11 @@ def test_photos_in_which_nobody_was_found(page):
 
 def test_photos_without_a_person_are_noted_as_rows_and_once_were_by_name(run):
     for noted in ([4, 9], ["000005.jpg", "000010.jpg"]):
-        assert nobody_in(run, {"without_person": noted}) == ["000005.jpg", "000010.jpg"]
-    assert nobody_in(run, {}) is None
+        assert nobody_in(run, noted) == ["000005.jpg", "000010.jpg"]
+    assert nobody_in(run, None) is None
     for damaged in ([48], [-1], [True], [[4]], [None], ["none.jpg"], "000005.jpg", 4):
         with pytest.raises(InputError, match=r"views\.json: not the file of a run"):
-            nobody_in(run, {"without_person": damaged})
+            nobody_in(run, damaged)
 
 
 def test_nothing_is_loaded_from_elsewhere(page):
