@@ -60,9 +60,9 @@ def train_heads(run: Run, on_event: OnEvent) -> None:
 
         features = tower_features(run, model, tell)
         splits = prepared[0].result()
+    writer = PredictionWriter(run)  # before training: both take much memory for a moment
     trainer = _train(run, model, features, splits, on_event)
-    predicted = trainer.predict(run.folds)
-    head, writer = head_of(model), PredictionWriter(run)
+    predicted, head = trainer.predict(writer.folds), head_of(model)
     for number, logits in enumerate(predicted):
         fold = run.fold(number)
         if fold.predictions.exists():
