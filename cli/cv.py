@@ -182,9 +182,9 @@ def _cross_validate(
             summary = cross_validate(photos, experiment, out, robustness=robustness, on_event=shown, **how)
         _show(summary, out)
         click.echo(f"\nRun folder: {out}")
-        issues = list_issues(out)
+        flagged = list_issues(out)
         write_page((out,), out / "report.html")
-        write_sheet(out, issues)
+        write_sheet(out, flagged)
 
 
 def _show(summary: dict[str, Any], out: Path) -> None:

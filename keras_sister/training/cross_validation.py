@@ -8,7 +8,7 @@ from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
 from keras_sister.evaluation.summary import read_summary, summarize
-from keras_sister.run import OnEvent, Run
+from keras_sister.run import CHECKPOINT, HEADS_CHECKPOINT, OnEvent, Run
 from keras_sister.segmentation.segmenters.open import check_segmenter
 from keras_sister.training.engines.engine import Engine
 from keras_sister.training.engines.local_engine import LocalEngine
@@ -78,6 +78,7 @@ def cross_validate(
         if not finished:
             together = run.experiment.is_one_pass and not _is_predicted(run)
             (_train_together if together else _train_each)(run, engine, on_event)
+            _remove_checkpoints(run)
         if robustness:
             _predict_changed_photos(run, other_segmenter, engine, on_event)
         summary = summarize(run, robustness=robustness)
@@ -127,6 +128,12 @@ def _train_together(run: Run, engine: Engine, on_event: OnEvent) -> None:
         engine.perform(run, [task], on_event)
     for number in range(len(run.folds)):
         on_event({"task": run.fold(number).name, "event": "done", "fold": number})
+
+
+def _remove_checkpoints(run: Run) -> None:
+    """Remove the state of training; of a fold, where its process was killed after it had written the predictions."""
+    for checkpoint in (run.folder / HEADS_CHECKPOINT, *run.folder.glob(f"fold-*/{CHECKPOINT}")):
+        checkpoint.unlink(missing_ok=True)
 
 
 def _predict_changed_photos(run: Run, other_segmenter: str | None, engine: Engine, on_event: OnEvent) -> None:
