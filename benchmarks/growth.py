@@ -27,9 +27,16 @@ from keras_sister.schema import DCSA
 from keras_sister.street import write_street
 
 DRAWN = 64
+FIRST = "sister_b"  # with linear heads; those of sister_a have 1,024 units a tower
 START = {"photos": 256, "folds": 4, "systems": 1}
-GROWTH = {"photos": [256, 1024, 4096, 25600], "folds": [2, 4, 8, 16], "systems": [1, 2, 4, 8]}
+GROWTH = {
+    ("photos", FIRST): [256, 1024, 4096, 25600],
+    ("folds", FIRST): [2, 4, 8, 16],
+    ("folds", "sister_a"): [2, 4, 8, 16],
+    ("systems", FIRST): [1, 2, 4, 8],
+}
 SYSTEMS = ["sister_b", "baseline", "segmented", "sister_a", "twin", "gate_single", "gate_add", "gate_concat"]
+Rows = dict[tuple[str, str, int], dict[str, float]]
 
 
 @click.command()
@@ -37,24 +44,25 @@ SYSTEMS = ["sister_b", "baseline", "segmented", "sister_a", "twin", "gate_single
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw the rows into an SVG file.")
 def main(work: Path, picture: Path | None) -> None:
     work.mkdir(parents=True, exist_ok=True)
-    print(f"{machine()}\n\n| grows | to | seconds | MB |\n|---|---|---|---|")
-    measured = {}
-    for what, values in GROWTH.items():
+    print(f"{machine()}\n\n| grows | first system | to | seconds | MB |\n|---|---|---|---|---|")
+    measured: Rows = {}
+    for (what, first), values in GROWTH.items():
         for value in values:
-            row = measured[what, value] = _row(work, {**START, what: value})
-            print(f"| {what} | {value:,} | {row['seconds']:.0f} | {row['megabytes']:.0f} |", flush=True)
+            row = measured[what, first, value] = _row(work, {**START, what: value}, first)
+            print(f"| {what} | {first} | {value:,} | {row['seconds']:.0f} | {row['megabytes']:.0f} |", flush=True)
     if picture:
         _draw(measured, picture)
 
 
-def _row(work: Path, plan: dict[str, int]) -> dict[str, float]:
-    kept = work / ("-".join(f"{value}-{name}" for name, value in plan.items()) + ".json")
+def _row(work: Path, plan: dict[str, int], first: str) -> dict[str, float]:
+    kept = work / ("-".join([first, *(f"{value}-{name}" for name, value in plan.items())]) + ".json")
     if not kept.exists():
         dataset = work / f"photos-{plan['photos']}"
         _write_photos(dataset, plan["photos"])
         shutil.rmtree(work / "runs", ignore_errors=True)
         shutil.rmtree(work / "cache", ignore_errors=True)
-        command = [sys.executable, "-m", "cli", "cv", str(dataset), "--systems", ",".join(SYSTEMS[: plan["systems"]])]
+        systems = sorted(SYSTEMS, key=lambda system: system != first)[: plan["systems"]]
+        command = [sys.executable, "-m", "cli", "cv", str(dataset), "--systems", ",".join(systems)]
         network = "--backbone resnet_mini --person-backbone resnet_mini --weights none --size 32 --trainable head"
         training = f"--folds {plan['folds']} --epochs 4 --batch-size 64 --segmenter masks:{dataset / 'masks'}"
         command += [*network.split(), *training.split(), "--out", str(work / "runs")]
@@ -115,15 +123,17 @@ def _anonymous(process: int) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)
 
 
-def _draw(measured: dict[tuple[str, int], dict[str, float]], picture: Path) -> None:
+def _draw(measured: Rows, picture: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 4.6), layout="constrained")
-    axes = figure.subplots(2, len(GROWTH), sharey="row")
-    for column, (what, values) in enumerate(GROWTH.items()):
+    axes = figure.subplots(2, len(START), sharey="row")
+    for (what, first), values in GROWTH.items():
+        column = list(START).index(what)
         for row, (unit, color) in enumerate((("seconds", "#4477AA"), ("megabytes", "#EE6677"))):
-            heights = [measured[what, value][unit] for value in values]
-            axes[row][column].plot(values, heights, "o-", color=color)
+            heights = [measured[what, first, value][unit] for value in values]
+            line = "o-" if first == FIRST else "s--"
+            axes[row][column].plot(values, heights, line, color=color, label=first)
             axes[row][column].set_xscale("log", base=2)
             axes[row][column].set_xticks(values, [f"{value:,}" for value in values])
             axes[row][column].spines[["top", "right"]].set_visible(False)
@@ -132,6 +142,7 @@ def _draw(measured: dict[tuple[str, int], dict[str, float]], picture: Path) -> N
         shared.set_ylim(bottom=0)
     axes[0][0].set_ylabel("seconds")
     axes[1][0].set_ylabel("peak memory, MB")
+    axes[0][list(START).index("folds")].legend(frameon=False)
     figure.savefig(picture)
 
 

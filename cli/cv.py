@@ -135,9 +135,9 @@ def _shown(folder: Path, track: tuple[str, ...], progress: RunProgress) -> Itera
         with progress.results():
             _show(run.read("summary.json"), folder)
             click.echo(f"\nRun folder: {folder}")
-            issues = list_issues(folder)
+            flagged = list_issues(folder)
             write_page((folder,), folder / "report.html")
-            write_sheet(folder, issues)
+            write_sheet(folder, flagged)
 
 
 def _show(summary: dict[str, Any], out: Path) -> None:

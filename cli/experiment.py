@@ -33,6 +33,7 @@ from keras_sister.config import (
     can_standardize,
     load_experiment,
     load_settings,
+    unlike_frozen,
 )
 from keras_sister.errors import InputError
 
@@ -246,7 +247,8 @@ def experiment_to_run(
     """The experiment the user asks for; `wanted` are settings that the command derives from its other options.
 
     Settings not given come from the recipe, then from the run in `out` where that is to be resumed, else from `base`,
-    else from the paper. Where `base` is of another system, `standardize` is taken from it only if both can have it.
+    else from the paper. Where `base` is of another system, `standardize` is taken from it only if both can have it, and
+    a recipe that it was begun with is that of the experiment's own system.
     """
     begun = out / "config.yaml"
     if resume and begun.exists():
@@ -259,6 +261,8 @@ def experiment_to_run(
     if base and is_other_system and replace(base, batch_norm=None) == base:
         before.pop("batch_norm")  # it follows from the networks, of which the other system may have more or fewer
     recipe = RECIPES.get(context.params.get("recipe") or "", {})
+    if base and not recipe and is_other_system and given.get("trainable", "head") == "head":
+        recipe = _recipe_of_sibling(base, given)
     if {**before, **recipe, **given}.get("trainable") == "head":
         recipe = {name: value for name, value in recipe.items() if name not in FINE_TUNING}
         if "standardize" in recipe and {"system": Experiment().system, **before, **given}["system"] == "sister_b":
@@ -275,6 +279,26 @@ def experiment_to_run(
         experiment, reason = resolve_precision(experiment)
         click.echo(f"Precision: {experiment.precision} ({reason}).", err=True)
     return experiment
+
+
+def _recipe_of_sibling(base: Experiment, given: dict[str, Any]) -> dict[str, Any]:
+    """The recipe by which another system was begun, where that sets other values for `sister_b` than for the others.
+
+    Raises:
+        InputError: if it cannot be told whether the recipe was given, with some other options.
+    """
+    if "sister_b" not in (base.system, given["system"]):
+        return {}
+    unlike = unlike_frozen(base)
+    if not unlike:
+        return RECIPES["frozen"]
+    if base.trainable == "head" and len(unlike) == 1 and "standardize" not in given:
+        raise InputError(
+            f"{base.system} has the settings of --recipe frozen but for {unlike[0]}, and the recipe is another one for"
+            f" {given['system']}: add --recipe frozen and your options, or --no-standardize to take {base.system}'s"
+            " settings as they are."
+        )
+    return {}
 
 
 def _weights(values: tuple[str, ...]) -> str | dict[str, str]:

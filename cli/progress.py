@@ -132,6 +132,11 @@ class RunProgress:
         """Take one event."""
         getattr(self, f"_{event['event']}")(event)
 
+    def _fetching(self, event: dict[str, Any]) -> None:
+        self.console.print(
+            f"Downloading the weights of {event['network']} …", highlight=False, markup=False, soft_wrap=True
+        )
+
     def _photos(self, event: dict[str, Any]) -> None:
         self._count("photos", event, event["photos"], event["of"], "decoded and segmented")
         if event["photos"] == event["of"]:

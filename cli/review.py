@@ -1,5 +1,6 @@
 """``sister-keras data review`` and ``data apply``: suspicious labels, out for correction and back."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,8 +45,8 @@ def review(run: Path, format_: str, out: Path) -> None:
 
     found = Run(run)
     issues = (read_issues if (run / "issues.csv").exists() else write_issues)(found)
-    root = export_issues(found, issues, out, format=format_)
-    flagged = [issue for issue in issues if issue.flagged]
+    flagged = issues.flagged
+    root = export_issues(found, flagged, out, format=format_)
     photos = counted(len({issue.row for issue in flagged}), "photo")
     click.echo(f"{out}: {counted(len(flagged), 'suspicious label')} of {photos}; {run / 'issues.csv'} ranks all")
     if root is None:
@@ -87,8 +88,12 @@ def apply(dataset: Path, corrections: Path, out: Path, on_unknown_value: str | N
     click.echo(f"{out}\nNext: sister-keras cv {out}")
 
 
-def list_issues(run: Path) -> "list[LabelIssue]":
-    """Write a run's list of suspicious labels and say where it is; without cleanlab, say how to install it."""
+def list_issues(run: Path) -> "Sequence[LabelIssue]":
+    """Write a run's list of suspicious labels and say where it is; without cleanlab, say how to install it.
+
+    Returns:
+        The flagged labels.
+    """
     from keras_sister.evaluation.label_issues import write_issues
     from keras_sister.run import Run
 
@@ -98,18 +103,18 @@ def list_issues(run: Path) -> "list[LabelIssue]":
         click.echo(str(error), err=True)
         return []
     issues = write_issues(Run(run))
-    flagged = sum(issue.flagged for issue in issues)
-    click.echo(f"Suspicious labels: {flagged:,} of {len(issues):,} known ones, {run / 'issues.csv'}")
-    return issues
+    flagged = issues.flagged
+    click.echo(f"Suspicious labels: {len(flagged):,} of {len(issues):,} known ones, {run / 'issues.csv'}")
+    return flagged
 
 
-def write_sheet(run: Path, issues: "list[LabelIssue]") -> None:
+def write_sheet(run: Path, flagged: "Sequence[LabelIssue]") -> None:
     """Draw the contact sheet of flagged labels and say where it is; TensorFlow has been imported."""
     from keras_sister.report.issue_sheet import write_issue_sheet
     from keras_sister.run import Run
 
     try:
-        if write_issue_sheet(Run(run), issues, run / "issues.jpg"):
+        if write_issue_sheet(Run(run), flagged, run / "issues.jpg"):
             click.echo(f"Contact sheet: {run / 'issues.jpg'}")
     except InputError as error:  # a run of another machine, whose photos are not here
         click.echo(f"No contact sheet of suspicious labels: {str(error).splitlines()[0]}", err=True)

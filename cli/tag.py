@@ -107,10 +107,10 @@ def tag(context: click.Context, model: Path, sources: tuple[str, ...], out: Path
     kept = tuple(name.strip() for name in (options["keep"] or "").split(",") if name.strip())
     group_by = options["group_by"]
     keep = kept if group_by is None else (group_by, *kept)
+    stdin = sys.stdin.buffer if sys.stdin else io.BytesIO()
     for option in ("out", "summary"):
         if file := context.params[option]:
-            check_not_source(file, sources, f"--{option}")
-    stdin = sys.stdin.buffer if sys.stdin else io.BytesIO()
+            check_not_source(file, sources, f"--{option}", stdin=stdin)
     left_out = LeftOut()
     photos = list_photos(sources, stdin=stdin, keep=keep, null=options["null"], on_note=_note, left_out=left_out)
     if out is not None:

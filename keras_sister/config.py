@@ -5,6 +5,7 @@ TensorFlow nor Keras, so that help texts and errors in settings appear at once.
 """
 
 import difflib
+import os
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,8 @@ BEFORE_IT_EXISTED = {"batch_norm": "train"}
 class Experiment:
     """What is trained, on which views, and how. The defaults are the paper's base setting, where it has one.
 
+    Files and folders may be given as a ``Path``, or another ``os.PathLike``; they are kept as text.
+
     Attributes:
         system: a key of `SYSTEMS`.
         backbone: network of the whole-photo tower, or of the only tower: a name that `backbone_name` knows, the
@@ -226,6 +229,8 @@ class Experiment:
     Example:
         >>> Experiment(system="baseline", size=96).views
         ('photo',)
+        >>> Experiment(backbone=Path("mine.keras")).backbone
+        'mine.keras'
     """
 
     system: str = "sister_a"
@@ -267,6 +272,8 @@ class Experiment:
     on_error: str = "stop"
 
     def __post_init__(self) -> None:
+        for name in ("backbone", "person_backbone", "weights", "segmenter"):
+            object.__setattr__(self, name, _as_text(getattr(self, name)))
         for name, allowed in _CHOICES.items():
             if name != "batch_norm" or self.batch_norm is not None:
                 check_choice(name, getattr(self, name), allowed)
@@ -294,8 +301,8 @@ class Experiment:
             raise InputError(f"learning_rate must be a number between 0 and 1. Received: {quoted(self.learning_rate)}")
         if isinstance(self.weights, dict):
             for backbone, file in self.weights.items():
-                _typed(f"weights of {backbone}", file, str)
-            files = {backbone_name("weights", backbone): file for backbone, file in self.weights.items()}
+                _typed(f"weights of {backbone}", _as_text(file), str)
+            files = {backbone_name("weights", backbone): _as_text(file) for backbone, file in self.weights.items()}
             object.__setattr__(self, "weights", files)
         else:
             _typed("weights", self.weights, str)
@@ -415,6 +422,21 @@ def can_standardize(experiment: Experiment) -> bool:
     return experiment.is_one_pass and experiment.system != "sister_b"
 
 
+def unlike_frozen(experiment: Experiment) -> list[str]:
+    """The settings of an experiment that are not those of the recipe ``frozen`` for its system.
+
+    `standardize` must be off where the experiment's other settings exclude it.
+
+    Example:
+        >>> unlike_frozen(Experiment(system="sister_b", **RECIPES["frozen"] | FROZEN_LINEAR))
+        []
+    """
+    recipe = RECIPES["frozen"] | (FROZEN_LINEAR if experiment.system == "sister_b" else {})
+    if not can_standardize(experiment):
+        recipe |= {"standardize": False}
+    return [name for name, value in recipe.items() if getattr(experiment, name) != value]
+
+
 def load_settings(path: str | Path) -> dict[str, Any]:
     """Read settings of an `Experiment` from a YAML file; settings that it omits are not in the result.
 
@@ -506,6 +528,11 @@ def _number(name: str, value: object, low: float, high: float) -> None:
 def _integer(name: str, value: object, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise InputError(f"{name} must be a whole number from {low} to {high}. Received: {quoted(value)}")
+
+
+def _as_text(value: Any) -> Any:
+    """A path as text, anything else as it is."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def _typed(name: str, value: object, kind: type) -> None:

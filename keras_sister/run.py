@@ -34,12 +34,14 @@ from keras_sister.storage.json_files import read_json, write_json, write_text
 from keras_sister.storage.lock import locked
 
 WEIGHTS, HEAD_WEIGHTS, TOWER_WEIGHTS = "model.weights.h5", "head.weights.h5", "towers.weights.h5"
+CHECKPOINT, HEADS_CHECKPOINT = "checkpoint.npz", "heads.npz"  # while a fold trains, or the heads of all folds
 
 _HASH = re.compile("[0-9a-f]{64}")
 
 OnEvent = Callable[[dict[str, Any]], None]
 """Receives the progress of a task: a dict with the key ``event``, one of
 
+- ``fetching``: the initial weights of ``network`` are downloaded;
 - ``photos``: ``photos`` of ``of`` photos are in the view store;
 - ``counted``: ``done`` of ``of`` items of the kind ``what`` are processed;
 - ``left_out``: ``photos`` of ``of`` photos cannot be read and are left out;
@@ -156,7 +158,8 @@ class Run:
     def labels(self) -> np.ndarray:
         """Labels: int32 array, shape (photos, attributes), −1 = unknown."""
         try:
-            return self.schema.check_labels(self._photo_column("labels"), rows=[path.name for path in self.photos])
+            names = [path.name for path in self.photos]  # first: one reading of the file is in memory at a time
+            return self.schema.check_labels(self._photo_column("labels"), rows=names)
         except InputError as error:
             raise InputError(f"{self.folder / 'dataset.json'}: {error}") from error
 
@@ -290,8 +293,8 @@ class Run:
         return locked(self.folder)
 
     def _optional_column(self, key: str) -> np.ndarray | None:
-        file, content, photos = self.folder / "dataset.json", self.read("dataset.json"), len(self._photo_column("path"))
-        column = content.get(key)
+        file, photos = self.folder / "dataset.json", len(self._photo_column("path"))
+        column = self.read("dataset.json").get(key)
         if column is None:
             return None
         kind = (int, float) if key == "weights" else (str, int)

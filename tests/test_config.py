@@ -1,4 +1,5 @@
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -128,6 +129,19 @@ def test_old_runs_train_as_they_did(tmp_path):
     before = load_experiment(path)
     assert (before.loss, before.label_smoothing, before.class_weights) == ("cross_entropy", 0, "none")
     assert (before.warm_up_epochs, before.tower_rate, before.schedule, before.average_weights) == (0, 1, "constant", 0)
+
+
+def test_paths_are_taken_and_kept_as_text(tmp_path):
+    place = Path("nets") / "mine.keras"
+    made = Experiment(backbone=place, person_backbone=place, weights=Path("w.h5"), segmenter=Path("fcn"))
+    assert made == Experiment(
+        backbone="nets/mine.keras", person_backbone="nets/mine.keras", weights="w.h5", segmenter="fcn"
+    )
+    assert Experiment(weights={"resnet50": Path("w.h5")}).weights == {"resnet50": "w.h5"}
+    (tmp_path / "config.yaml").write_text(made.to_yaml())
+    assert load_experiment(tmp_path / "config.yaml") == made
+    with pytest.raises(InputError, match="backbone must be one of"):
+        Experiment(backbone=Path("resnet51"))
 
 
 def test_batch_norm_is_frozen_where_there_are_statistics_to_keep():

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import requests
 
 import keras_sister
 from keras_sister.backbone_names import folder_hash, short_name, shown_name, with_hash, without_place
@@ -259,6 +260,20 @@ def test_a_preset_is_checked_whatever_the_order_of_axes_that_keras_is_set_to(pre
         assert keras.config.image_data_format() == "channels_first"
     finally:
         keras.config.set_image_data_format("channels_last")
+
+
+def test_the_weights_of_a_named_preset_are_downloaded_before_the_first_photo(presets, monkeypatch):
+    import keras_hub
+
+    def unreachable(place: str) -> None:
+        raise requests.ConnectionError("Max retries exceeded")
+
+    settings = keras_hub.layers.ImageConverter.from_preset(str(presets / "vit"))
+    monkeypatch.setattr(keras_hub.layers.ImageConverter, "from_preset", lambda place, dtype: settings)  # has arrived
+    monkeypatch.setattr(keras_hub.models.Backbone, "from_preset", unreachable)
+    with pytest.raises(InputError, match=r"kaggle://a/b/keras/c: cannot be loaded: no connection.* give its folder"):
+        fetch_weights("keras_hub:kaggle://a/b/keras/c", "imagenet", print)
+    fetch_weights(f"keras_hub:{presets / 'vit'}", "imagenet", print)
 
 
 def test_sizes_that_a_patch_does_not_divide_are_refused(presets):

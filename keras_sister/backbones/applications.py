@@ -1,15 +1,21 @@
 """The backbones of ``keras.applications``, each with its own normalisation."""
 
+import io
+import os
+import re
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_sister.backbone_names import applications
+from keras_sister.backbone_names import applications, same_letters
 from keras_sister.errors import InputError, reason_of
 from keras_sister.layers import PixelNormalization
+from keras_sister.storage.weight_files import OnBytes
 
 _TORCH = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
 _TENSORFLOW = {"mean": (127.5, 127.5, 127.5), "std": (127.5, 127.5, 127.5)}
@@ -20,6 +26,54 @@ APPLICATIONS = applications()
 
 _NORMALIZING = {"efficientnetv2-b": _TORCH, "efficientnetv2-": _BY_128, "convnext_": _TORCH, "mobilenetv3": _TENSORFLOW}
 """Networks that can normalise by themselves, but would do so at the precision of the dtype policy."""
+
+_FILE = re.compile(r"(.+?)(_weights_.*)?_no_?top\.h5")
+"""How Keras names a file of weights without top: ``resnet50_weights_…_notop.h5``, ``convnext_tiny_notop.h5``."""
+
+_COUNTS = re.compile("([0-9]+)/([0-9]+)\x1b")
+"""The bytes in the text of a ``keras.utils.Progbar``, which writes them bold."""
+
+_SIZE = 224  # of images that every network takes; the weights are the same for all sizes
+
+
+def is_downloaded(network: str) -> bool:
+    """Whether Keras's cache has the ImageNet weights of a network, as far as the names of its files tell.
+
+    False costs no second download: Keras looks for the file itself. So it is for MobileNet, whose files have the size
+    of the images in their names.
+    """
+    folder = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "models"
+    names = (found[1] for file in folder.glob("*.h5") if (found := _FILE.fullmatch(file.name)))
+    return any(same_letters(name) == same_letters(network) for name in names)
+
+
+def download(network: str, on_bytes: OnBytes) -> None:
+    """Download the ImageNet weights of a network into Keras's cache; nothing is done if it has them.
+
+    Keras downloads them where it builds the network, and tells its progress as a bar on standard output only.
+
+    Args:
+        network: a key of `APPLICATIONS`.
+        on_bytes: receives the progress.
+
+    Raises:
+        InputError: see `last_feature_map`.
+    """
+    if not is_downloaded(network):
+        with redirect_stdout(_Bar(on_bytes)):
+            last_feature_map(network, keras.Input((_SIZE, _SIZE, 3)), pretrained=True)
+
+
+class _Bar(io.TextIOBase):
+    """A stream that takes Keras's progress bar."""
+
+    def __init__(self, on_bytes: OnBytes) -> None:
+        self._on_bytes = on_bytes
+
+    def write(self, text: str) -> int:
+        for done, of in _COUNTS.findall(text):
+            self._on_bytes(int(done), int(of))
+        return len(text)
 
 
 def last_feature_map(network: str, pixels: Any, *, pretrained: bool) -> Any:

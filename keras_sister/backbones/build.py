@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 
-from keras_sister.backbone_names import is_file, is_preset
-from keras_sister.backbones.applications import APPLICATIONS, last_feature_map
+from keras_sister.backbone_names import is_file, is_preset, split_preset
+from keras_sister.backbones.applications import APPLICATIONS, download, is_downloaded, last_feature_map
 from keras_sister.backbones.efficientnet_lite import IMAGENET, LITE, efficientnet_lite, find_imagenet, load_pth
 from keras_sister.backbones.finite import check_finite
 from keras_sister.backbones.hub_preset import check_preset, hub_feature_map
@@ -81,20 +81,44 @@ def weight_file(network: str, weights: str | dict[str, str]) -> WeightFile | Non
     return IMAGENET[network] if network in IMAGENET and _weights_of(network, weights) == "imagenet" else None
 
 
-def fetch_weights(network: str, weights: str | dict[str, str], on_bytes: OnBytes) -> None:
-    """Download a backbone's pinned weight file, so that `build_backbone` finds it in the cache; check a preset.
+def has_weights(network: str, weights: str | dict[str, str]) -> bool:
+    """Whether a backbone's initial weights are on this machine already, as far as names of files tell.
 
     Args:
         network, weights: see `build_backbone`.
-        on_bytes: receives the progress.
 
     Raises:
-        InputError: if the file or the preset is not available.
+        InputError: if `weights` names files for other backbones only.
+    """
+    if is_preset(network):
+        return Path(split_preset(network)[0]).is_dir()
+    if is_file(network) or _weights_of(network, weights) != "imagenet":
+        return True
+    if network in IMAGENET:
+        return IMAGENET[network].is_cached
+    return network not in APPLICATIONS or is_downloaded(network)
+
+
+@channels_last()
+def fetch_weights(network: str, weights: str | dict[str, str], on_bytes: OnBytes) -> None:
+    """Download a backbone's weights, so that `build_backbone` finds them in the cache; check a preset.
+
+    Args:
+        network, weights: see `build_backbone`.
+        on_bytes: receives the progress. KerasHub, which downloads presets, tells none.
+
+    Raises:
+        InputError: if the weights or the preset are not available.
+
+    Example:
+        >>> fetch_weights("resnet50", "imagenet", lambda done, of: print(f"{done} of {of} bytes"))
     """
     if is_preset(network):
         check_preset(network)
     elif weight_file(network, weights):
         find_imagenet(network, on_bytes)
+    elif network in APPLICATIONS and _weights_of(network, weights) == "imagenet":
+        download(network, on_bytes)
 
 
 def _feature_map(network: str, pixels: Any, *, pretrained: bool) -> Any:

@@ -54,12 +54,18 @@ def hub_feature_map(backbone: str, pixels: Any, *, size: int) -> Any:
 
 @channels_last()
 def check_preset(backbone: str) -> None:
-    """Check a preset before the first photo is decoded, as far as its settings tell; a named one is looked up.
+    """Check a preset before the first photo is decoded, as far as its settings tell; a named one is downloaded.
 
     Raises:
         InputError: see `hub_feature_map`.
     """
-    _normalization(_place(backbone))
+    place = _place(backbone)
+    _normalization(place)
+    if not Path(place).is_dir():
+        try:
+            keras_hub().models.Backbone.from_preset(place)  # KerasHub downloads what it loads
+        except Exception as error:
+            raise _cannot_load(place, error) from error
 
 
 def _place(backbone: str) -> str:

@@ -1,7 +1,12 @@
 """Backbones of your own: a ``keras.Model``, or the ``.keras`` file of one."""
 
+import json
+import shutil
+import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -12,6 +17,8 @@ from keras_sister.backbone_names import content_hash, split_file
 from keras_sister.backbones.finite import check_finite
 from keras_sister.errors import InputError, is_out_of_memory, reason_of
 from keras_sister.layers.state import copy_state
+
+_INFLATION = 10  # an archive of Keras is stored, not compressed; one that unpacks to more is Keras's to refuse
 
 
 def own_backbone(network: str | keras.Model, size: int) -> keras.Model:
@@ -38,13 +45,50 @@ def _load(backbone: str) -> keras.Model:
     if recorded not in (None, found):
         raise InputError(f"{path}: changed since the run was started; restore it, or start another run with --out.")
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        with _file_without_losses(path) as file:
+            model = keras.saving.load_model(file, compile=False, safe_mode=True)
     except Exception as error:  # Keras, h5py, zipfile and zlib raise many kinds for a damaged file
         if is_out_of_memory(error):
             raise
         raise InputError(f"{path}: not a Keras model that can be loaded safely: {reason_of(error)}") from error
     check_finite(model, path)
     return model
+
+
+@contextmanager
+def _file_without_losses(path: Path) -> Iterator[Path]:
+    """A file of the same model in which no model inside is compiled; the file itself if none was.
+
+    ``compile=False`` is about the outermost model only: Keras compiles the others, and fails at a loss of the user's
+    own. Nothing but those settings is removed, so that what is unsafe elsewhere is still refused.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if sum(member.file_size for member in members) > _INFLATION * path.stat().st_size:
+            yield path
+            return
+        config = json.loads(archive.read("config.json"))
+        plain = config | {"config": _without_compiling(config["config"])}
+        if plain == config:
+            yield path
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "model.keras"
+            with zipfile.ZipFile(copy, "w") as written:
+                written.writestr("config.json", json.dumps(plain))
+                for member in members:
+                    if member.filename != "config.json":
+                        with archive.open(member) as source, written.open(member.filename, "w", force_zip64=True) as to:
+                            shutil.copyfileobj(source, to)
+            yield copy
+
+
+def _without_compiling(value: Any) -> Any:
+    """A model's settings without the losses, metrics and optimizers of the models in it."""
+    if isinstance(value, dict):
+        left_out = {"compile_config"} if "class_name" in value else set()
+        return {key: _without_compiling(inner) for key, inner in value.items() if key not in left_out}
+    return [_without_compiling(inner) for inner in value] if isinstance(value, list) else value
 
 
 def copy_of(network: keras.Model, size: int, name: str) -> keras.Model:

@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from keras_sister.catalogue.rows import OF_EVERY_TABLE
-from keras_sister.catalogue.table_formats import Row, table_format
-from keras_sister.errors import InputError, reason_of
+from keras_sister.catalogue.table_formats import Headings, Row, table_format
+from keras_sister.errors import InputError, reason_of, shortened
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.json_files import write_text
 from keras_sister.storage.lock import OWNER, locked
@@ -98,8 +98,8 @@ class ResumableTable:
         Args:
             resume: continue an interrupted job, if there is one; a table that is complete is let in, see `is_finished`.
             replace: what to do with a table that exists: None refuses it; ``update`` and ``overwrite`` replace it when
-                the new one is complete, ``update`` only a table of tags; ``overwrite`` also drops an interrupted job
-                unless `resume` is set.
+                the new one is complete, ``update`` only a table of tags, none of whose columns would be lost;
+                ``overwrite`` also drops an interrupted job unless `resume` is set.
 
         Raises:
             InputError: if the table exists, was started with other settings, is being written by another process, or
@@ -135,20 +135,34 @@ class ResumableTable:
         return any(self._parts.glob("[0-9]*.json"))
 
     @cached_property
-    def previous_headings(self) -> Collection[str]:
-        """The headings of the table that is to be replaced; of JSON Lines they are those of all its lines.
+    def previous_headings(self) -> Headings:
+        """The headings of the table that is to be replaced.
 
         Raises:
             InputError: if it cannot be read, or is not a table of tags.
         """
         with self._damage():
             headings = self._format.headings(self.out)
-        if not set(OF_EVERY_TABLE) <= set(headings):
+        if not set(OF_EVERY_TABLE) <= set(headings.of_all):
             raise InputError(
                 f"{self.out}: exists, and is not a table of tags; choose another --out, or add --overwrite to replace"
                 " it."
             )
         return headings
+
+    def check_updatable(self) -> None:
+        """Refuse to update a table with columns that the new one would not have, such as notes of the user.
+
+        Raises:
+            InputError: naming the columns; see also `previous_headings`.
+        """
+        lost = [name for name in self.previous_headings.of_any if name not in self.columns]
+        if lost:
+            raise InputError(
+                f"{self.out}: --update would drop columns that the new table does not have:"
+                f" {shortened(', '.join(map(repr, lost)))}. Carry them from the source by --keep, remove them from the"
+                " table, or give --overwrite in place of --update."
+            )
 
     def previous_rows(self) -> Iterator[Row]:
         """The rows of the table that is to be replaced; columns that it lacks are None.
@@ -236,12 +250,13 @@ class ResumableTable:
     def _check_replaceable(self, replace: str | None) -> None:
         if replace == "overwrite":
             return
-        _ = self.previous_headings
+        _ = self.previous_headings  # refuses what is no table of tags
         if replace is None:
             raise InputError(
                 f"{self.out}: already exists; choose another --out, or add --update to tag what is new or changed, or"
                 " --overwrite to replace it."
             )
+        self.check_updatable()
 
     def _read_settings(self) -> dict[str, Any]:
         try:

@@ -62,17 +62,31 @@ def list_photos(
     )
 
 
-def check_not_source(file: Path, sources: Sequence[str], option: str) -> None:
-    """Refuse to write to a file that is read: a table or a photo among the sources.
+def check_not_source(file: Path, sources: Sequence[str], option: str, *, stdin: BinaryIO) -> None:
+    """Refuse to write to a file that is read: a table or a photo among the sources, or what `stdin` comes from.
+
+    Args:
+        file: what is to be written.
+        sources, stdin: see `list_photos`.
+        option: the option that names `file`.
 
     Raises:
         InputError: naming the file and the option.
     """
     for source in sources:
+        if source == "-" and file.exists() and _is_read_by(stdin, file):
+            raise InputError(f"{file}: standard input is read from it; choose another {option}.")
         place = None if Path(source).exists() else split_source(source)
         read = place[0] if place else Path(source)
         if file.exists() and read.exists() and file.samefile(read):
             raise InputError(f"{file}: the source {source} is read from it; choose another {option}.")
+
+
+def _is_read_by(stdin: BinaryIO, file: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(stdin.fileno()), file.stat())
+    except (OSError, ValueError):  # a stream in memory has no file, nor has a closed one
+        return False
 
 
 def _lines(stdin: BinaryIO, null: bool) -> Iterator[ListedPhoto]:

@@ -4,7 +4,7 @@ import csv
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from keras_sister.errors import InputError
 from keras_sister.extras import missing_extra
@@ -12,6 +12,18 @@ from keras_sister.serving.predictions import DIGITS
 
 Row = dict[str, Any]
 """The values of a photo by column: numbers, strings, lists of strings, or None."""
+
+
+class Headings(NamedTuple):
+    """The headings of a table, of whatever origin.
+
+    Attributes:
+        of_all: those that every row has.
+        of_any: those that a row has, in JSON Lines perhaps not every one.
+    """
+
+    of_all: Collection[str]
+    of_any: Collection[str]
 
 
 class TableFormat(Protocol):
@@ -23,7 +35,7 @@ class TableFormat(Protocol):
     def join(self, parts: Iterable[Path], path: Path) -> None:
         """Join parts, with one in memory at a time."""
 
-    def headings(self, path: Path) -> Collection[str]:
+    def headings(self, path: Path) -> Headings:
         """The headings of a table, of whatever origin."""
 
     def read(self, path: Path, columns: dict[str, type]) -> Iterator[Row]:
@@ -59,13 +71,15 @@ class _JsonLines:
             for part in parts:
                 file.write(part.read_bytes())
 
-    def headings(self, path: Path) -> Collection[str]:
-        found: set[str] | None = None
+    def headings(self, path: Path) -> Headings:
+        of_all: set[str] | None = None
+        of_any: dict[str, None] = {}  # in the order of the file
         with path.open(encoding="utf-8") as file:
-            for line in file:  # only what every row has is a column
-                names = dict(json.loads(line)).keys()
-                found = set(names) if found is None else found & names
-        return found or ()
+            for line in file:
+                names = dict.fromkeys(dict(json.loads(line)))
+                of_all = set(names) if of_all is None else of_all & names.keys()
+                of_any |= names
+        return Headings(of_all or (), of_any)
 
     def read(self, path: Path, columns: dict[str, type]) -> Iterator[Row]:
         with path.open(encoding="utf-8") as file:
@@ -87,9 +101,10 @@ class _Csv:
                 header, _, rows = part.read_bytes().partition(b"\r\n")
                 file.write((b"" if i else header + b"\r\n") + rows)
 
-    def headings(self, path: Path) -> Collection[str]:
+    def headings(self, path: Path) -> Headings:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            return next(csv.reader(file, strict=True), [])
+            names = next(csv.reader(file, strict=True), [])
+        return Headings(names, names)
 
     def read(self, path: Path, columns: dict[str, type]) -> Iterator[Row]:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -134,10 +149,11 @@ class _Parquet:
             if writer is not None:
                 writer.close()
 
-    def headings(self, path: Path) -> Collection[str]:
+    def headings(self, path: Path) -> Headings:
         from pyarrow import parquet
 
-        return list(parquet.read_schema(path).names)
+        names = list(parquet.read_schema(path).names)
+        return Headings(names, names)
 
     def read(self, path: Path, columns: dict[str, type]) -> Iterator[Row]:
         from pyarrow import parquet

@@ -102,7 +102,8 @@ def tag_catalogue(
         resume: continue an interrupted job. If it was complete already, nothing is written: the table is compared with
             what the job would have made.
         replace: one of `REPLACEMENTS`, for an `out` that exists; None refuses it. ``update`` keeps the rows of photos
-            whose contents, export and settings are the same as when the row was made; it needs a table of tags.
+            whose contents, export and settings are the same as when the row was made; it needs a table of tags without
+            other columns, which would be lost.
         max_errors: largest number of photos that may be unreadable; None for any number.
         on_photos: called for completed photos; first with those of a resumed job.
 
@@ -165,8 +166,9 @@ class _Filling:
 
     def read_previous(self) -> None:
         """Read the table that is updated, if its rows say all that those of this job would."""
+        self.table.check_updatable()  # once more for a job that is resumed
         of_input = {next(iter(self.table.columns)), *self.keep}  # which `_named` sets anew
-        if self.table.columns.keys() - of_input <= set(self.table.previous_headings):
+        if self.table.columns.keys() - of_input <= set(self.table.previous_headings.of_all):
             self._previous = PreviousRows(self.table.scratch("previous.sqlite"), self.table.previous_rows())
 
     def compare_finished(self, parts: Iterable[tuple[int, list[Item]]]) -> None:

@@ -157,7 +157,7 @@ def check_dataset(
         duplicates=[[photos[row].path.name for row in group] for group in rows],
         findings=[
             *inspection.findings,
-            *_without_labels(path, dataset.labels),
+            *_nothing_to_learn(path, dataset),
             *_too_few_units(path, dataset),
             *(Finding("unreadable", photo.problem, (photo.path,), True) for photo in photos if photo.problem),
             *(Finding("masks", text, is_problem=True) for text in unreadable),
@@ -309,11 +309,15 @@ def _alike(photos: list[_Photo], dataset: Dataset) -> list[Finding]:
     return found
 
 
-def _without_labels(path: Path, labels: np.ndarray) -> list[Finding]:
-    if len(labels) and (labels < 0).all():
+def _nothing_to_learn(path: Path, dataset: Dataset) -> list[Finding]:
+    known = (dataset.labels >= 0).any(axis=1)
+    if len(dataset) and not known.any():
         text = f"{path}: no label of any photo is known; there is nothing to train on."
-        return [Finding("dataset", text, is_problem=True)]
-    return []
+    elif dataset.weights is not None and dataset.weights.any() and not dataset.weights[known].any():
+        text = f"{path}: all photos with a known label have the weight 0; there is nothing to train on."
+    else:
+        return []
+    return [Finding("dataset", text, is_problem=True)]
 
 
 def _too_few_units(path: Path, dataset: Dataset) -> list[Finding]:

@@ -42,7 +42,7 @@ def stratified_folds(
     labels = schema.check_labels(labels)
     known = [labels[:, [i]] == np.arange(len(a.classes)) for i, a in enumerate(schema)]
     # The column of ones also spreads photos without known labels evenly.
-    columns = np.concatenate([*known, np.ones((len(labels), 1), bool)], axis=1).astype(int)
+    columns = np.concatenate([*known, np.ones((len(labels), 1), bool)], axis=1)
     if groups is not None:
         return folds_of_groups(columns, groups, folds=folds, seed=seed)
     from iterstrat.ml_stratifiers import MultilabelStratifiedKFold  # whose scikit-learn takes a second to import
@@ -113,3 +113,21 @@ def official_test(split: np.ndarray | None, groups: np.ndarray | None) -> np.nda
             f"The official split has photos of group '{min(torn)}' in training and test ({len(torn)} groups)."
         )
     return np.flatnonzero(test)
+
+
+def check_trainable(labels: np.ndarray, weights: np.ndarray | None, name: str) -> None:
+    """Check that there is something to learn from photos.
+
+    Args:
+        labels: int array (photos, attributes), −1 = unknown.
+        weights: the weight of each photo in the loss, (photos,); None for equal weights.
+        name: the fold's name, for errors.
+
+    Raises:
+        InputError: if no label is known, or only labels of photos with the weight 0.
+    """
+    known = (labels >= 0).any(axis=1)
+    if not known.any():
+        raise InputError(f"{name}: no label of its training photos is known; too few known labels for these folds.")
+    if weights is not None and not weights[known].any():
+        raise InputError(f"{name}: all of its training photos with a known label have the weight 0.")

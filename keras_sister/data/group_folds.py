@@ -20,7 +20,7 @@ def folds_of_groups(columns: np.ndarray, groups: np.ndarray, *, folds: int, seed
     least; that sum is smallest when every fold has the same share of every column.
 
     Args:
-        columns: int array, shape (photos, columns): 1 where a photo has a class; the last column is all ones.
+        columns: bool array, shape (photos, columns): whether a photo has a class; the last column is all true.
         groups: array, shape (photos,).
         folds: number of folds.
         seed: random seed of the order of equal groups, and of the choice between equal folds.

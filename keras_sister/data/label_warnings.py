@@ -1,10 +1,12 @@
-"""What may be wrong with the labels and groups of a dataset, beside its files."""
+"""What may be wrong with the labels, groups and official split of a dataset, beside its files."""
 
 import numpy as np
 
 from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.data.finding import Finding
+from keras_sister.data.folds import check_trainable, official_test
+from keras_sister.errors import InputError
 from keras_sister.schema import UNKNOWN
 
 _LARGE_GROUP = 0.2
@@ -12,13 +14,14 @@ _LARGE_GROUP = 0.2
 
 
 def label_warnings(dataset: Dataset, duplicates: list[list[int]]) -> list[Finding]:
-    """Find contradicting labels of identical photos, classes too rare to fold, and groups that make folds uneven.
+    """Find contradicting labels of identical photos, rare classes, large groups, and a split that cannot be used.
 
     Args:
-        dataset: photos, labels and groups.
+        dataset: photos, labels, groups, weights and split.
         duplicates: rows of photos with the same content.
     """
-    return [*_contradictions(dataset, duplicates), *_rare_classes(dataset), *_groups(dataset, duplicates)]
+    found = [*_contradictions(dataset, duplicates), *_rare_classes(dataset), *_groups(dataset, duplicates)]
+    return [*found, *_split(dataset)]
 
 
 def _contradictions(dataset: Dataset, duplicates: list[list[int]]) -> list[Finding]:
@@ -74,3 +77,17 @@ def _groups(dataset: Dataset, duplicates: list[list[int]]) -> list[Finding]:
         text = f"{names_of}: the same photo in groups {groups}; one may train and one test."
         found.append(Finding("same_photo_other_group", text, tuple(dataset.photos[row] for row in rows)))
     return found
+
+
+def _split(dataset: Dataset) -> list[Finding]:
+    """Why `cv --split` would refuse the official split, if it would. Weights of test photos count nowhere."""
+    if dataset.split is None:
+        return []
+    train = dataset.split == "train"
+    try:
+        official_test(dataset.split, dataset.groups)
+        weights = None if dataset.weights is None else dataset.weights[train]
+        check_trainable(dataset.labels[train], weights, "cv --split")
+    except InputError as error:
+        return [Finding("dataset", str(error))]
+    return []

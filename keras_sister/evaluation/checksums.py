@@ -134,15 +134,15 @@ def contents_of(run: Run) -> dict[str, str]:
     settings = settings_by_content(run)
     said = _that_count(settings)
     said |= {} if settings.needs_masks else {"segmenter": None}
-    dataset = run.read("dataset.json")
+    keys, dataset = run.photo_keys, run.read("dataset.json")
     try:
-        photos = [[Path(photo["path"]).name, photo["labels"]] for photo in dataset["photos"]]
+        dataset["photos"] = [[Path(photo["path"]).name, photo["labels"]] for photo in dataset["photos"]]
     except (KeyError, TypeError) as error:
         raise changed(run.folder / "dataset.json") from error
     return {
         "config.yaml": _digest_of(said),
         "schema.json": _digest_of(run.schema.to_json()),
-        "dataset.json": _digest_of(dataset | {"photos": photos, "keys": run.photo_keys}),
+        "dataset.json": _digest_of(dataset | {"keys": keys}),
         "views.json": _digest_of(run.views.get("without_person")),
         "left_out.json": _digest_of(run.read("left_out.json") if (run.folder / "left_out.json").exists() else None),
     }

@@ -8,10 +8,11 @@ arXiv:1911.00068). Each attribute is looked at alone, over its known labels. Unk
 """
 
 import csv
-import io
 import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
@@ -22,8 +23,9 @@ from keras_sister.evaluation.reliability import probability_of
 from keras_sister.extras import require
 from keras_sister.photo_files import names_within
 from keras_sister.run import Run
+from keras_sister.schema import Schema
 from keras_sister.storage.atomic import write_atomically
-from keras_sister.storage.text_files import read_text
+from keras_sister.storage.text_files import open_text
 
 COLUMNS = ("photo", "attribute", "label", "suggested", "score", "flagged")
 """The columns of ``issues.csv``."""
@@ -31,8 +33,12 @@ COLUMNS = ("photo", "attribute", "label", "suggested", "score", "flagged")
 _FLAGS = ("no", "yes")
 _MAX_BYTES = 1_000_000_000
 
+_INDICES = ("row", "attribute", "label", "suggested")
+_FIELDS = np.dtype([*((name, "i4") for name in _INDICES), ("score", "f8"), ("suggested_score", "f8"), ("flagged", "?")])
+"""A known label as 33 bytes: row of the photo, column of the attribute, class indices, and as in `LabelIssue`."""
 
-@dataclass(frozen=True, slots=True)  # there are as many as known labels
+
+@dataclass(frozen=True)
 class LabelIssue:
     """One known label.
 
@@ -55,6 +61,57 @@ class LabelIssue:
     score: float
     suggested_score: float
     flagged: bool
+
+
+class LabelIssues(Sequence[LabelIssue]):
+    """Known labels, in the order of ``issues.csv``. Each becomes a `LabelIssue` when it is asked for.
+
+    A run has as many as photos times attributes, so they are kept as an array.
+
+    Args:
+        schema: attributes and classes.
+        photos: the path of every photo of the run, as in `LabelIssue`.
+        fields: structured array, shape (labels,), of the dtype `_FIELDS`.
+
+    Example:
+        >>> issues = read_issues(Run(Path("runs/sister_a")))
+        >>> len(issues), len(issues.flagged), issues[0].attribute
+        (43127, 212, 'scarf')
+    """
+
+    def __init__(self, schema: Schema, photos: Sequence[str], fields: np.ndarray) -> None:
+        self.schema, self.photos, self.fields = schema, photos, fields
+
+    @property
+    def flagged(self) -> "LabelIssues":
+        """The flagged labels, which lead the list; a copy, so that the others need not be kept."""
+        return LabelIssues(self.schema, self.photos, self.fields[self.fields["flagged"]])
+
+    def __len__(self) -> int:
+        return len(self.fields)
+
+    @overload
+    def __getitem__(self, index: int) -> LabelIssue: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "LabelIssues": ...
+
+    def __getitem__(self, index: int | slice) -> "LabelIssue | LabelIssues":
+        if isinstance(index, slice):
+            return LabelIssues(self.schema, self.photos, self.fields[index])
+        row, column, label, suggested, score, suggested_score, flagged = self.fields[index].item()
+        attribute = self.schema.attributes[column]
+        classes = attribute.classes
+        return LabelIssue(
+            row,
+            self.photos[row],
+            attribute.name,
+            classes[label],
+            classes[suggested],
+            score,
+            suggested_score,
+            flagged,
+        )
 
 
 def flag_labels(predictions: OutOfFold) -> np.ndarray:
@@ -90,7 +147,7 @@ def flag_labels(predictions: OutOfFold) -> np.ndarray:
     return flagged & (predictions.labels != predictions.predicted)
 
 
-def write_issues(run: Run) -> list[LabelIssue]:
+def write_issues(run: Run) -> LabelIssues:
     """Write ``issues.csv`` of a finished cross-validation.
 
     Returns:
@@ -105,7 +162,7 @@ def write_issues(run: Run) -> list[LabelIssue]:
         suggested_score=0.9993, flagged=True)
     """
     predictions = read_out_of_fold(run.folder)
-    issues = ranked(_known_labels(run, predictions, flag_labels(predictions)))
+    issues = _ranked(_known_labels(run, predictions, flag_labels(predictions)))
     file = run.folder / "issues.csv"
 
     def write(path: Path) -> None:
@@ -121,7 +178,7 @@ def write_issues(run: Run) -> list[LabelIssue]:
     return issues
 
 
-def read_issues(run: Run, predictions: OutOfFold | None = None) -> list[LabelIssue]:
+def read_issues(run: Run, predictions: OutOfFold | None = None) -> LabelIssues:
     """Read ``issues.csv``, as `write_issues` returned it. cleanlab is not needed.
 
     Args:
@@ -133,56 +190,64 @@ def read_issues(run: Run, predictions: OutOfFold | None = None) -> list[LabelIss
     """
     file = run.folder / "issues.csv"
     predictions = predictions or read_out_of_fold(run.folder)
+    issues = _known_labels(run, predictions, np.zeros(predictions.labels.shape, bool))
     way_out = f"remove it, and 'sister-keras data review {run.folder}' writes it again."
-    wrong = InputError(f"{file}: does not follow from the run's predictions; {way_out}")
     try:
-        rows = csv.reader(io.StringIO(read_text(file, max_bytes=_MAX_BYTES)), strict=True)
-        heading = next(rows, [])
-        found = {(i.photo, i.attribute): i for i in _known_labels(run, predictions)}
-        issues = [_checked(found.pop((row[0], row[1])), row) for row in rows]
+        with open_text(file, max_bytes=_MAX_BYTES, newline="") as stream:
+            _take_flags(issues, csv.reader(stream, strict=True))
     except (csv.Error, LookupError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise wrong from error
-    if tuple(heading) != COLUMNS or found:
-        raise wrong
+        raise InputError(f"{file}: does not follow from the run's predictions; {way_out}") from error
     if not is_as_noted(file):  # what is flagged follows from cleanlab's version too, and cannot be checked otherwise
         raise InputError(f"{file}: not as it was written; it or checksums.json was changed or damaged; {way_out}")
-    return ranked(issues)
+    return _ranked(issues)
 
 
-def _checked(issue: LabelIssue, row: list[str]) -> LabelIssue:
-    """A label as a row of the file says it; the score may differ by the last digit, in which processors do."""
-    _, _, label, suggested, score, flag = row
-    if (label, suggested) != (issue.label, issue.suggested) or flag not in _FLAGS[: 1 + (label != suggested)]:
+def _take_flags(issues: LabelIssues, rows: Iterator[list[str]]) -> None:
+    """Take the flags from the rows of the file, which must be about these labels, each once.
+
+    Raises:
+        LookupError, ValueError: if they are not.
+    """
+    if tuple(next(rows, ())) != COLUMNS:
         raise LookupError
-    if not abs(float(score) - issue.score) < 1e-5:
+    row_of = {photo: row for row, photo in enumerate(issues.photos)}
+    column_of = {name: column for column, name in enumerate(issues.schema.names)}
+    waiting = np.full((len(row_of), len(column_of)), -1, np.int32)
+    waiting[issues.fields["row"], issues.fields["attribute"]] = np.arange(len(issues))
+    for photo, attribute, label, suggested, score, flag in rows:
+        place = row_of[photo], column_of[attribute]
+        number = waiting.item(place)
+        if number < 0:
+            raise LookupError
+        waiting[place] = -1
+        issue = issues[number]
+        if (label, suggested) != (issue.label, issue.suggested) or flag not in _FLAGS[: 1 + (label != suggested)]:
+            raise LookupError
+        if not abs(float(score) - issue.score) < 1e-5:  # processors differ in the last digit
+            raise LookupError
+        issues.fields["flagged"][number] = flag == "yes"
+    if (waiting >= 0).any():
         raise LookupError
-    return replace(issue, flagged=flag == "yes")
 
 
-def ranked(issues: list[LabelIssue]) -> list[LabelIssue]:
+def _ranked(issues: LabelIssues) -> LabelIssues:
     """The order of ``issues.csv``: flagged labels first, then by rising score as it is written."""
-    return sorted(issues, key=lambda issue: (not issue.flagged, round(issue.score, 6)))
+    # Python's `round`, which is exact as the text is; NumPy's is not.
+    written = np.fromiter((round(float(score), 6) for score in issues.fields["score"]), np.float64, len(issues))
+    order = np.lexsort((written, ~issues.fields["flagged"]))
+    return LabelIssues(issues.schema, issues.photos, issues.fields[order])
 
 
-def _known_labels(run: Run, predictions: OutOfFold, flagged: np.ndarray | None = None) -> list[LabelIssue]:
+def _known_labels(run: Run, predictions: OutOfFold, flagged: np.ndarray) -> LabelIssues:
     """All known labels of the tested photos, photo by photo."""
-    tested, photos = np.sort(np.concatenate(run.folds)), names_within(run.photos)
-    classes = {"score": np.maximum(predictions.labels, 0), "suggested_score": predictions.predicted}
-    scores = {name: probability_of(predictions.schema, predictions.logits, of) for name, of in classes.items()}
-    issues = []
-    for i, column in np.argwhere(predictions.known).tolist():
-        attribute, row = predictions.schema.attributes[column], int(tested[i])
-        issues.append(
-            LabelIssue(
-                row=row,
-                photo=photos[row],
-                attribute=attribute.name,
-                label=attribute.classes[predictions.labels[i, column]],
-                suggested=attribute.classes[predictions.predicted[i, column]],
-                **{name: float(found[i, column]) for name, found in scores.items()},
-                flagged=flagged is not None and bool(flagged[i, column]),
-            )
-        )
-    return issues
+    tested = np.sort(np.concatenate(run.folds))
+    labels, predicted = predictions.labels, predictions.predicted
+    known = np.nonzero(predictions.known)
+    fields = np.empty(len(known[0]), _FIELDS)
+    fields["row"], fields["attribute"] = tested[known[0]], known[1]
+    fields["label"], fields["suggested"], fields["flagged"] = labels[known], predicted[known], flagged[known]
+    for name, classes in {"score": np.maximum(labels, 0), "suggested_score": predicted}.items():
+        fields[name] = probability_of(predictions.schema, predictions.logits, classes)[known]
+    return LabelIssues(predictions.schema, names_within(run.photos), fields)

@@ -15,11 +15,12 @@ from keras_sister.run import Run
 from keras_sister.storage.json_files import to_json
 
 
-def summarize(run: Run, *, robustness: bool = False) -> dict[str, Any]:
+def summarize(run: Run, predictions: OutOfFold | None = None, *, robustness: bool = False) -> dict[str, Any]:
     """Score a run whose folds have all ended.
 
     Args:
         run: the run.
+        predictions: its out-of-fold predictions, if they have been read.
         robustness: score the predictions for changed photos too, as ``robustness``; see
             `keras_sister.evaluation.robustness.summarize_robustness`.
 
@@ -42,7 +43,7 @@ def summarize(run: Run, *, robustness: bool = False) -> dict[str, Any]:
     Raises:
         InputError: as `keras_sister.evaluation.out_of_fold.read_out_of_fold` does.
     """
-    ours = read_out_of_fold(run.folder)
+    ours = predictions or read_out_of_fold(run.folder)
     majority = majority_predictions(ours)
     accuracies, majorities = ours.accuracies(), majority.accuracies()
     summary = {
@@ -83,14 +84,18 @@ def _interval(predictions: OutOfFold) -> list[float]:
     return [measured.low, measured.high]
 
 
-def read_summary(run: Run) -> dict[str, Any]:
+def read_summary(run: Run, predictions: OutOfFold | None = None) -> dict[str, Any]:
     """Read the ``summary.json`` of a finished run.
+
+    Args:
+        run: the run.
+        predictions: its out-of-fold predictions, if they have been read.
 
     Raises:
         InputError: if it does not follow from the run's predictions, and as `summarize` does.
     """
     stored = run.read("summary.json")
-    found = summarize(run, robustness=isinstance(stored, dict) and "robustness" in stored)
+    found = summarize(run, predictions, robustness=isinstance(stored, dict) and "robustness" in stored)
     if _rounded(stored) != _rounded(found):
         raise InputError(
             f"{run.folder / 'summary.json'}: does not follow from the run's predictions; remove it and run the command"

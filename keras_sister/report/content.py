@@ -121,9 +121,9 @@ def run_content(run: Run, *, name: str | None = None, shown: int = 24) -> RunCon
     Raises:
         InputError: if the run has not ended or a file is damaged, naming it.
     """
-    ours, summary = read_out_of_fold(run.folder), read_summary(run)
+    ours = read_out_of_fold(run.folder)
+    summary = read_summary(run, ours)
     metrics = attribute_metrics(ours.schema, ours.labels, ours.logits)
-    views = run.views
     return RunContent(
         name=name or run.folder.resolve().name,
         run=run,
@@ -135,7 +135,7 @@ def run_content(run: Run, *, name: str | None = None, shown: int = 24) -> RunCon
         curves=_curves(run),
         best_epochs=[fold["best_epoch"] + 1 for fold in summary["folds"]],
         mistakes=most_certain_mistakes(run, ours, shown),
-        nobody=_nobody(run, views) if run.experiment.needs_masks else None,
+        nobody=_nobody(run, run.views.get("without_person")) if run.experiment.needs_masks else None,
         left_out=run.read("left_out.json") if run.left_out else [],
         classes=_class_counts(run.schema, run.labels),
         work=read_work(run),
@@ -145,12 +145,11 @@ def run_content(run: Run, *, name: str | None = None, shown: int = 24) -> RunCon
     )
 
 
-def _nobody(run: Run, views: dict[str, Any]) -> list[str] | None:
+def _nobody(run: Run, noted: Any) -> list[str] | None:
     """The names of the photos in which nobody was found; None in a run of before they were noted.
 
     They are noted as rows; earlier versions noted their names.
     """
-    noted = views.get("without_person")
     if noted is None:
         return None
     photos = dict(enumerate(names_within(run.photos)))

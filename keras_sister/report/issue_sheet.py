@@ -1,5 +1,6 @@
 """The contact sheet of a run's suspicious labels: both views of each photo, its label and what is suggested."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -18,12 +19,12 @@ _LETTERS = 40  # of a line below two pictures
 _FONT = 13
 
 
-def write_issue_sheet(run: Run, issues: list[LabelIssue], out: Path) -> int:
-    """Draw the flagged labels, the most suspicious first.
+def write_issue_sheet(run: Run, flagged: Sequence[LabelIssue], out: Path) -> int:
+    """Draw flagged labels.
 
     Args:
         run: the run.
-        issues: of `keras_sister.evaluation.label_issues.read_issues`.
+        flagged: the flagged labels, the most suspicious first.
         out: the JPEG file to write; one of before is removed if no label is flagged.
 
     Returns:
@@ -33,15 +34,14 @@ def write_issue_sheet(run: Run, issues: list[LabelIssue], out: Path) -> int:
         InputError: if a photo is neither in the view store nor readable, or has changed.
         OSError: if `out` cannot be written.
     """
-    flagged = [issue for issue in issues if issue.flagged][:MOST]
-    if not flagged:
+    shown = list(flagged[:MOST])
+    if not shown:
         out.unlink(missing_ok=True)
         return 0
-    pictures = view_pictures(run, (issue.row for issue in flagged))
-    shown = [(issue, list(pictures[issue.row].values())) for issue in flagged]
-    sheet = draw_sheet([(caption(issue), views) for issue, views in shown])
+    pictures = view_pictures(run, (issue.row for issue in shown))
+    sheet = draw_sheet([(caption(issue), list(pictures[issue.row].values())) for issue in shown])
     write_atomically(out, lambda path: sheet.save(path, quality=85))
-    return len(flagged)
+    return len(shown)
 
 
 def caption(issue: LabelIssue) -> tuple[str, str, str]:

@@ -1,9 +1,10 @@
 """The section of suspicious labels; the page has it if the run folder holds ``issues.csv``."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from keras_sister.evaluation.label_issues import LabelIssue, read_issues
+from keras_sister.evaluation.label_issues import LabelIssue, LabelIssues, read_issues
 from keras_sister.evaluation.out_of_fold import OutOfFold
 from keras_sister.run import Run
 
@@ -18,14 +19,13 @@ class IssuesSection:
     """
 
     known: int
-    flagged: list[LabelIssue]
+    flagged: LabelIssues
 
     @property
     def attributes(self) -> list[dict[str, Any]]:
         """By attribute ``name`` and number of ``flagged`` labels, the most first, without those that have none."""
-        names = [issue.attribute for issue in self.flagged]
-        rows = [{"name": name, "flagged": names.count(name)} for name in dict.fromkeys(names)]
-        return sorted(rows, key=lambda row: -row["flagged"])
+        counts = Counter(issue.attribute for issue in self.flagged)
+        return [{"name": name, "flagged": flagged} for name, flagged in counts.most_common()]
 
 
 def issues_section(run: Run, predictions: OutOfFold) -> IssuesSection | None:
@@ -37,7 +37,7 @@ def issues_section(run: Run, predictions: OutOfFold) -> IssuesSection | None:
     if not (run.folder / "issues.csv").exists():
         return None
     issues = read_issues(run, predictions)
-    return IssuesSection(len(issues), [issue for issue in issues if issue.flagged])
+    return IssuesSection(len(issues), issues.flagged)
 
 
 def issue_facts(issue: LabelIssue) -> dict[str, str]:

@@ -9,7 +9,6 @@ from keras_sister.reproduction.page import to_markdown
 from keras_sister.reproduction.picture import draw_table
 from keras_sister.reproduction.plan import Plan
 from keras_sister.reproduction.results import Results, to_csv
-from keras_sister.segmentation.segmenters.open import check_segmenter
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.json_files import write_text
 from keras_sister.training.cross_validation import OnRun, cross_validate_several
@@ -45,8 +44,6 @@ def reproduce_table(
     Example:
         >>> reproduce_table(make_plan("twin", dataset, settings={"segmenter": "fcn"}), dataset, Path("reproduced"))
     """
-    for segmenter in {cell.experiment.segmenter for cell in plan.cells if cell.experiment.needs_masks}:
-        check_segmenter(segmenter)  # before hours of training without it
     cross_validate_several(dataset, plan.runs(out), resume=True, engine=engine, on_run=on_run)
     predictions = {folder.name: read_out_of_fold(folder) for folder in plan.runs(out)}
     results = Results(plan, predictions)

@@ -1,6 +1,7 @@
 """Write the flagged labels of a run for a tool in which people correct them."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from keras_sister.storage.json_files import to_json, write_json
 from keras_sister.storage.pair import check_new, write_pair
 
 
-def export_issues(run: Run, issues: list[LabelIssue], out: Path, *, format: str) -> Path | None:
-    """Write the flagged labels, one task for each photo, the most suspicious first.
+def export_issues(run: Run, flagged: Sequence[LabelIssue], out: Path, *, format: str) -> Path | None:
+    """Write flagged labels, one task for each photo, the most suspicious first.
 
     Args:
         run: a finished cross-validation.
-        issues: of `keras_sister.evaluation.label_issues.read_issues`.
+        flagged: the flagged labels, the most suspicious first.
         out: the JSON file to write. With ``label-studio`` the labelling configuration is written beside it, with the
             suffix ``.xml``.
         format: one of `FORMATS`.
@@ -33,26 +34,25 @@ def export_issues(run: Run, issues: list[LabelIssue], out: Path, *, format: str)
         OSError: if a file cannot be written.
     """
     check_choice("format", format, FORMATS)
-    flagged = _by_photo(issues)
     if not flagged:
         raise InputError(f"{run.folder}: no label is flagged; there is nothing to review.")
     check_new(out)
+    by_photo = _by_photo(flagged)
     if format == "fiftyone":
-        samples = _samples(run, flagged)
+        samples = _samples(run, by_photo)
         write_json(out, fiftyone_dataset(f"{run.folder.resolve().name} suspicious labels", run.schema, samples))
         return None
     root = Path(os.path.commonpath([photo.parent for photo in run.photos])).parent
-    tasks = to_json(_tasks(run, flagged, root)) + "\n"
+    tasks = to_json(_tasks(run, by_photo, root)) + "\n"
     write_pair(out, tasks, beside=out.with_suffix(".xml"), beside_text=labelling_config(run.schema))
     return root
 
 
-def _by_photo(issues: list[LabelIssue]) -> dict[int, list[LabelIssue]]:
+def _by_photo(flagged: Sequence[LabelIssue]) -> dict[int, list[LabelIssue]]:
     """The flagged labels by row of their photo."""
     found: dict[int, list[LabelIssue]] = {}
-    for issue in issues:
-        if issue.flagged:
-            found.setdefault(issue.row, []).append(issue)
+    for issue in flagged:
+        found.setdefault(issue.row, []).append(issue)
     return found
 
 

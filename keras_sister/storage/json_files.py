@@ -60,8 +60,14 @@ def to_json(content: Any) -> str:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` as JSON, atomically; see `to_json`."""
-    write_text(path, to_json(content) + "\n")
+    """Write `content` as JSON, atomically, as `to_json` does; its text is never in memory as a whole."""
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", encoding="utf-8") as stream:
+            json.dump(_with_nulls(content), stream, indent=1, allow_nan=False)
+            stream.write("\n")
+
+    write_atomically(path, write)
 
 
 def write_text(path: Path, text: str) -> None:

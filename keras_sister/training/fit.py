@@ -10,13 +10,11 @@ import keras
 import numpy as np
 
 from keras_sister.errors import InputError
-from keras_sister.run import WEIGHTS, OnEvent, best_epoch
+from keras_sister.run import CHECKPOINT, WEIGHTS, OnEvent, best_epoch
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.regular_files import check_regular
 from keras_sister.training.phases import Phase
 from keras_sister.training.precision import current_precision
-
-CHECKPOINT = "checkpoint.npz"
 
 
 def fit_model(

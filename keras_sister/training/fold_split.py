@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_sister.config import Experiment
 from keras_sister.data.dataset import Dataset
-from keras_sister.data.folds import inner_split, official_test, stratified_folds
+from keras_sister.data.folds import check_trainable, inner_split, official_test, stratified_folds
 from keras_sister.errors import InputError, counted
 from keras_sister.run import Run
 
@@ -73,24 +73,6 @@ def write_folds(run: Run) -> None:
     run.write("folds.json", [fold.tolist() for fold in draw_folds(run, run.experiment)])
 
 
-def check_trainable(labels: np.ndarray, weights: np.ndarray | None, name: str) -> None:
-    """Check that there is something to learn from photos.
-
-    Args:
-        labels: int array (photos, attributes), −1 = unknown.
-        weights: the weight of each photo in the loss, (photos,); None for equal weights.
-        name: the fold's name, for errors.
-
-    Raises:
-        InputError: if no label is known, or only labels of photos with the weight 0.
-    """
-    known = (labels >= 0).any(axis=1)
-    if not known.any():
-        raise InputError(f"{name}: no label of its training photos is known; too few known labels for these folds.")
-    if weights is not None and not weights[known].any():
-        raise InputError(f"{name}: all of its training photos with a known label have the weight 0.")
-
-
 def fold_splits(run: Run, numbers: Iterable[int] | None = None) -> list[FoldSplit]:
     """Split the photos of the other folds for training and for the selection of the epoch.
 
@@ -101,7 +83,7 @@ def fold_splits(run: Run, numbers: Iterable[int] | None = None) -> list[FoldSpli
         numbers: the folds to split for, counted from 0; all by default.
 
     Raises:
-        InputError: see `check_trainable`.
+        InputError: see `keras_sister.data.folds.check_trainable`.
     """
     folds, labels, schema, weights, groups = run.folds, run.labels, run.schema, run.weights, run.groups
     experiment, splits = run.experiment, []

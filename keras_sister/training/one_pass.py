@@ -16,11 +16,10 @@ import numpy as np
 from keras_sister.config import Experiment
 from keras_sister.losses import MaskedAttributeLoss, class_weight_table
 from keras_sister.models.frozen import all_towers_of, head_of
-from keras_sister.run import HEAD_WEIGHTS, WEIGHTS, OnEvent, Run, best_epoch
+from keras_sister.run import CHECKPOINT, HEAD_WEIGHTS, HEADS_CHECKPOINT, WEIGHTS, OnEvent, Run, best_epoch
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.json_files import write_json
 from keras_sister.training.class_weights import balanced_class_weights
-from keras_sister.training.fit import CHECKPOINT
 from keras_sister.training.fold_split import FoldSplit, fold_splits, write_folds
 from keras_sister.training.head_trainer import HeadTrainer
 from keras_sister.training.optimizer import learning_rates
@@ -28,8 +27,6 @@ from keras_sister.training.predictions import PredictionWriter
 from keras_sister.training.stacked_heads import StackedHeads
 from keras_sister.training.tower_features import Features, tower_features
 from keras_sister.training.trainer import build_model
-
-HEADS_CHECKPOINT = "heads.npz"
 
 
 def train_heads(run: Run, on_event: OnEvent) -> None:
@@ -63,9 +60,9 @@ def train_heads(run: Run, on_event: OnEvent) -> None:
 
         features = tower_features(run, model, tell)
         splits = prepared[0].result()
+    writer = PredictionWriter(run)  # before training: both take much memory for a moment
     trainer = _train(run, model, features, splits, on_event)
-    predicted = trainer.predict(run.folds)
-    head, writer = head_of(model), PredictionWriter(run)
+    predicted, head = trainer.predict(writer.folds), head_of(model)
     for number, logits in enumerate(predicted):
         fold = run.fold(number)
         if fold.predictions.exists():
@@ -77,7 +74,6 @@ def train_heads(run: Run, on_event: OnEvent) -> None:
         write_atomically(fold.folder / HEAD_WEIGHTS, head.save_weights)
         _write_history(fold.folder, trainer.histories[number])
         writer.write(number, logits)
-    (run.folder / HEADS_CHECKPOINT).unlink(missing_ok=True)
 
 
 def train_head_on_all_photos(run: Run, on_event: OnEvent) -> keras.Model:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_sister.data.folds import check_trainable
 from keras_sister.evaluation.checksums import note_checksums
 from keras_sister.models import mirror_averaged
-from keras_sister.run import WEIGHTS, OnEvent, Run
+from keras_sister.run import CHECKPOINT, HEADS_CHECKPOINT, WEIGHTS, OnEvent, Run
 from keras_sister.storage.atomic import write_atomically
-from keras_sister.training.fit import CHECKPOINT, check_trained, without_optimizer
-from keras_sister.training.fold_split import check_trainable, fold_splits
-from keras_sister.training.one_pass import HEADS_CHECKPOINT, train_head_on_all_photos, train_heads
+from keras_sister.training.fit import check_trained, without_optimizer
+from keras_sister.training.fold_split import fold_splits
+from keras_sister.training.one_pass import train_head_on_all_photos, train_heads
 from keras_sister.training.precision import set_precision
 from keras_sister.training.predictions import PredictionWriter
 from keras_sister.training.trainer import Trainer
@@ -65,7 +66,7 @@ def train_fold(run: Run, number: int, on_event: OnEvent) -> None:
     validation = split.validation if len(split.validation) else None
     trainer.fit(split.train, validation, folder=fold.folder, on_event=on_event)
     PredictionWriter(run).write(number, trainer.predict(run.folds[number]))
-    (fold.folder / CHECKPOINT).unlink(missing_ok=True)
+    (fold.folder / CHECKPOINT).unlink(missing_ok=True)  # now: together those of all folds are large
 
 
 def train_on_all_photos(run: Run, on_event: OnEvent) -> None:

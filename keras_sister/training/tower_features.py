@@ -38,8 +38,8 @@ def tower_features(run: Run, model: keras.Model, on_event: OnEvent) -> Features:
         InputError: if a feature is not a finite number, naming the photo.
     """
     experiment = run.experiment
-    views, hashes, photos = ViewStore(experiment.size, run.views["fingerprint"]), run.photo_keys, run.photos
-    pairs = views.open(hashes, photos)
+    views, hashes = ViewStore(experiment.size, run.views["fingerprint"]), run.photo_keys
+    pairs, row_keys = views.open(hashes, run.photos), views.row_keys(hashes, run.photos)
     towers, sides = towers_of(model), (False, True) if experiment.augment else (False,)
     of, done = len(pairs) * len(towers) * len(sides), 0
 
@@ -51,7 +51,7 @@ def tower_features(run: Run, model: keras.Model, on_event: OnEvent) -> Features:
     count(0)
     found: dict[bool, list[np.ndarray]] = {side: [] for side in sides}
     for tower in towers:
-        keys = hashes if tower.views == ("photo",) else views.row_keys(hashes, photos)
+        keys = hashes if tower.views == ("photo",) else row_keys
         for mirrored in sides:
             store = FeatureStore(_description(run, tower, mirrored))
             store.fill(keys, _Computer(run, pairs, tower, mirrored), on_photos=count)

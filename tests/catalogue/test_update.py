@@ -1,5 +1,6 @@
 """The next night: what is new or changed is tagged, the rest is kept."""
 
+import itertools
 import json
 import shutil
 from dataclasses import replace
@@ -142,6 +143,39 @@ def test_a_table_of_other_columns_is_refused_and_update_is_not_proposed(engine, 
     assert not (shop / f"{name}.parts").exists()
 
 
+@pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
+def test_a_column_that_the_user_added_is_never_dropped(engine, shop, kind, monkeypatch):
+    monkeypatch.setattr(catalogue, "PART_SIZE", 1)
+    out, rows = shop / f"tags.{kind}", asked(shop, NAMES[4:])  # of which none is tagged
+    tag_catalogue(engine, rows, out, keep=("stock",))
+    if kind == "jsonl":  # in one row only
+        first, *others = out.read_text().splitlines()
+        out.write_text("\n".join([first, json.dumps({**json.loads(others[0]), "note": "sold"}), *others[1:]]) + "\n")
+    else:
+        frame = (pd.read_parquet if kind == "parquet" else pd.read_csv)(out).assign(note="sold")
+        frame.to_parquet(out) if kind == "parquet" else frame.to_csv(out, index=False)
+    noted = out.read_bytes()
+    with pytest.raises(InputError, match=r"--update would drop columns .*: 'note'\. .*--keep.*--overwrite"):
+        tag_catalogue(engine, rows, out, keep=("stock",), replace="update")
+    with pytest.raises(InputError, match="'stock', 'note'"):  # nor is one that was kept from the source
+        tag_catalogue(engine, rows, out, replace="update")
+    assert out.read_bytes() == noted
+    assert not (shop / f"tags.{kind}.parts").exists()
+
+
+def test_a_column_that_was_added_while_an_update_was_interrupted_is_not_dropped(engine, shop, monkeypatch):
+    monkeypatch.setattr(catalogue, "PART_SIZE", 1)
+    out, rows = shop / "tags.csv", asked(shop, NAMES[4:])
+    tag_catalogue(engine, rows, out, keep=("stock",))
+    with pytest.raises(UnreadablePhotosError):
+        tag_catalogue(engine, rows, out, keep=("stock",), replace="update", max_errors=1)
+    pd.read_csv(out).assign(note="sold").to_csv(out, index=False)
+    noted = out.read_bytes()
+    with pytest.raises(InputError, match=r"--update would drop columns .*: 'note'"):
+        tag_catalogue(engine, rows, out, keep=("stock",), replace="update", resume=True)
+    assert out.read_bytes() == noted
+
+
 def test_what_is_read_is_never_written_to(sister_export, shop):
     """Not with --overwrite either, nor by another name of the file."""
     table = shop / "p.csv"
@@ -163,6 +197,20 @@ def test_what_is_read_is_never_written_to(sister_export, shop):
     assert table.read_text() == "sku,photo,price\n1,0.jpg,9\n"
     assert (shop / "0.jpg").read_bytes() == photo
     assert not (shop / "t.csv").exists()
+
+
+@pytest.mark.parametrize(("option", "name"), [("--out", "list.jsonl"), ("--summary", "link.json")])
+def test_what_standard_input_comes_from_is_never_written_to(sister_export, shop, option, name):
+    """As in ``tag MODEL - < list.jsonl --out list.jsonl --overwrite``."""
+    paths = shop / "list.jsonl"
+    paths.write_text("0.jpg\n")
+    (shop / "link.json").symlink_to(paths)
+    names = {"--out": str(shop / "tags.jsonl"), option: str(shop / name)}
+    command = ["tag", str(sister_export.folder), "-", "--overwrite", *itertools.chain.from_iterable(names.items())]
+    with paths.open("rb") as redirected:
+        result = CliRunner().invoke(main, command, input=redirected)
+    assert (result.exit_code, paths.read_text()) == (1, "0.jpg\n"), result.output
+    assert f"{name}: standard input is read from it; choose another {option}." in result.stderr
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])

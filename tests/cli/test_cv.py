@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import main
-from keras_sister.config import RECIPES, Experiment, load_experiment
+from keras_sister.config import FROZEN_LINEAR, RECIPES, Experiment, load_experiment
 
 from ..exports import tiny_network
 
@@ -177,7 +177,7 @@ def test_a_system_that_has_not_begun_resumes_with_the_settings_of_one_that_has(d
     assert [experiment for experiment, _ in given] == [
         replace(begun, system="sister_a"),
         begun,
-        replace(begun, system="sister_b", standardize=False),  # which sister_b cannot have
+        replace(begun, system="sister_b", **FROZEN_LINEAR),  # the same recipe
     ]
     for name in ("sister_a", "sister_b"):
         assert f"{tmp_path / name} has not begun; it takes the settings of {tmp_path / 'baseline'}." in result.stderr
@@ -217,6 +217,19 @@ def test_a_system_that_has_not_begun_has_the_batch_normalization_of_its_own_netw
         main, ["cv", str(dataset_folder), "--out", str(tmp_path), "--resume", "--systems", "baseline,sister_a"]
     )
     assert [experiment.batch_norm for experiment, _ in given] == [begun.batch_norm, "train"] == ["frozen", "train"]
+
+
+def test_the_segmenter_of_every_system_is_checked_before_the_first(dataset_folder, tmp_path, given):
+    several = ["cv", str(dataset_folder), "--out", str(tmp_path), "--segmenter", "selfy"]
+    result = CliRunner().invoke(main, [*several, "--systems", "baseline,sister_a"])
+    assert result.exit_code == 1
+    assert "selfy: not a segmenter" in result.stderr
+    assert not given
+    for system in ("baseline", "sister_a"):
+        interrupted_run(tmp_path / system, system=system, segmenter="selfy")
+    (tmp_path / "sister_a" / "summary.json").write_text("{}")  # a finished run does not need its segmenter any more
+    CliRunner().invoke(main, [*several, "--systems", "baseline,sister_a", "--resume"])
+    assert [experiment.system for experiment, _ in given] == ["baseline", "sister_a"]
 
 
 @pytest.mark.parametrize(

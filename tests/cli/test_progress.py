@@ -42,6 +42,12 @@ def test_the_rate_is_that_of_what_is_counted_now(capsys, monkeypatch):
     assert all(0.1 <= rate <= 0.2 for rate in rates)
 
 
+def test_a_download_is_told_at_once(capsys):
+    with progress.RunProgress() as shown:
+        shown.show({"event": "fetching", "network": "mine[1].keras"})
+    assert capsys.readouterr().err == "Downloading the weights of mine[1].keras …\n"
+
+
 def test_durations():
     assert [progress._duration(s) for s in (5, 600, 7200)] == ["5 s", "10 min", "2.0 h"]
 

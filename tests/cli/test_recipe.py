@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli.experiment import experiment_options, experiment_to_run
-from keras_sister.config import RECIPES, Experiment
+from keras_sister.config import FROZEN_LINEAR, RECIPES, Experiment
 from keras_sister.errors import InputError
 
 
@@ -55,6 +55,32 @@ def test_the_recipe_for_frozen_towers_trains_the_head_alone():
         assert not experiment_of("--recipe", "frozen", *other).standardize
     with pytest.raises(InputError, match=r"standardize goes with trainable: head"):
         experiment_of("--standardize")
+
+
+def test_a_recipe_of_another_system_is_taken_over_as_it_is_for_the_own():
+    frozen = {name: {**RECIPES["frozen"], "system": name, "seed": 3} for name in ("baseline", "twin", "sister_b")}
+    frozen["sister_b"] |= FROZEN_LINEAR
+    for begun, other in (("sister_b", "twin"), ("twin", "sister_b"), ("baseline", "twin")):
+        base = Experiment(**frozen[begun])
+        assert experiment_of("--system", other, base=base) == Experiment(**frozen[other])
+        assert experiment_of("--system", other, "--epochs", "8", base=base).epochs == 8
+    alone = Experiment(**frozen["twin"] | {"standardize": False, "flip_average": True})
+    assert experiment_of("--system", "sister_b", base=alone).learning_rate == FROZEN_LINEAR["learning_rate"]
+    assert not experiment_of("--system", "twin", "--flip-average", base=Experiment(**frozen["sister_b"])).standardize
+    all_trained = experiment_of("--system", "twin", "--trainable", "all", base=Experiment(**frozen["sister_b"]))
+    assert (all_trained.epochs, all_trained.learning_rate) == (5, 1e-5)
+    plain = Experiment(system="sister_b", trainable="head")  # by no recipe
+    assert experiment_of("--system", "twin", base=plain) == Experiment(system="twin", trainable="head")
+
+
+def test_a_recipe_of_another_system_with_other_options_is_asked_for_again():
+    changed = Experiment(system="sister_b", **RECIPES["frozen"] | FROZEN_LINEAR | {"epochs": 8})
+    with pytest.raises(InputError, match=r"sister_b has the settings of --recipe frozen but for epochs.*add --recipe"):
+        experiment_of("--system", "twin", base=changed)
+    again = experiment_of("--system", "twin", "--recipe", "frozen", "--epochs", "8", base=changed)
+    assert again == Experiment(system="twin", **RECIPES["frozen"] | {"epochs": 8})
+    as_it_is = experiment_of("--system", "twin", "--no-standardize", base=changed)
+    assert (as_it_is.standardize, as_it_is.learning_rate) == (False, FROZEN_LINEAR["learning_rate"])
 
 
 def test_the_learning_rate_of_other_weights_is_not_taken_over():

@@ -50,6 +50,39 @@ def test_classes_too_rare_to_fold_count_groups(shop):
     assert "classes with fewer photos than 16 folds: kind=c (1); give fewer --folds." in lines
 
 
+@pytest.mark.parametrize(
+    ("split", "weight", "found"),
+    [
+        (lambda i: "test" if i < 10 else "train", lambda i: int(i < 10), "cv --split: all of its training photos"),
+        (lambda i: "test" if i < 10 else "train", lambda i: int(i >= 10), None),  # those of test count nowhere
+        (lambda i: ("test", "val", "train", "train")[i % 4], lambda i: int(i % 4 < 2), "have the weight 0"),
+        (lambda i: "train", lambda i: 1, "The official split of the dataset has no test photos."),
+    ],
+)
+def test_an_official_split_that_cannot_be_trained_on(shop, split, weight, found):
+    rows = [f"{i}.jpg,{'ab'[i % 2]},{split(i)},{weight(i)}" for i in range(40)]
+    (shop / "t.csv").write_text("\n".join(["image,kind,part,importance", *rows]))
+    columns = "table: t.csv\nphoto: image\nsplit: part\nweight: importance\n"
+    (shop / "d.yaml").write_text(f"{columns}attributes:\n  kind: [a, b]\n")
+    report = check_dataset(shop / "d.yaml")
+    assert [found in line for line in report.warnings if "split" in line] == ([True] if found else [])
+    assert report.problems == []
+
+
+def test_labels_on_photos_without_weight_alone_are_a_problem(shop):
+    """That all weights are 0 is said when the table is read."""
+    for heaviest, problem in (
+        (0, "t.csv, column 'importance': all weights are 0."),
+        (1, "known label have the weight 0"),
+    ):
+        rows = [f"{i}.jpg,{'ab'[i % 2] if i < 20 else ''},{heaviest * (i >= 20)}" for i in range(40)]
+        (shop / "t.csv").write_text("\n".join(["image,kind,importance", *rows]))
+        columns = "table: t.csv\nphoto: image\nweight: importance\n"
+        (shop / "d.yaml").write_text(f"{columns}attributes:\n  kind: [a, b]\n")
+        (found,) = check_dataset(shop / "d.yaml").problems
+        assert problem in found
+
+
 def test_a_group_that_makes_folds_uneven(shop):
     rows = [(f"{i}.jpg", "big" if i < 12 else f"P{i}", "ab"[i % 2]) for i in range(40)]
     assert "group 'big' has 12 of 40 photos; folds will differ in size." in check_dataset(write(shop, rows)).warnings

@@ -49,7 +49,8 @@ def test_the_wrong_labels_lead_the_list(noisy_run):
     assert [row["flagged"] for row in rows] == ["yes"] * sum(flagged) + ["no"] * (2 * 120 - 7 - sum(flagged))
     scores = [float(row["score"]) for row in rows]
     assert scores == sorted(scores[: sum(flagged)]) + sorted(scores[sum(flagged) :])
-    assert read_issues(noisy_run) == issues
+    assert list(read_issues(noisy_run)) == list(issues)
+    assert list(issues.flagged) == [issue for issue in issues if issue.flagged]
 
 
 def test_a_score_is_the_probability_of_the_label_and_the_suggestion_the_likeliest_class(noisy_run):
@@ -65,6 +66,21 @@ def test_a_score_is_the_probability_of_the_label_and_the_suggestion_the_likelies
         assert issue.suggested == SCHEMA.attributes[column].classes[of_class.argmax()]
         assert issue.label == SCHEMA.attributes[column].classes[label[column]]
         assert ours.photos[issue.row][0] == issue.photo
+
+
+def test_labels_of_one_score_stay_in_the_order_of_photos_and_attributes(tmp_path):
+    rng = np.random.default_rng(1)
+    run = write_run(tmp_path / "run", np.stack([rng.integers(-1, 2, 40), rng.integers(-1, 3, 40)], axis=1))
+    for number, rows in enumerate(run.folds):
+        with np.load(run.fold(number).predictions) as saved:
+            content = dict(saved)
+        few = rng.integers(-1, 2, (len(rows), SCHEMA.n_logits)).astype("float32")
+        np.savez(run.fold(number).predictions, **content | {"logits": few})
+    note_all_checksums(run)
+    issues = write_issues(run)
+    by_photo = sorted(issues, key=lambda issue: (issue.row, SCHEMA.names.index(issue.attribute)))
+    assert 0 < len(issues.flagged) < len(issues) == (run.labels >= 0).sum()
+    assert list(issues) == sorted(by_photo, key=lambda issue: (not issue.flagged, f"{issue.score:.6f}"))
 
 
 def test_cleanlab_is_never_asked_about_an_unknown_label(noisy_run, monkeypatch):

@@ -192,6 +192,17 @@ def test_folds_that_are_missing_are_trained_again_to_the_same_bits(dataset, expe
     trained_model(run, run.fold_weights(0))  # the towers are those that were noted
 
 
+def test_checkpoints_left_by_a_kill_after_the_last_predictions_are_removed(finished, dataset, experiment, tmp_path):
+    run = Run(shutil.copytree(finished.folder, tmp_path / "run"))
+    (run.folder / "summary.json").unlink()
+    left = [run.folder / "heads.npz", run.fold(2).folder / "checkpoint.npz"]
+    for file in left:
+        file.write_bytes(b"as training left it")
+    cross_validate(dataset, experiment, run.folder, resume=True)
+    assert not any(file.exists() for file in left)
+    assert outcome(run) == outcome(finished)
+
+
 def test_systems_share_the_features_of_a_tower(dataset, experiment, tmp_path):
     """Two systems of the same two towers make each feature once."""
     made = []

@@ -58,11 +58,11 @@ class MaskFolder:
         for file in files:
             digest.update(os.fsencode(file.name) + hashlib.sha256(file.read_bytes()).digest())
         self.fingerprint = f"masks:{digest.hexdigest()}" + ("" if person is None else f"#person={person}")
-        self._files = {file.stem: file for file in files}
+        self._names = {file.stem: file.name for file in files}
         self._twice = two_of_one_photo(files)
 
     def __repr__(self) -> str:
-        return f"MaskFolder({str(self.folder)!r}, {len(self._files)} masks)"
+        return f"MaskFolder({str(self.folder)!r}, {len(self._names)} masks)"
 
     def folded(self) -> "MaskFolder":
         """There is no network to fold."""
@@ -85,12 +85,12 @@ class MaskFolder:
             if photo.stem in self._twice:
                 names = " and ".join(file.name for file in self._twice[photo.stem])
                 raise InputError(f"{self.folder}: {names} are masks of one photo; remove one of them.")
-        missing = [photo.stem for photo in photos if photo.stem not in self._files]
+        missing = [photo.stem for photo in photos if photo.stem not in self._names]
         if missing:
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
             raise InputError(f"{self.folder / f'{missing[0]}.png'}: missing{more}; every photo needs its mask.")
         for photo in photos:
-            file = self._files[photo.stem]
+            file = self.folder / self._names[photo.stem]
             try:
                 values = _values(file, numbers=self.person is not None)
                 mask = self._mask(values)
@@ -121,7 +121,7 @@ class MaskFolder:
 
     def mask(self, name: str) -> np.ndarray:
         """A photo's mask at its own size: float32 array, shape (height, width, 1), in [0, 1]. Call `check` first."""
-        return self._mask(_values(self._files[name], numbers=self.person is not None))
+        return self._mask(_values(self.folder / self._names[name], numbers=self.person is not None))
 
     def _mask(self, values: np.ndarray) -> np.ndarray:
         if self.person is None:

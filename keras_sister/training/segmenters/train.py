@@ -13,18 +13,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_sister.backbones import fetch_weights
 from keras_sister.data.image_store import Images
 from keras_sister.data.pipeline import training_batches
 from keras_sister.data.segmentation.dataset import VOID, SegmentationDataset
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError, counted, is_out_of_memory
-from keras_sister.run import OnEvent, report_bytes
+from keras_sister.run import OnEvent
 from keras_sister.segmentation.networks.fcn8s import fcn8s
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.segmentation.segmenters.network import NetworkSegmenter, save_segmenter
 from keras_sister.storage.json_files import read_json, write_json
 from keras_sister.storage.lock import locked
+from keras_sister.training.fetch import fetch_network
 from keras_sister.training.fit import check_trained, fit_model
 from keras_sister.training.phases import Phase
 from keras_sister.training.segmenters.label_maps import LabelledPhotos, hash_examples, write_label_maps
@@ -66,7 +66,7 @@ def train_segmenter(
     with locked(out), _memory_errors(settings, out):
         _check_folder(out, resume=resume)
         if settings.network == "deeplab":
-            fetch_weights(settings.backbone, settings.weights, report_bytes(on_event))
+            fetch_network(settings.backbone, settings.weights, on_event)
         examples, digest = _prepare(dataset, settings.size, out / _UNFINISHED, on_event)
         _check_settings(out, {**asdict(settings), "photos": len(dataset.photos), "content": digest})
         if (out / "segmenter.json").exists():
