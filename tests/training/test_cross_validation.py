@@ -487,12 +487,7 @@ def test_of_several_runs_all_are_checked_before_the_first_starts(dataset, tmp_pa
     runs = {tmp_path / "two": EXPERIMENT, tmp_path / "seven": replace(EXPERIMENT, folds=7)}
     with pytest.raises(InputError, match=r"too few|at least"):
         cross_validate_several(few, runs)
-    other_system = replace(EXPERIMENT, system="segmented", segmenter="masks:gone")
-    with pytest.raises(InputError, match="selfy: not a segmenter"):
-        cross_validate_several(
-            dataset,
-            {tmp_path / "two": EXPERIMENT, tmp_path / "segmented": other_system},
-            robustness=True,
-            other_segmenter="selfy",
-        )
-    assert not any(folder.exists() for folder in runs)
+    without_masks = replace(EXPERIMENT, system="segmented", segmenter="masks:gone")
+    with pytest.raises(InputError, match="masks:gone: no such file or folder"):
+        cross_validate_several(dataset, {tmp_path / "two": EXPERIMENT, tmp_path / "segmented": without_masks})
+    assert not list(tmp_path.iterdir())
