@@ -99,9 +99,16 @@ def tiny_network(file: Path) -> str:
     The file is written once: runs keep its hash.
     """
     if not file.exists():
-        layers = [keras.layers.Conv2D(16, 8, strides=8), keras.layers.BatchNormalization(), keras.layers.ReLU()]
-        keras.Sequential([keras.Input((None, None, 3)), keras.layers.Rescaling(1 / 255), *layers]).save(file)
+        filters = keras.layers.Conv2D(16, 8, strides=8, kernel_initializer=keras.initializers.GlorotUniform(seed=0))
+        layers = [keras.layers.Rescaling(1 / 255), filters, keras.layers.BatchNormalization(), keras.layers.ReLU()]
+        keras.Sequential([keras.Input((None, None, 3)), *layers]).save(file)
     return str(file)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The file of a `tiny_network`, for tests of what surrounds the networks."""
+    return tiny_network(tmp_path_factory.mktemp("backbone") / "tiny.keras")
 
 
 def trained_run(folder: Path, photos: list[Path], **settings: object) -> Run:

@@ -101,15 +101,14 @@ def test_the_schema_example_prints_what_its_comment_says(capsys):
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory) -> tuple[Path, int]:
+def saved(tiny, tmp_path_factory) -> tuple[Path, int]:
     """A folder with a model, saved before and after it was compiled, and its number of parameters."""
     import keras_sister
     from keras_sister.losses import MaskedAttributeLoss
     from keras_sister.metrics import AttributeAccuracy
 
     folder = tmp_path_factory.mktemp("saved")
-    mini = {"backbone": "resnet_mini", "person_backbone": "resnet_mini", "weights": "none", "size": 40}
-    model = keras_sister.build("gate_add", DCSA, **mini)
+    model = keras_sister.build("gate_add", DCSA, backbone=tiny, person_backbone=tiny, size=40)
     model.save(folder / "plain.keras")
     model.compile("adam", loss=MaskedAttributeLoss(DCSA), metrics=[AttributeAccuracy(DCSA)])
     model.save(folder / "compiled.keras")

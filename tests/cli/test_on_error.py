@@ -12,10 +12,7 @@ from click.testing import CliRunner
 
 from cli.main import main
 
-TINY = (
-    *("--system", "baseline", "--backbone", "resnet_mini", "--weights", "none", "--size", "32"),
-    *("--folds", "2", "--epochs", "1", "--batch-size", "16", "--learning-rate", "1e-3"),
-)
+SETTINGS = ["--system=baseline", "--size=32", "--folds=2", "--epochs=1", "--batch-size=16", "--learning-rate=1e-3"]
 BROKEN = (3, 9, 20, 21, 33)
 """Rows whose photos are a directory, a FIFO, a dead link, a page and empty."""
 
@@ -57,18 +54,19 @@ def table(damaged: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.usefixtures("tasks_here")
 @pytest.mark.parametrize("kind", ["damaged", "table"])
-def test_the_check_and_a_cross_validation_leave_out_the_same_photos(kind, tmp_path, request):
+def test_the_check_and_a_cross_validation_leave_out_the_same_photos(kind, tiny, tmp_path, request):
     dataset, run = request.getfixturevalue(kind), tmp_path / "run"
     checked = json.loads(invoke("data", "check", dataset, "--json").stdout)
     names = [f"{row + 1:06d}.jpg" for row in BROKEN]
     assert all(any(name in problem for problem in checked["problems"]) for name in names)
 
-    stopped = invoke("cv", dataset, *TINY, "--out", tmp_path / "stopped")
+    stopped = invoke("cv", dataset, *SETTINGS, "--backbone", tiny, "--out", tmp_path / "stopped")
     assert stopped.exit_code == 1
     assert all(name in stopped.stderr for name in names)
 
     trainable = {"damaged": "all", "table": "head"}[kind]
-    done = invoke("cv", dataset, *TINY, "--trainable", trainable, "--on-error", "skip", "--out", run)
+    options = ["--backbone", tiny, "--trainable", trainable, "--on-error", "skip"]
+    done = invoke("cv", dataset, *SETTINGS, *options, "--out", run)
     assert done.exit_code == 0, done.output
     assert "5 of 48 photos cannot be read and are left out" in done.stderr
     left_out = json.loads((run / "left_out.json").read_text())

@@ -27,20 +27,7 @@ from keras_sister.storage.disk_errors import disk_error
 from keras_sister.storage.json_files import write_json
 from keras_sister.storage.lock import locked
 
-TINY = [
-    "--system",
-    "baseline",
-    "--backbone",
-    "resnet_mini",
-    "--weights",
-    "none",
-    "--size",
-    "32",
-    "--folds",
-    "2",
-    "--epochs",
-    "1",
-]
+SETTINGS = ["--system", "baseline", "--weights", "none", "--size", "32", "--folds", "2", "--epochs", "1"]
 
 
 def test_the_way_out_of_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
@@ -141,9 +128,10 @@ def test_a_home_folder_that_does_not_exist_names_the_variable(monkeypatch):
     assert str(disk_error(caught.value)).startswith("/proc/none: No such file or directory. Set KERAS_SISTER_CACHE")
 
 
-def test_a_child_of_cv_says_it_in_one_line(dataset_folder, tmp_path):
+def test_a_child_of_cv_says_it_in_one_line(dataset_folder, tiny, tmp_path):
     environment = {**os.environ, "KERAS_SISTER_CACHE": "/proc/no-cache"}
-    command = [sys.executable, "-m", "cli", "cv", str(dataset_folder), *TINY, "--out", str(tmp_path / "run")]
+    options = [*SETTINGS, "--backbone", tiny, "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "cli", "cv", str(dataset_folder), *options]
     child = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert child.returncode == 1
     assert "Set KERAS_SISTER_CACHE to a folder that can be written to" in child.stderr
@@ -201,8 +189,8 @@ def test_a_copy_that_fills_the_disk_names_the_copy(tmp_path, full_disk):
 
 
 @pytest.mark.slow
-def test_a_full_cache_ends_cv_in_one_line_and_the_run_resumes(dataset_folder, tmp_path, full_disk):
-    arguments = [str(dataset_folder), *TINY, "--system", "sister_a", "--person-backbone", "resnet_mini"]
+def test_a_full_cache_ends_cv_in_one_line_and_the_run_resumes(dataset_folder, tiny, tmp_path, full_disk):
+    arguments = [str(dataset_folder), *SETTINGS, "--system", "sister_a", "--backbone", tiny, "--person-backbone", tiny]
     arguments += ["--trainable", "head", "--segmenter", f"masks:{dataset_folder}/masks", "--out", str(tmp_path / "run")]
     command = [sys.executable, "-m", "cli", "cv", *arguments]
     environment = {**os.environ, "KERAS_SISTER_CACHE": str(full_disk)}

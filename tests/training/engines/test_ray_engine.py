@@ -21,16 +21,19 @@ from keras_sister.training.engines import ray_engine
 from keras_sister.training.engines.ray_engine import RayEngine, resources_of_task
 from keras_sister.training.work_record import installed_versions
 
-EXPERIMENT = Experiment(
-    system="baseline",
-    backbone="resnet_mini",
-    weights="none",
-    size=32,
-    folds=2,
-    epochs=5,
-    batch_size=8,
-    learning_rate=2e-3,
-)
+
+@pytest.fixture(scope="module")
+def experiment(tiny: str) -> Experiment:
+    return Experiment(
+        system="baseline",
+        backbone=tiny,
+        batch_norm="train",
+        size=32,
+        folds=2,
+        epochs=5,
+        batch_size=8,
+        learning_rate=2e-3,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +48,12 @@ def cluster() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def experiments(dataset_folder) -> dict[str, Experiment]:
+def experiments(experiment, dataset_folder) -> dict[str, Experiment]:
     """Two systems, with two seeds."""
     masks = f"masks:{dataset_folder / 'masks'}"
     return {
-        "baseline": EXPERIMENT,
-        "segmented": replace(EXPERIMENT, system="segmented", segmenter=masks, seed=1, epochs=1),
+        "baseline": experiment,
+        "segmented": replace(experiment, system="segmented", segmenter=masks, seed=1, epochs=1),
     }
 
 
@@ -155,14 +158,14 @@ def test_a_machine_with_other_versions_is_named(tmp_path):
         ("ray://127.0.0.1:10001", "run the command on a machine of the cluster"),
     ],
 )
-def test_an_address_without_a_cluster_is_named(dataset_folder, tmp_path, address, message):
+def test_an_address_without_a_cluster_is_named(experiment, dataset_folder, tmp_path, address, message):
     with pytest.raises(InputError, match=message):
-        cross_validate(load_dcsa(dataset_folder), EXPERIMENT, tmp_path / "run", engine=RayEngine(address))
+        cross_validate(load_dcsa(dataset_folder), experiment, tmp_path / "run", engine=RayEngine(address))
 
 
 @pytest.mark.slow
 def test_workers_are_killed_and_the_runs_are_those_of_one_machine(
-    dataset_folder, cluster, experiments, local, tmp_path
+    experiment, dataset_folder, cluster, experiments, local, tmp_path
 ):
     """The worker of one fold is killed, and the process of Ray that started the worker of the other; one run of two."""
     run, told, others = Run(tmp_path / "baseline"), [], []
@@ -184,7 +187,7 @@ def test_workers_are_killed_and_the_runs_are_those_of_one_machine(
     for event in lost:  # it continues after the last epoch that was kept
         after = [e for e in told[told.index(event) :] if e["event"] == "epoch" and e["task"] == event["task"]]
         assert after[0]["epoch"] >= 1
-        assert after[-1]["epoch"] == EXPERIMENT.epochs - 1
+        assert after[-1]["epoch"] == experiment.epochs - 1
     assert not any(event["event"] == "lost" for event in others)
     for events in (told, others):
         assert sorted(event["fold"] for event in events if event["event"] == "done") == [0, 1]
@@ -197,8 +200,10 @@ def test_workers_are_killed_and_the_runs_are_those_of_one_machine(
 
 
 @pytest.mark.slow
-def test_the_heads_of_all_folds_train_on_a_cluster_though_their_worker_is_killed(dataset_folder, cluster, tmp_path):
-    settings, run, killed = replace(EXPERIMENT, trainable="head"), Run(tmp_path / "run"), []
+def test_the_heads_of_all_folds_train_on_a_cluster_though_their_worker_is_killed(
+    experiment, dataset_folder, cluster, tmp_path
+):
+    settings, run, killed = replace(experiment, trainable="head"), Run(tmp_path / "run"), []
 
     def kill(event: dict[str, Any]) -> None:
         if event.get("what") == "features" and event["done"] and not killed:
@@ -238,13 +243,13 @@ def test_interrupted_they_leave_no_process_and_the_other_engine_continues(
 
 
 @pytest.mark.slow
-def test_errors_of_workers_are_those_of_one_machine(dataset_folder, cluster, tmp_path, monkeypatch):
+def test_errors_of_workers_are_those_of_one_machine(experiment, dataset_folder, cluster, tmp_path, monkeypatch):
     broken = tmp_path / "000001.jpg"
     broken.write_bytes(b"GIF89a")
     dataset = load_dcsa(dataset_folder)
     dataset = replace(dataset, photos=(broken, *dataset.photos[1:]))
     with pytest.raises(InputError, match=r"(?s)000001\.jpg.*GIF.*--on-error skip"):
-        cross_validate(dataset, EXPERIMENT, tmp_path / "run", engine=RayEngine())
+        cross_validate(dataset, experiment, tmp_path / "run", engine=RayEngine())
     monkeypatch.setattr(ray_engine, "RETRIES", 0)
     run = Run(tmp_path / "killed")
 
@@ -252,4 +257,4 @@ def test_errors_of_workers_are_those_of_one_machine(dataset_folder, cluster, tmp
         os.kill(workers(run)["views"], signal.SIGKILL)
 
     with pytest.raises(InputError, match=r"views: killed by the system, .* --resume\. \(on "):
-        cross_validate(load_dcsa(dataset_folder), EXPERIMENT, run.folder, engine=RayEngine(), on_event=kill)
+        cross_validate(load_dcsa(dataset_folder), experiment, run.folder, engine=RayEngine(), on_event=kill)
