@@ -57,6 +57,7 @@ def show_comparison(runs: Sequence[Path], *, seed: int = 0, as_json: bool = Fals
     if as_json:
         documents = [comparison.to_dict() for comparison in comparisons]
         for row, document in enumerate(documents):
+            document["seed_maccs"] = groups[row].seed_maccs().tolist()
             document["robustness"] = robustness[row] if robustness else None
         click.echo(to_json(documents))
         return

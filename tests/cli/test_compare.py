@@ -8,8 +8,9 @@ from click.testing import CliRunner
 
 from cli.compare import _labels
 from cli.main import main
+from keras_sister.evaluation.summary import summarize
 
-from ..run_folder import EXPERIMENT, write_run
+from ..run_folder import EXPERIMENT, note_all_checksums, write_run
 
 
 def test_names_that_fit_are_the_headings():
@@ -47,3 +48,17 @@ def test_one_fold_says_what_cannot_be_compared(tmp_path: Path):
     assert "one fold: no spread" in (tmp_path / "page.html").read_text()
     whole = CliRunner().invoke(main, ["compare", *map(str, runs)]).output
     assert "cannot be compared" not in whole
+
+
+def test_the_json_document_has_the_score_of_every_seed(tmp_path: Path):
+    labels = np.random.default_rng(0).integers(0, 2, (30, 2))
+    settings = [replace(EXPERIMENT, system=name, seed=seed) for name in ("baseline", "segmented") for seed in (3, 5)]
+    runs = [write_run(tmp_path / f"{e.system}-{e.seed}", labels, experiment=e) for e in settings]
+    with np.load(runs[1].fold(0).predictions) as saved:  # another score than that of the others
+        np.savez(runs[1].fold(0).predictions, **{**saved, "logits": -saved["logits"]})
+    note_all_checksums(runs[1])
+    runs[1].write("summary.json", summarize(runs[1]))
+    document = json.loads(CliRunner().invoke(main, ["compare", *(str(r.folder) for r in runs), "--json"]).stdout)
+    maccs = [run.read("summary.json")["macc"]["mean"] for run in runs]
+    assert [row["seed_maccs"] for row in document] == [maccs[:2], maccs[2:]]
+    assert maccs[0] != maccs[1]
