@@ -16,8 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as in the processes that train, before TensorFlow is loaded
+from keras_sister.tensorflow_start import turn_on_onednn
 
+turn_on_onednn()  # as in the processes that train, before TensorFlow is loaded
+
+# ruff: noqa: E402
 import click
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""Start TensorFlow and Keras in half the time, in the processes of our own commands."""
+"""Start TensorFlow and Keras in half the time, in the processes of our own commands, and with oneDNN."""
 
 import gc
 import json
@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _NOT_NEEDED = ("matplotlib", "pandas", "sklearn")
@@ -25,6 +26,20 @@ def start_tensorflow() -> None:
         return
     with without_what_is_not_needed(*(() if keras_setting() == "jax" else ("jax",))):
         import tensorflow  # noqa: F401 - which imports Keras
+
+
+def turn_on_onednn() -> None:
+    """Have TensorFlow compute with oneDNN on every CPU, a fifth faster; it does so by itself on newer ones only.
+
+    TensorFlow 2.21 alone: in 2.22.0rc0 a convolution of a batch of one photo takes half a second with it on a CPU with
+    AVX2. ``TF_ENABLE_ONEDNN_OPTS`` stays as the user has set it.
+    """
+    try:
+        is_fast = version("tensorflow").startswith("2.21.")
+    except PackageNotFoundError:  # training on JAX needs none
+        is_fast = False
+    if is_fast:
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 @contextmanager

@@ -1,17 +1,16 @@
 """What every test stands on: a view store of its own, and small datasets that the tests draw themselves."""
 
 import gc
-import os
 import signal
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it starts in the background ignore Ctrl-C
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as in workers: before Keras loads TensorFlow, for the same bits
 
-from keras_sister.tensorflow_start import start_tensorflow
+from keras_sister.tensorflow_start import start_tensorflow, turn_on_onednn
 
+turn_on_onednn()  # as in workers: before Keras loads TensorFlow, for the same bits
 start_tensorflow()  # in half the time
 gc.unfreeze()  # Hypothesis looks for referrers
 

@@ -23,6 +23,7 @@ from keras_sister.errors import InputError, is_disk_full, is_out_of_memory
 from keras_sister.keras_backend import start_keras
 from keras_sister.run import OnEvent, Run
 from keras_sister.storage.disk_errors import disk_error
+from keras_sister.tensorflow_start import turn_on_onednn
 from keras_sister.training.work_record import installed_versions, record_work
 
 _ON_TENSORFLOW = ("views", "robustness")
@@ -173,7 +174,7 @@ def _use_less_memory(run: Run, task: str) -> str:
 def main(folder: str, chained: str) -> int:
     """Perform tasks and report their progress on standard output. Returns the exit code, 1 if one failed."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # a fifth faster; TensorFlow's default on newer CPUs only
+    turn_on_onednn()
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # allocate what is needed, not the whole GPU
     lines, sys.stdout = sys.stdout, sys.stderr  # what a library prints must not mix with the events
     task, last_step = "", 0.0
