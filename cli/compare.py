@@ -74,13 +74,7 @@ def show_comparison(runs: Sequence[Path], *, seed: int = 0, as_json: bool = Fals
     console.print(_differences(comparisons, labels, unit))
     for group in groups:
         if len(group.runs) > 1:
-            spread = f"{_mean_and_spread(group.seed_maccs())} % over {len(group.runs)} seeds"
-            console.print(
-                f"{labels[group.name]}: MACC {spread} (mean ± sample standard deviation of the runs' MACC)",
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
+            console.print(_over_seeds(group, labels[group.name]), markup=False, highlight=False, soft_wrap=True)
     if robustness:
         scores = zip([labels[group.name] for group in groups], robustness, strict=True)
         console.print(robustness_table(dict(scores)))
@@ -157,6 +151,11 @@ def _scores(columns: list, labels: dict[str, str], p_values: dict[str, dict[str,
     table.add_section()
     table.add_row("MACC ± std", *(_mean_and_spread(column.fold_maccs()) for column in columns), style="bold")
     return table
+
+
+def _over_seeds(group: "Group", label: str) -> str:
+    spread = f"{_mean_and_spread(group.seed_maccs())} % over {len(group.runs)} seeds"
+    return f"{label}: MACC {spread} (mean ± sample standard deviation of the runs' MACC)"
 
 
 def _mean_and_spread(maccs: Any) -> str:

@@ -64,4 +64,5 @@ if __name__ == "__main__":
         if "--here" in sys.argv:  # not in workers, each of which starts TensorFlow
             perform_tasks_here(patch)
         draw_dataset(Path(folder) / "dataset", photos=48)
-        print(json.dumps(numbers(golden_run(Path(folder) / "dataset", Path(folder) / "run"))))
+        for run in ("first", "second") if "--twice" in sys.argv else ("first",):
+            print(json.dumps(numbers(golden_run(Path(folder) / "dataset", Path(folder) / run))))
