@@ -88,6 +88,7 @@ def test_towers_that_do_not_fit_end_several_systems_before_the_first(dataset_fol
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tasks_here")
 def test_several_systems_and_seeds_by_one_command(dataset_folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
