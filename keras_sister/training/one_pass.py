@@ -74,6 +74,7 @@ def train_heads(run: Run, on_event: OnEvent) -> None:
         write_atomically(fold.folder / HEAD_WEIGHTS, head.save_weights)
         _write_history(fold.folder, trainer.histories[number])
         writer.write(number, logits)
+    (run.folder / HEADS_CHECKPOINT).unlink(missing_ok=True)  # `train` in this folder would continue from it
 
 
 def train_head_on_all_photos(run: Run, on_event: OnEvent) -> keras.Model:
