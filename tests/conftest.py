@@ -2,7 +2,6 @@
 
 import gc
 import signal
-from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -27,16 +26,10 @@ from keras_sister.schema import DCSA, UNKNOWN
 from keras_sister.segmentation.segmenters.selfie import find_weights
 from keras_sister.training.engines.engine import Job
 
-pytest_plugins = ["tests.exports"]
+pytest_plugins = ["tests.exports", "tests.together"]
 
 COLORS = {"red": (200, 40, 40), "green": (40, 160, 40), "blue": (40, 40, 200), "white": (240, 240, 240)}
 """The colours that the person in a photo of `dataset_folder` wears; the labels of the other attributes are chance."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first, so that no process works alone at the end (``--no-loadscope-reorder``)."""
-    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(autouse=True)
