@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_sister.data.blocks import BLOCK
 from keras_sister.errors import InputError
+from keras_sister.images import traced_decode
 from keras_sister.photo_files import try_read
 from keras_sister.photo_kinds import why_not_decoded
 
@@ -25,7 +26,7 @@ class PairMaker(Protocol):
 
     def check(self, photos: Sequence[Path]) -> None: ...
 
-    def read(self, contents: Any) -> dict[str, Any]: ...
+    def read(self, contents: Any, *, decode: Any = ...) -> dict[str, Any]: ...
 
     def view_pair(self, resized: dict[str, Any], names: Any = None) -> dict[str, Any]: ...
 
@@ -50,7 +51,7 @@ def make_view_pairs(
 
     @tf.autograph.experimental.do_not_convert  # there is nothing to convert, which takes a second to find out
     def read(row: tf.Tensor, path: tf.Tensor, name: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]:
-        return row, preprocessor.read(tf.io.read_file(path)), name
+        return row, preprocessor.read(tf.io.read_file(path), decode=traced_decode), name
 
     def segment(
         rows: tf.Tensor, resized: dict[str, tf.Tensor], names: tf.Tensor

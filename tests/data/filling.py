@@ -7,6 +7,7 @@ start_tensorflow()
 import os  # noqa: E402
 import resource  # noqa: E402
 import signal  # noqa: E402
+from multiprocessing.connection import Connection  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
@@ -38,15 +39,23 @@ def person(size: int | None = None) -> Preprocessor:
     return Preprocessor(Brightness(size), size=32)
 
 
-def fill(photos: list[Path]) -> list[str]:
-    return ViewStore(32, person().fingerprint).fill(photos, person())
+def serve(connection: Connection) -> None:
+    """Do what arrives, a function and its arguments, and send the results back; None is the end."""
+    connection.send("ready")
+    while call := connection.recv():
+        function, *arguments = call
+        connection.send(function(*arguments))
 
 
-def fill_with_small_files(photos: list[Path]) -> None:
+def fill(photos: list[Path], cache: Path) -> list[str]:
+    return ViewStore(32, person().fingerprint, cache=cache).fill(photos, person())
+
+
+def fill_with_small_files(photos: list[Path], cache: Path) -> None:
     """Fill a store where no file may grow as large as a block, which the system refuses."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-    store = ViewStore(32, person().fingerprint)
+    store = ViewStore(32, person().fingerprint, cache=cache)
     with pytest.raises(OSError, match="File too large") as caught:
         store.fill(photos, person())
     assert str(store.folder) in str(caught.value.filename)

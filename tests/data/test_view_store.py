@@ -5,7 +5,12 @@ import multiprocessing
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +26,7 @@ from keras_sister.photo_files import UnreadablePhotosError, content_hash
 from keras_sister.segmentation.preprocessor import Preprocessor
 from keras_sister.storage.leftovers import aside_prefix
 
-from .filling import fill, fill_with_small_files, person
+from .filling import fill, fill_with_small_files, person, serve
 
 
 @pytest.fixture
@@ -174,11 +179,41 @@ def test_a_store_without_masks_has_none(photos):
         views.masks([0])
 
 
-def test_two_processes_fill_one_store_at_once(photos):
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        first, second = pool.map(fill, [photos, photos[::-1]])
+@dataclass
+class Child:
+    """A process that does what it is sent (`serve`)."""
+
+    process: SpawnProcess
+    connection: Connection
+
+    def receive(self) -> Any:
+        assert self.connection.poll(120)
+        return self.connection.recv()
+
+
+@pytest.fixture(scope="module")
+def child() -> Iterator[Child]:
+    """One for all tests that need one, since it takes seconds to start; the last of them ends it."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve, args=(theirs,))
+    process.start()
+    theirs.close()  # so that the end of the process is the end of the connection
+    child = Child(process, ours)
+    try:
+        assert child.receive() == "ready"
+        yield child
+    finally:
+        process.kill()
+        process.join()
+
+
+def test_two_processes_fill_one_store_at_once(photos, child, tmp_path):
+    child.connection.send((fill, photos, tmp_path))
+    second = fill(photos[::-1], tmp_path)
+    first = child.receive()
     assert first == second[::-1]
-    views = ViewStore(32, person().fingerprint).open(first)
+    views = ViewStore(32, person().fingerprint, cache=tmp_path).open(first)
     expected = images.resize(images.decode(photos[3].read_bytes()), 32)
     np.testing.assert_array_equal(views.photos([3])[0], expected)
 
@@ -239,18 +274,16 @@ def test_what_a_killed_writer_left_goes_at_the_next_fill(photos):
     assert [file.name for file in store.folder.glob(".*")] == names[1:]
 
 
-def test_a_block_that_cannot_be_written_ends_the_fill(photos):
+def test_a_block_that_cannot_be_written_ends_the_fill(photos, child, tmp_path):
     many = photos * 6  # so that blocks are in the making
     for number, photo in enumerate(many[len(photos) :]):
         many[len(photos) + number] = photo.with_name(f"{number}-copy.jpg")
         many[len(photos) + number].write_bytes(photo.read_bytes() + bytes([number % 256, number // 256]))
-    child = multiprocessing.get_context("spawn").Process(target=fill_with_small_files, args=(many,))
-    child.start()
-    child.join(120)
-    try:
-        assert child.exitcode == 0
-    finally:
-        child.kill()
+    child.connection.send((fill_with_small_files, many, tmp_path))
+    assert child.receive() is None
+    child.connection.send(None)
+    child.process.join(120)
+    assert child.process.exitcode == 0
 
 
 def test_a_large_store_does_not_hold_more_files_open_than_a_process_may(tmp_path):
