@@ -10,6 +10,9 @@ from keras_sister.data.augment import augment
 from keras_sister.data.chance import DRAWS, epoch_order, random_draws
 from keras_sister.data.image_store import Images, ImageStore
 
+_as_it_is = tf.autograph.experimental.do_not_convert
+"""For functions of a pipeline: there is nothing to convert, which takes a second to find out."""
+
 
 def training_batches(
     store: ImageStore,
@@ -24,11 +27,13 @@ def training_batches(
 ) -> tf.data.Dataset:
     """See `keras_sister.data.batches.training_batches`."""
 
+    @_as_it_is
     def shuffled(epoch: tf.Tensor) -> tf.data.Dataset:
         order = tf.numpy_function(lambda epoch: epoch_order(seed, epoch, rows), [epoch], tf.int64, stateful=False)
         order.set_shape((len(rows),))
         return tf.data.Dataset.from_tensor_slices(order).batch(batch_size).map(lambda rows: (epoch, rows))
 
+    @_as_it_is
     def read(epoch: tf.Tensor, rows: tf.Tensor) -> tuple[Images, tf.Tensor, tf.Tensor]:
         draws = tf.numpy_function(
             lambda epoch, rows: random_draws(seed, epoch, rows), [epoch, rows], tf.float32, stateful=False
@@ -36,6 +41,7 @@ def training_batches(
         draws.set_shape((None, DRAWS))
         return _read(store, rows), rows, draws
 
+    @_as_it_is
     def vary(images: Images, rows: tf.Tensor, draws: tf.Tensor) -> Any:
         return finish(augment(images, draws) if augmented else images, rows, draws[:, 5:])
 
@@ -56,12 +62,12 @@ def evaluation_batches(
     finish: Callable[[Images, tf.Tensor], Any] = lambda images, rows: (images, rows),
 ) -> tf.data.Dataset:
     """See `keras_sister.data.batches.evaluation_batches`."""
-    return (
-        tf.data.Dataset.from_tensor_slices(np.asarray(rows, np.int64))
-        .batch(batch_size)
-        .map(lambda rows: finish(_read(store, rows), rows))
-        .prefetch(2)
-    )
+
+    @_as_it_is
+    def read(rows: tf.Tensor) -> Any:
+        return finish(_read(store, rows), rows)
+
+    return tf.data.Dataset.from_tensor_slices(np.asarray(rows, np.int64)).batch(batch_size).map(read).prefetch(2)
 
 
 def _read(store: ImageStore, rows: tf.Tensor) -> Images:

@@ -53,6 +53,7 @@ def make_view_pairs(
     def read(row: tf.Tensor, path: tf.Tensor, name: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]:
         return row, preprocessor.read(tf.io.read_file(path), decode=traced_decode), name
 
+    @tf.autograph.experimental.do_not_convert
     def segment(
         rows: tf.Tensor, resized: dict[str, tf.Tensor], names: tf.Tensor
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
@@ -112,7 +113,7 @@ def _why_not_read(photo: Path, preprocessor: PairMaker) -> str | None:
     if reason:
         return f"{photo}: {reason}."
     try:
-        preprocessor.read(tf.constant(contents))
+        preprocessor.read(tf.constant(contents), decode=traced_decode)
     except tf.errors.ResourceExhaustedError:
         raise
     except tf.errors.OpError:

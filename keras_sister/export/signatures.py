@@ -6,7 +6,7 @@
     serving_default   like prepare, then views
     segment           images ── resize, segment ── mask
 
-Because of the chain the graph is stored once, and every signature uses the same network.
+Because of the chain the graph is stored once, and every signature uses the same network and the same segmenter.
 """
 
 import hashlib
@@ -20,9 +20,11 @@ import tensorflow as tf
 from keras_sister.errors import InputError
 from keras_sister.evaluation.decisions import NOT_SURE, Rules
 from keras_sister.export.decisions import decision_outputs
+from keras_sister.images import traced_decode
 from keras_sister.layers import AttributeProbabilities
 from keras_sister.schema import Schema
 from keras_sister.segmentation.preprocessor import Preprocessor
+from keras_sister.segmenter import Segmenter
 from keras_sister.serving.predictions import CONFIDENCE, DECISIONS, DECODED, PERSON_SHARE, SCHEMA_HASH
 
 Tensors = dict[str, tf.Tensor]
@@ -64,13 +66,14 @@ class Signatures:
                 raise InputError(f"schema: '{attribute.name}' is the name of an output of the export; rename it.")
         self._model = model
         self._probabilities = AttributeProbabilities(schema)
-        self._preprocessor = preprocessor
         self._schema, self._rules = schema, rules
         size = model.inputs[0].shape[1]
         self._resized = {"photo": tf.TensorSpec((size, size, 3), tf.uint8)}
         if preprocessor.segmenter:
             segmenter_size = preprocessor.segmenter.size or size
             self._resized["to_segment"] = tf.TensorSpec((segmenter_size, segmenter_size, 3), tf.uint8)
+            preprocessor = preprocessor.with_segmenter(TracedSegmenter(preprocessor.segmenter, segmenter_size))
+        self._preprocessor = preprocessor
         # From here on each function calls those traced before it.
         image_bytes = tf.TensorSpec((None,), tf.string, "image_bytes")
         inputs = {tensor.name: _image(size, tensor.name) for tensor in model.inputs}
@@ -158,12 +161,34 @@ class Signatures:
 
         @tf.autograph.experimental.do_not_convert
         def read(contents: tf.Tensor) -> Tensors:
-            return {**self._preprocessor.read(contents), DECODED: tf.constant(True)}
+            return {**self._preprocessor.read(contents, decode=traced_decode), DECODED: tf.constant(True)}
 
         blank = {name: tf.zeros(spec.shape, tf.uint8) for name, spec in self._resized.items()}
         photo = tf.data.Dataset.from_tensors(contents).map(read).ignore_errors()
         fallback = tf.data.Dataset.from_tensors({**blank, DECODED: tf.constant(False)})
         return photo.concatenate(fallback).take(1).get_single_element()
+
+
+class TracedSegmenter:
+    """A segmenter that is traced once, for images of one size; a network has hundreds of operations.
+
+    Args:
+        segmenter: the segmenter.
+        size: height and width of the images.
+    """
+
+    def __init__(self, segmenter: Segmenter, size: int) -> None:
+        self.size, self.fingerprint = segmenter.size, segmenter.fingerprint
+        self.check = segmenter.check
+        self._traced = _traced(segmenter.__call__, _image(size, "images"))
+
+    def folded(self) -> "TracedSegmenter":
+        """See `keras_sister.segmenter.Segmenter`; it is folded before it is traced."""
+        return self
+
+    def __call__(self, images: tf.Tensor, names: tf.Tensor | None = None) -> tf.Tensor:
+        """See `keras_sister.segmenter.Segmenter`."""
+        return self._traced(images)
 
 
 def check_match(model: keras.Model, preprocessor: Preprocessor) -> None:

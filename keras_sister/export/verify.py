@@ -31,6 +31,7 @@ from keras_sister.serving.predictions import PERSON_SHARE, SCHEMA_HASH
 _KERAS_FREE_PROCESS = Path(__file__).with_name("keras_free_process.py")
 
 Turn = Callable[[np.ndarray], np.ndarray]
+Segment = Callable[[tf.Tensor], tf.Tensor]
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,11 @@ def verify_export(
         RuntimeError: if the export does not load or fails.
     """
     decoded = [_decode(photo) for photo in photos]
+    segment = _traced(folded)
     upright = [turn(stored) for stored, turn in decoded]
-    views, masks = _views(model, decoded, folded, preprocessor)
+    views, masks = _views(model, decoded, segment, preprocessor)
     # The graph turns photos after resizing them; the signature "images" takes them upright, and resizes them then.
-    views_of_upright, masks_of_upright = _views(model, [(pixels, _keep) for pixels in upright], folded, preprocessor)
+    views_of_upright, masks_of_upright = _views(model, [(pixels, _keep) for pixels in upright], segment, preprocessor)
     found = _run_without_keras(folder, views, photos)
     if set(found[f"serving_default/{SCHEMA_HASH}"]) != {schema.hash.encode()}:
         raise RuntimeError(f"{folder}: the export has another {SCHEMA_HASH} than its schema.")
@@ -87,8 +89,8 @@ def verify_export(
     with tf.device("CPU:0"), np.errstate(invalid="ignore"):
         logits = keras.ops.convert_to_numpy(model(views, training=False))
         logits_of_upright = keras.ops.convert_to_numpy(model(views_of_upright, training=False))
-        size = model.inputs[0].shape[1]
-        probable = _person_probabilities(preprocessor.segmenter, size, upright) if preprocessor.segmenter else []
+        unfolded = segment if preprocessor.segmenter is folded else _traced(preprocessor.segmenter)
+        probable = _person_probabilities(unfolded, _size_to_segment(model, preprocessor), upright) if unfolded else []
     differences = [np.abs(found[f"segment/mask/{row}"] - mask).max() for row, mask in enumerate(probable)]
     for signature, found_masks in {"serving_default": masks, "images": masks_of_upright}.items():
         if found_masks is not None:
@@ -134,6 +136,11 @@ def _decode(photo: Path) -> tuple[np.ndarray, Turn]:
         raise InputError(f"{photo}: {why_not_decoded(contents)}.") from error
 
 
+def _traced(segmenter: Segmenter | None) -> Segment | None:
+    """A segmenter in a graph, which is traced at its first image: all the images have one size."""
+    return tf.function(segmenter.__call__, autograph=False) if segmenter else None
+
+
 def _keep(array: np.ndarray) -> np.ndarray:
     return array
 
@@ -141,18 +148,18 @@ def _keep(array: np.ndarray) -> np.ndarray:
 def _views(
     model: keras.Model,
     photos: Sequence[tuple[np.ndarray, Turn]],
-    segmenter: Segmenter | None,
+    segment: Segment | None,
     preprocessor: Preprocessor,
 ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     """The model's inputs, uint8 (photos, size, size, channels), and the masks, uint8 (photos, size, size, 1)."""
     size = model.inputs[0].shape[1]
     made = {"photo": np.stack([turn(images.resize(pixels, size).numpy()) for pixels, turn in photos])}
     masks = None
-    if segmenter:
-        segment = tf.function(segmenter.__call__, autograph=False)
+    if segment:
         # One by one, as in the other process: how a convolution sums, and so a pixel at one half, depends on the
         # batch size.
-        to_segment = [turn(images.resize(pixels, segmenter.size or size).numpy()) for pixels, turn in photos]
+        wanted = _size_to_segment(model, preprocessor)
+        to_segment = [turn(images.resize(pixels, wanted).numpy()) for pixels, turn in photos]
         probabilities = [segment(tf.constant(image[None])) for image in to_segment]
         masks = np.concatenate([images.to_masks(probability, size, size).numpy() for probability in probabilities])
         share = (masks >= 128).mean(axis=(1, 2, 3), dtype=np.float32)
@@ -162,14 +169,17 @@ def _views(
     return {tensor.name: made[tensor.name] for tensor in model.inputs}, masks
 
 
-def _person_probabilities(segmenter: Segmenter, size: int, pixels: Sequence[np.ndarray]) -> list[np.ndarray]:
+def _size_to_segment(model: keras.Model, preprocessor: Preprocessor) -> int:
+    return (preprocessor.segmenter and preprocessor.segmenter.size) or model.inputs[0].shape[1]
+
+
+def _person_probabilities(segment: Segment, size: int, pixels: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Person probability of the pixels that the other process passes to ``segment``: float32 (1, height, width, 1)."""
-    segment = tf.function(segmenter.__call__, autograph=False)
     masks = []
     for image in pixels:
         step = 1 + max(image.shape) // 512
         image = image[tf.newaxis, ::step, ::step]
-        probability = segment(images.resize(image, segmenter.size or size))
+        probability = segment(images.resize(image, size))
         masks.append(tf.image.resize(probability, image.shape[1:3], antialias=True).numpy())
     return masks
 

@@ -97,8 +97,12 @@ class Preprocessor:
 
     def folded(self) -> "Preprocessor":
         """A copy whose segmenter has its batch normalisation folded into its convolutions, for exports."""
+        return self.with_segmenter(self.segmenter.folded() if self.segmenter else None)
+
+    def with_segmenter(self, segmenter: Segmenter | None) -> "Preprocessor":
+        """A copy with another segmenter."""
         return Preprocessor(
-            self.segmenter.folded() if self.segmenter else None,
+            segmenter,
             size=self.size,
             views=self.view_names,
             background=self.background,
@@ -227,9 +231,10 @@ class Preprocessor:
         """
         contents = read_photo(path)
         try:
-            return {name: image[None] for name, image in self.read(tf.constant(contents)).items()}
+            resized = self.read(tf.constant(contents), decode=images.traced_decode)
         except tf.errors.InvalidArgumentError as error:
             raise InputError(f"{path}: {why_not_decoded(contents)}.") from error
+        return {name: image[None] for name, image in resized.items()}
 
     def person_probability(self, photos: tf.Tensor) -> tf.Tensor:
         """Segment images at their own size.

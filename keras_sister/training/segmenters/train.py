@@ -210,6 +210,7 @@ def _fit(
     check_trained(model, folder.name, "lower --learning-rate")
 
 
+@tf.autograph.experimental.do_not_convert
 def _pixels(images: Images, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Photos, classes and weights of all pixels; void pixels have the weight 0."""
     classes = images["classes"][..., 0]
