@@ -17,7 +17,6 @@ from keras_sister.losses import MaskedAttributeLoss
 from keras_sister.metrics import AttributeAccuracy
 from keras_sister.run import Run
 from keras_sister.schema import Attribute, Schema
-from keras_sister.segmentation.networks.fcn8s import fcn8s
 from keras_sister.segmentation.segmenters.network import NetworkSegmenter, save_segmenter
 from keras_sister.training.fill_views import fill_view_store
 from keras_sister.training.start import start_run
@@ -81,13 +80,20 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def fcn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An FCN-8s that takes other images than the models do; it was never trained, but finds half a person."""
-    keras.utils.set_random_seed(6)
-    model = fcn8s(classes=2, width=1 / 16)
-    rng = np.random.default_rng(6)
-    for layer in model.layers:
-        if layer.name.startswith("score_"):
-            layer.set_weights([rng.normal(0, 0.5, weight.shape) for weight in layer.get_weights()])
+    """A network of three convolutions that takes other images than the models do.
+
+    It was never trained, but finds half a person. It builds, traces and exports in a quarter of the time of an FCN-8s.
+    """
+    image = keras.Input((None, None, 3), name="image")
+    x = keras.layers.Rescaling(1 / 128, -1)(image)
+    for seed, width in enumerate((8, 1)):
+        start = keras.initializers.GlorotUniform(seed=seed)
+        x = keras.layers.Conv2D(256, width, strides=width, use_bias=False, kernel_initializer=start)(x)
+        x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    random = keras.initializers.RandomNormal(stddev=0.5, seed=3)
+    scores = keras.layers.Conv2D(2, 1, kernel_initializer=random, name="score_fr")(x)
+    model = keras.Model(image, keras.layers.UpSampling2D(8, interpolation="bilinear")(scores), name="small_fcn")
+    scatter(model, seed=6)
     folder = tmp_path_factory.mktemp("fcn")
     save_segmenter(folder, NetworkSegmenter(model, size=96), {})
     return folder

@@ -52,7 +52,7 @@ def test_all_batch_normalisation_is_folded_that_of_the_segmenter_too(sister_expo
     assert any("moving_variance" in weight.path for weight in load_segmenter(fcn).model.weights)
     loaded = tf.saved_model.load(str(sister_export.folder))
     variables = loaded.signatures["serving_default"].variables
-    assert len(variables) > 40
+    assert sum("kernel" in variable.name for variable in variables) >= 5  # two towers, three of the segmenter
     assert not [variable.name for variable in variables if "gamma" in variable.name or "moving" in variable.name]
 
 
