@@ -51,13 +51,19 @@ def scatter(model: keras.Model, seed: int) -> None:
 
 @pytest.fixture
 def verified_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """See `verify_here`."""
+    verify_here(tmp_path, monkeypatch)
+
+
+def verify_here(scratch: Path, patch: pytest.MonkeyPatch) -> None:
     """Exports are verified in this process, which saves a start of TensorFlow.
 
-    For tests of something else. The exports of this module are verified as ever, and so are those of `test_formats`.
+    For tests of something else. `sister_export` is verified as ever, and so are the exports of `test_formats` and
+    `test_segmenters_inside`.
     """
 
     def run(folder: Path, views: dict[str, np.ndarray], photos: list[Path]) -> dict[str, np.ndarray]:
-        inputs, outputs = tmp_path / "views.npz", tmp_path / "outputs.npz"
+        inputs, outputs = scratch / "views.npz", scratch / "outputs.npz"
         np.savez(inputs, **views)
         keras_free_process.run(*map(str, (folder, inputs, outputs, *photos)))
         inputs.unlink()
@@ -66,7 +72,7 @@ def verified_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         outputs.unlink()
         return arrays
 
-    monkeypatch.setattr("keras_sister.export.verify._run_without_keras", run)
+    patch.setattr("keras_sister.export.verify._run_without_keras", run)
 
 
 @pytest.fixture(scope="session")
@@ -158,7 +164,9 @@ def sister(tmp_path_factory: pytest.TempPathFactory, photos: list[Path], fcn: Pa
 
 @pytest.fixture(scope="session")
 def baseline_export(tmp_path_factory: pytest.TempPathFactory, baseline: Run) -> Export:
-    return export_run(baseline, tmp_path_factory.mktemp("saved_models") / "baseline")
+    with pytest.MonkeyPatch.context() as patch:
+        verify_here(tmp_path_factory.mktemp("scratch"), patch)
+        return export_run(baseline, tmp_path_factory.mktemp("saved_models") / "baseline")
 
 
 @pytest.fixture(scope="session")
@@ -179,10 +187,12 @@ def decided_model() -> keras.Model:
 @pytest.fixture(scope="session")
 def decided_export(tmp_path_factory: pytest.TempPathFactory, decided_model: keras.Model, photos: list[Path]) -> Export:
     """An export with thresholds."""
-    return export_model(
-        decided_model,
-        tmp_path_factory.mktemp("saved_models") / "decided",
-        schema=SCHEMA,
-        photos=photos,
-        documents={"thresholds.json": json.dumps({"goal": "precision", "precision": 0.9, "attributes": RULES})},
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        verify_here(tmp_path_factory.mktemp("scratch"), patch)
+        return export_model(
+            decided_model,
+            tmp_path_factory.mktemp("saved_models") / "decided",
+            schema=SCHEMA,
+            photos=photos,
+            documents={"thresholds.json": json.dumps({"goal": "precision", "precision": 0.9, "attributes": RULES})},
+        )

@@ -1,6 +1,7 @@
-"""Write a small table, and be killed at one of the file operations that this takes.
+"""Write a small table in processes that are killed at one of the file operations that this takes.
 
-python table_writer.py TABLE new|resume NUMBER
+python table_writer.py TABLE, with a line `new NUMBER` or `resume NUMBER` on its standard input for each process. It
+prints their exit codes. It forks them, since importing takes longer than the table.
 """
 
 import os
@@ -46,5 +47,12 @@ def rows(part: Part) -> list[dict[str, str | None]]:
 
 
 if __name__ == "__main__":
-    kill_at(int(sys.argv[3]), Path(sys.argv[1]).parent)
-    print(write(Path(sys.argv[1]), resume=sys.argv[2] == "resume"))
+    out = Path(sys.argv[1])
+    for line in sys.stdin:
+        how, number = line.split()
+        child = os.fork()
+        if child == 0:
+            kill_at(int(number), out.parent)
+            write(out, resume=how == "resume")
+            sys.exit()
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)

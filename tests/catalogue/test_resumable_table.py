@@ -4,7 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,25 +23,31 @@ WHOLE = (
 )
 
 
-def killed_at(number: int, out: Path, how: str) -> bool:
-    """Whether a process that writes the table has so many file operations to be killed at."""
-    command = [sys.executable, "-P", SCRIPT, out, how, str(number)]
-    child = subprocess.run(command, capture_output=True, text=True)
-    assert child.returncode in (0, -signal.SIGKILL), child.stderr
-    return child.returncode != 0
+@pytest.fixture
+def killed_at(tmp_path: Path) -> Iterator[Callable[[int, str], bool]]:
+    """Whether a process that writes the table ``t.csv`` has so many file operations to be killed at."""
+    command = [sys.executable, "-P", str(SCRIPT), str(tmp_path / "t.csv")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as writer:
+
+        def ask(number: int, how: str) -> bool:
+            writer.stdin.write(f"{how} {number}\n")
+            code = int(writer.stdout.readline())
+            assert code in (0, -signal.SIGKILL)
+            return code != 0
+
+        yield ask
 
 
-@pytest.mark.slow
-def test_killed_at_any_operation_and_gone_on_with_it_is_whole(tmp_path):
+def test_killed_at_any_operation_and_gone_on_with_it_is_whole(tmp_path, killed_at):
     out, parts = tmp_path / "t.csv", tmp_path / "t.csv.parts"
     for number in itertools.count(1):
-        if not killed_at(number, out, "new"):
+        if not killed_at(number, "new"):
             break
         if (parts / "settings.json").exists():
             for resume, fault in ((True, "another export"), (False, "already exists|unfinished")):
                 with pytest.raises(InputError, match=fault):
                     write(out, resume=resume, settings="another")
-            killed_at(number % 7 + 1, out, "resume")
+            killed_at(number % 7 + 1, "resume")
         else:
             assert not list(parts.glob("0*"))  # no job can take them for its own
         assert write(out, resume=True) == TableCounts(photos=6, errors=1)

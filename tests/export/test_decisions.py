@@ -171,7 +171,7 @@ def test_the_app_shows_the_same(decided_export, photos, tags):
     assert not all(tag.sure for tag in shown.tags)
 
 
-@pytest.mark.usefixtures("tasks_here")
+@pytest.mark.usefixtures("tasks_here", "verified_here")
 def test_thresholds_go_from_a_cross_validation_through_train_into_an_export(baseline, photos, tmp_path):
     """A model that was trained before gets them by ``train --like RUN --resume``."""
     final = Run(tmp_path / "final")
@@ -231,6 +231,7 @@ def test_the_c_runtime_of_servers_decides_alike(decided_export, outputs, photos,
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("verified_here")
 def test_other_formats_decide_alike(decided_model, photos, tmp_path):
     documents = {"thresholds.json": json.dumps({"goal": "f1", "precision": None, "attributes": RULES})}
     export = export_model(

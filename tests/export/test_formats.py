@@ -18,9 +18,9 @@ RNG = np.random.default_rng(1)
 
 @pytest.fixture(scope="module")
 def exported(photos, fcn, tmp_path_factory):
-    """With backbones that have more kinds of layers than those of other tests."""
+    """With a backbone that has more kinds of layers than those of other tests."""
     folder = tmp_path_factory.mktemp("formats")
-    mini = {"backbone": "resnet_mini", "person_backbone": "resnet_mini"}
+    mini = {"backbone": "resnet_mini"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KERAS_SISTER_CACHE", str(tmp_path_factory.mktemp("cache")))
         run = trained_run(folder / "run", photos, system="sister_a", segmenter=str(fcn), background="black", **mini)
@@ -54,6 +54,7 @@ def test_what_cannot_be_is_said_before_anything_is_written(baseline, tmp_path, m
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("verified_here")
 def test_a_format_that_answers_otherwise_fails_the_export(baseline, tmp_path, monkeypatch):
     real = formats.run_converted
 

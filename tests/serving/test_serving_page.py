@@ -60,6 +60,7 @@ def run(line: str, folder: Path) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("verified_here")
 def test_the_commands_of_the_serving_page(sister, photos, tmp_path):
     folder = tmp_path
     (folder / "runs").mkdir()
