@@ -12,23 +12,26 @@ from pathlib import Path
 
 sys.modules["tensorflow"] = None  # type: ignore[assignment]  # from here on importing it fails
 
-import keras  # noqa: E402
+from keras_sister.tensorflow_start import without_what_is_not_needed  # noqa: E402
+
+with without_what_is_not_needed():
+    import keras
+
 import numpy as np  # noqa: E402
 
 from keras_sister import heat_map, models  # noqa: E402
-from keras_sister.schema import DCSA  # noqa: E402
 
 from . import label_rules  # noqa: E402
 from .explanation.red import red_model, views  # noqa: E402
 from .layers.keras_harness import CASES, run_layer_test  # noqa: E402
+from .models.systems import untrained  # noqa: E402
 
 
 def logits(folder: Path) -> None:
     """Those of every system, as ``SYSTEM.npy``."""
-    mini = {"backbone": "resnet_mini", "person_backbone": "resnet_mini", "weights": "none", "size": 40}
     given = dict(np.load(folder / "views.npz"))
     for system in models.SYSTEMS:
-        model = models.build(system, DCSA, **mini)
+        model = untrained(system)
         model.load_weights(folder / f"{system}.weights.h5")
         found = model({tensor.name: given[tensor.name] for tensor in model.inputs}, training=False)
         np.save(folder / f"{system}.npy", keras.ops.convert_to_numpy(found))

@@ -9,32 +9,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_sister import models
 from keras_sister.config import SYSTEMS
 from keras_sister.errors import InputError
 from keras_sister.losses import MaskedAttributeLoss
 from keras_sister.metrics import AttributeAccuracy
 from keras_sister.models import load_model
-from keras_sister.schema import Attribute, Schema
 
-SCHEMA = Schema((Attribute("collar"), Attribute("neckline", ("v_shape", "round", "other"))))
-PHOTO, SEGMENTED = np.random.default_rng(0).integers(0, 256, (2, 4, 32, 32, 3)).astype(np.uint8)
-LABELS = np.zeros((4, 2), np.int8)
-MISTAKES = {
-    "extra": ({"photo": PHOTO, "segmented": SEGMENTED}, "expected the views segmented. Received: photo, segmented"),
-    "missing": ({"photo": PHOTO}, "expected the views segmented. Received: photo"),
-    "no name": (SEGMENTED, "expected the views segmented. Received: .*not a dict"),
-    "a list": ([SEGMENTED], "expected the views segmented. Received: .*not a dict"),
-    "one channel": ({"segmented": SEGMENTED[..., :1]}, r"segmented of shape \(None, 32, 32, 3\).*32, 1\)"),
-    "another size": ({"segmented": SEGMENTED[:, :16]}, r"segmented of shape \(None, 32, 32, 3\).*16, 32, 3\)"),
-}
-
-
-def tiny(system: str, **options: str) -> keras.Model:
-    """With networks of one layer, so that compiling is quick."""
-    pixels = keras.Input((32, 32, 3))
-    network = keras.Model(pixels, keras.layers.Conv2D(4, 8, strides=8)(keras.layers.Rescaling(1 / 255)(pixels)))
-    return models.build(system, SCHEMA, backbone=network, person_backbone=network, size=32, **options)
+from ..harness import QUICK_KERAS, QUICK_XLA
+from ..pages import ROOT
+from .mistakes import LABELS, MISTAKES, PHOTO, SCHEMA, SEGMENTED, tiny
 
 
 def views_of(system: str) -> dict[str, np.ndarray]:
@@ -146,11 +129,18 @@ def test_callbacks_on_macc_find_its_direction_by_themselves(tmp_path):
     assert type(load_model(tmp_path / "best.keras")) is type(model)
 
 
-@pytest.mark.parametrize("name", ["model.h5", "model.hdf5"])
-def test_hdf5_is_refused_in_words_and_overwrites_nothing(name, tmp_path):
+@pytest.fixture(scope="module")
+def fitted() -> keras.Model:
+    """A model of two towers with an optimizer, for what leaves it as it is."""
     model = tiny("sister_a")
     model.compile("adam", loss=MaskedAttributeLoss(SCHEMA))
     model.fit(views_of("sister_a"), LABELS, verbose=0)
+    return model
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.hdf5"])
+def test_hdf5_is_refused_in_words_and_overwrites_nothing(name, tmp_path, fitted):
+    model = fitted
     (tmp_path / name).write_text("mine")
     with pytest.raises(InputError, match=rf"{name}: HDF5 cannot hold two towers; save the model as ….keras"):
         model.save(tmp_path / name)
@@ -162,20 +152,7 @@ def test_hdf5_is_refused_in_words_and_overwrites_nothing(name, tmp_path):
 
 
 def test_predictions_on_jax_are_strict_too():
-    program = """
-import numpy as np
-from tests.models.test_inputs import MISTAKES, SEGMENTED, tiny
-for name, (views, _) in MISTAKES.items():
-    for call in ("__call__", "predict"):
-        try:
-            model = tiny("segmented")
-            model.predict(views, verbose=0) if call == "predict" else model(views)
-        except ValueError as error:
-            assert "segmented" in str(error), (name, error)
-        else:
-            raise AssertionError((name, call))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True
-    )
+    environment = {**os.environ, "KERAS_BACKEND": "jax", **QUICK_XLA}
+    program = f"{QUICK_KERAS}from tests.models.mistakes import check_mistakes; check_mistakes()"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

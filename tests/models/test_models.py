@@ -10,7 +10,7 @@ from keras_sister.losses import MaskedAttributeLoss
 from keras_sister.schema import DCSA
 
 from ..harness import check_model, dtype_policy, to_numpy
-from .systems import MINI, VIEWS, build, model_of, views_of
+from .systems import VIEWS, build, model_of, untrained, views_of
 
 
 def pooled(model: keras.Model, view: str) -> np.ndarray:
@@ -82,7 +82,7 @@ def test_gradients_reach_every_weight(system):
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_mixed_precision_gives_nearly_the_same_in_float32(system):
     with dtype_policy("mixed_bfloat16"):
-        mixed = models.build(system, DCSA, **MINI)
+        mixed = untrained(system)
     mixed.set_weights(model_of(system).get_weights())
     logits, exact = (to_numpy(model(views_of(system))) for model in (mixed, model_of(system)))
     assert logits.dtype == np.float32
@@ -102,7 +102,7 @@ def test_a_backbone_of_ones_own_in_both_towers():
 def test_channels_last_whatever_keras_is_set_to(system):
     keras.config.set_image_data_format("channels_first")
     try:
-        model = models.build(system, DCSA, **MINI)
+        model = untrained(system)
         assert keras.config.image_data_format() == "channels_first"
         model.set_weights(model_of(system).get_weights())
         np.testing.assert_array_equal(to_numpy(model(views_of(system))), to_numpy(model_of(system)(views_of(system))))
