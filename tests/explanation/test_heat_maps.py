@@ -1,3 +1,5 @@
+from functools import cache
+
 import keras
 import numpy as np
 import pytest
@@ -19,6 +21,11 @@ from .red import PLACE, red_model, views
 RED, BLUE = views((250, 0, 0)), views((0, 0, 250))
 
 
+@cache
+def red_heat(method: str) -> dict[str, np.ndarray]:
+    return heat_map(red_model(), RED, attribute="red", class_name="yes", method=method)
+
+
 def share_inside(heat: np.ndarray) -> float:
     rows, columns = (slice(s.start - 4, s.stop + 4) for s in PLACE)  # bilinear: a cell reaches its neighbours
     return float(heat[0, rows, columns].sum() / heat.sum())
@@ -26,7 +33,7 @@ def share_inside(heat: np.ndarray) -> float:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_heat_lies_where_the_truth_is_and_in_the_right_tower_only(method):
-    red = heat_map(red_model(), RED, attribute="red", class_name="yes", method=method)
+    red = red_heat(method)
     assert red["photo"].shape == (1, 32, 32)
     assert red["photo"].dtype == np.float32
     assert share_inside(red["photo"]) > 0.99
@@ -37,9 +44,7 @@ def test_the_heat_lies_where_the_truth_is_and_in_the_right_tower_only(method):
 
 
 def test_gradient_and_occlusion_agree():
-    by_gradient, by_occlusion = (
-        heat_map(red_model(), RED, attribute="red", class_name="yes", method=method)["photo"] for method in METHODS
-    )
+    by_gradient, by_occlusion = (red_heat(method)["photo"] for method in METHODS)
     assert np.corrcoef(by_gradient.ravel(), by_occlusion.ravel())[0, 1] > 0.99
 
 

@@ -10,7 +10,7 @@ from keras_sister.config import SYSTEMS
 from keras_sister.layers import PixelNormalization
 from keras_sister.schema import DCSA
 
-RESNETS = ("baseline", "sister_a", "masked")
+RESNETS = ("sister_a", "masked", "gate_concat")
 """The systems whose networks are ``resnet_mini``; the others get one convolution, which is built sooner."""
 VIEWS = {
     view: np.random.default_rng(seed).integers(0, 256, (3, 40, 40, 3)).astype(np.uint8)

@@ -25,7 +25,7 @@ def class_of(labels: np.ndarray, name: str) -> str:
 
 @pytest.fixture(scope="module")
 def streets() -> list[Street]:
-    return [draw_photo(3, index) for index in range(60)]
+    return [draw_photo(3, index) for index in range(40)]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_the_same_seed_gives_the_same_photo_and_another_seed_another():
 
 def test_the_size_of_photos_and_persons_varies(streets):
     shapes = {street.photo.shape for street in streets}
-    assert len(shapes) > 50
+    assert len(shapes) > 34
     assert all(min(shape[:2]) >= 150 and shape[0] > shape[1] for shape in shapes)
     shares = np.array([(street.mask > 0).mean() for street in streets])
     assert shares.min() > 0.04
@@ -178,11 +178,10 @@ def test_a_folder_with_other_contents_is_refused_and_not_changed(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_the_garment_lies_on_the_person_and_has_its_colour():
+def test_the_garment_lies_on_the_person_and_has_its_colour(streets):
     """White tops are bright and black ones dark, on average."""
     seen = {"white": [], "black": []}
-    for index in range(40):
-        street = draw_photo(5, index)
+    for street in streets:
         assert 0.03 < street.garment.mean() < (street.mask > 0).mean()
         assert (street.mask[street.garment] > 0).mean() > 0.95
         for name, photos in seen.items():
