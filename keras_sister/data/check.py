@@ -25,7 +25,7 @@ from keras_sister.data.open import inspect_dataset
 from keras_sister.data.view_pairs import PairMaker
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import counted
-from keras_sister.images import traced_decode
+from keras_sister.images import decode_as_stored
 from keras_sister.mask_files import find_mask_files, two_of_one_photo
 from keras_sister.photo_files import LeftOut, is_photo_name, try_read
 from keras_sister.photo_kinds import why_not_decoded
@@ -210,7 +210,7 @@ def _inspect_mask(path: Path) -> _Photo:
 @tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
 def _decode(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Shape and orientation of a photo as it is stored."""
-    image, orientation = traced_decode(contents)
+    image, orientation = decode_as_stored(contents)
     return tf.shape(image), orientation
 
 

@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from keras_sister.data.blocks import BLOCK
 from keras_sister.errors import InputError
-from keras_sister.images import traced_decode
 from keras_sister.photo_files import try_read
 from keras_sister.photo_kinds import why_not_decoded
 
@@ -26,7 +25,7 @@ class PairMaker(Protocol):
 
     def check(self, photos: Sequence[Path]) -> None: ...
 
-    def read(self, contents: Any, *, decode: Any = ...) -> dict[str, Any]: ...
+    def read(self, contents: Any) -> dict[str, Any]: ...
 
     def view_pair(self, resized: dict[str, Any], names: Any = None) -> dict[str, Any]: ...
 
@@ -51,7 +50,7 @@ def make_view_pairs(
 
     @tf.autograph.experimental.do_not_convert  # there is nothing to convert, which takes a second to find out
     def read(row: tf.Tensor, path: tf.Tensor, name: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]:
-        return row, preprocessor.read(tf.io.read_file(path), decode=traced_decode), name
+        return row, preprocessor.read(tf.io.read_file(path)), name
 
     @tf.autograph.experimental.do_not_convert
     def segment(
@@ -113,7 +112,7 @@ def _why_not_read(photo: Path, preprocessor: PairMaker) -> str | None:
     if reason:
         return f"{photo}: {reason}."
     try:
-        preprocessor.read(tf.constant(contents), decode=traced_decode)
+        preprocessor.read(tf.constant(contents))
     except tf.errors.ResourceExhaustedError:
         raise
     except tf.errors.OpError:

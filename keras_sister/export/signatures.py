@@ -20,7 +20,6 @@ import tensorflow as tf
 from keras_sister.errors import InputError
 from keras_sister.evaluation.decisions import NOT_SURE, Rules
 from keras_sister.export.decisions import decision_outputs
-from keras_sister.images import traced_decode
 from keras_sister.layers import AttributeProbabilities
 from keras_sister.schema import Schema
 from keras_sister.segmentation.preprocessor import Preprocessor
@@ -161,7 +160,7 @@ class Signatures:
 
         @tf.autograph.experimental.do_not_convert
         def read(contents: tf.Tensor) -> Tensors:
-            return {**self._preprocessor.read(contents, decode=traced_decode), DECODED: tf.constant(True)}
+            return {**self._preprocessor.read(contents), DECODED: tf.constant(True)}
 
         blank = {name: tf.zeros(spec.shape, tf.uint8) for name, spec in self._resized.items()}
         photo = tf.data.Dataset.from_tensors(contents).map(read).ignore_errors()

@@ -8,7 +8,7 @@ serving see the same pixels. What verifies an export does the same steps on its 
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +24,6 @@ from keras_sister.segmentation.compositing import check_compositing
 from keras_sister.segmentation.segmenters.open import open_segmenter
 from keras_sister.segmentation.views import VIEWS, make_views
 from keras_sister.segmenter import Segmenter
-
-Decoder = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 class Preprocessor:
@@ -119,12 +117,11 @@ class Preprocessor:
         if self.segmenter:
             self.segmenter.check(photos)
 
-    def read(self, contents: tf.Tensor, *, decode: Decoder = images.decode_as_stored) -> dict[str, tf.Tensor]:
+    def read(self, contents: tf.Tensor) -> dict[str, tf.Tensor]:
         """Decode one photo, turn it upright and `resize` it.
 
         Args:
             contents: scalar string tensor, the bytes of a JPEG, PNG or WebP.
-            decode: `keras_sister.images.decode_as_stored`, or in a pipeline `keras_sister.images.traced_decode`.
 
         Returns:
             See `resize`.
@@ -132,9 +129,9 @@ class Preprocessor:
         Raises:
             tf.errors.InvalidArgumentError: see `keras_sister.images.decode`.
         """
-        stored, orientation = decode(contents)
         if self.size is None:
-            return self.resize(turn(stored, orientation))
+            return self.resize(images.decode(contents))
+        stored, orientation = images.decode_as_stored(contents)
         return {name: turn(image, orientation) for name, image in self.resize(stored).items()}
 
     def resize(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -231,7 +228,7 @@ class Preprocessor:
         """
         contents = read_photo(path)
         try:
-            resized = self.read(tf.constant(contents), decode=images.traced_decode)
+            resized = self.read(tf.constant(contents))
         except tf.errors.InvalidArgumentError as error:
             raise InputError(f"{path}: {why_not_decoded(contents)}.") from error
         return {name: image[None] for name, image in resized.items()}
