@@ -74,7 +74,8 @@ def label_losses(
             of_positive=loss != "asymmetric",
             smoothing=label_smoothing,
         )
-        losses |= {i: found[..., column] for column, i in enumerate(binary)}
+        # At once: a slice of each would be most of the operations of a step.
+        losses |= dict(zip(binary, keras.ops.unstack(found, len(binary), axis=-1), strict=True))
     for i, attribute in enumerate(schema):
         if not attribute.is_binary:
             scores = logits[..., schema.logit_slices[attribute.name]]

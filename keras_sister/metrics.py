@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from keras_sister.labels import read_batch, read_weights
+from keras_sister.labels import in_schema_order, read_batch, read_weights
 from keras_sister.schema import Schema
 
 
@@ -66,14 +66,20 @@ class AttributeAccuracy(keras.metrics.Metric):
 
     def _predict(self, logits: Any) -> Any:
         """`Schema.predict`, inside a graph: int32 (batch, attributes)."""
-        slices = self.schema.logit_slices
-        columns = [
-            keras.ops.cast(logits[:, slices[a.name].start] >= 0, "int32")
-            if a.is_binary
-            else keras.ops.cast(keras.ops.argmax(logits[:, slices[a.name]], axis=-1), "int32")
-            for a in self.schema
-        ]
-        return keras.ops.stack(columns, axis=1)
+        slices = list(self.schema.logit_slices.values())
+        binary = [i for i, attribute in enumerate(self.schema) if attribute.is_binary]
+        others = [i for i in range(len(self.schema)) if i not in binary]
+        columns = []
+        if binary:
+            scores = keras.ops.take(logits, [slices[i].start for i in binary], axis=1)
+            columns.append(keras.ops.cast(scores >= 0, "int32"))
+        if others:  # all at once: slices of each attribute are most of what there is to trace
+            most = max(slices[i].stop - slices[i].start for i in others)
+            least = keras.ops.pad(logits, ((0, 0), (0, 1)), constant_values=float("-inf"))
+            classes = [range(slices[i].start, slices[i].stop) for i in others]
+            padded = [[*own, *[self.schema.n_logits] * (most - len(own))] for own in classes]
+            columns.append(keras.ops.cast(keras.ops.argmax(keras.ops.take(least, padded, axis=1), axis=-1), "int32"))
+        return in_schema_order(columns, binary + others)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "schema": self.schema.to_dict()}
