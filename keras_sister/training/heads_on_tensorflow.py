@@ -59,7 +59,9 @@ class HeadWeights:
 
     def logits(self, features: Sequence[np.ndarray], *, best: bool) -> np.ndarray:
         """Logits, (folds, batch, n_logits), by the present weights or those of each fold's best epoch."""
-        return self._logits(self.best if best else self.weights, self._constants(features)).numpy()
+        # As tensors: variables would be traced again for the others.
+        weights = [tf.convert_to_tensor(weight) for weight in (self.best if best else self.weights)]
+        return self._logits(weights, self._constants(features)).numpy()
 
     def keep(self, folds: np.ndarray) -> None:
         """Take the present weights of some folds, bool (folds,), as those of their best epoch."""
@@ -87,8 +89,8 @@ class HeadWeights:
     def _constants(self, features: Sequence[np.ndarray]) -> list[tf.Tensor]:
         return [tf.constant(tower, self.dtype) for tower in features]
 
-    def _logits_in_graph(self, weights: list[tf.Variable], features: list[tf.Tensor]) -> tf.Tensor:
-        return self.head.logits([tf.convert_to_tensor(weight) for weight in weights], features)
+    def _logits_in_graph(self, weights: list[tf.Tensor], features: list[tf.Tensor]) -> tf.Tensor:
+        return self.head.logits(weights, features)
 
     def _step_in_graph(
         self,
@@ -99,7 +101,7 @@ class HeadWeights:
         rates: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
-            logits = self._logits_in_graph(self.weights, features)
+            logits = self._logits_in_graph([tf.convert_to_tensor(weight) for weight in self.weights], features)
             losses = losses_of(self.loss, logits, labels, label_weights, weights)
             total = tf.reduce_sum(losses)
         self._update(tape.gradient(total, self.weights), rates)

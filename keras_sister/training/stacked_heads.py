@@ -59,7 +59,8 @@ class StackedHeads:
         self.graph = HeadGraph(self.head)
         if standardize_on is not None:
             self.graph = StandardizedHead(self.head, features, standardize_on)
-        initial = zip(*(new_head(head, seed, dtype).get_weights() for seed in seeds), strict=True)
+        others = (new_head(head, seed, dtype) for seed in seeds[1:])
+        initial = zip(*(own.get_weights() for own in (self.head, *others)), strict=True)
         self.weights = HeadWeights(self.graph, self.loss, [np.stack(weights) for weights in initial])
         self.steps = np.zeros(self.folds, np.int64)
 
