@@ -1,7 +1,10 @@
 """Stacked heads beside heads that Keras trains one by one."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import keras
 import numpy as np
@@ -68,36 +71,66 @@ def test_linear_heads_end_as_keras_fit_trains_each(tmp_path, weighted):
     tables = [class_weight_table(SCHEMA, of_fold) for of_fold in of_classes]
     trainer = trained(head, given, tmp_path, weights=weights, class_weights=tables)
     for number, split in enumerate(SPLITS):
-        alone = new_head(head, split.seed, "float32")
-        loss = MaskedAttributeLoss(SCHEMA, class_weights=of_classes[number])
-        alone.compile(keras.optimizers.Adam(0.02), loss=loss, metrics=[AttributeAccuracy(SCHEMA)])
-        history: list[dict[str, float]] = []
-        kept = None
-        for epoch in range(EPOCHS):
-            rows = epoch_order(split.seed, epoch, split.train)
-            logs = alone.fit(
-                [tower[rows] for tower in given],
-                LABELS[rows],
-                sample_weight=None if weights is None else weights[rows],
-                batch_size=BATCH,
-                shuffle=False,
-                validation_data=([tower[split.validation] for tower in given], LABELS[split.validation]),
-                verbose=0,
-            ).history
-            history.append({name: values[0] for name, values in logs.items()})
-            if best_epoch(history) == epoch:
-                kept = alone.get_weights()
-        for ours, theirs in zip(trainer.histories[number], history, strict=True):
+        if weighted or number == 0:  # losses differ
+            loss = MaskedAttributeLoss(SCHEMA, class_weights=of_classes[number])
+            alone = new_head(head, split.seed, "float32")
+            # Without XLA, which takes longer to compile the step than Keras to train.
+            alone.compile(keras.optimizers.Adam(), loss, metrics=[AttributeAccuracy(SCHEMA)], jit_compile=False)
+            alone.optimizer.build(alone.trainable_variables)  # else the step is traced once more
+        begin(alone, alone.optimizer, new_head(head, split.seed, "float32"), rate=0.02)
+        kept = _KeepBest()
+        alone.fit(
+            batches(split, given, weights),
+            epochs=EPOCHS,
+            steps_per_epoch=-(-len(split.train) // BATCH),
+            validation_data=([tower[split.validation] for tower in given], LABELS[split.validation]),
+            callbacks=[kept],
+            shuffle=False,
+            verbose=0,
+        )
+        for ours, theirs in zip(trainer.histories[number], kept.history, strict=True):
             assert ours == pytest.approx(theirs, abs=1e-5)
-        assert best_epoch(trainer.histories[number]) == best_epoch(history)
-        for ours, theirs in zip(trainer.heads.best_weights(number), kept, strict=True):
+        assert best_epoch(trainer.histories[number]) == best_epoch(kept.history)
+        for ours, theirs in zip(trainer.heads.best_weights(number), kept.weights, strict=True):
             np.testing.assert_allclose(ours, theirs, atol=1e-5)
-        alone.set_weights(kept)
+        alone.set_weights(kept.weights)
         np.testing.assert_allclose(
             trainer.predict([split.validation] * 3)[number],
-            alone.predict([tower[split.validation] for tower in given], verbose=0),
+            alone([tower[split.validation] for tower in given]),
             atol=1e-5,
         )
+
+
+def begin(alone: keras.Model, optimizer: keras.optimizers.Adam, initial: keras.Model, rate: float) -> None:
+    """Take the weights of another head, and an optimizer's state before its first step; what was traced stays."""
+    alone.set_weights(initial.get_weights())
+    for variable in optimizer.variables:
+        variable.assign(keras.ops.zeros_like(variable))
+    optimizer.learning_rate = rate
+
+
+def batches(split: FoldSplit, given: list[np.ndarray], weights: np.ndarray | None) -> Iterator[tuple[object, ...]]:
+    """What Keras trains on in all epochs."""
+    for epoch in range(EPOCHS):
+        order = epoch_order(split.seed, epoch, split.train)
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            photos = tuple(tower[rows] for tower in given), LABELS[rows]
+            yield photos if weights is None else (*photos, weights[rows])
+
+
+class _KeepBest(keras.callbacks.Callback):
+    """The scores of every epoch, and the weights of the best."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.history: list[dict[str, float]] = []
+        self.weights: list[np.ndarray] = []
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        self.history.append(dict(logs))
+        if best_epoch(self.history) == epoch:
+            self.weights = self.model.get_weights()
 
 
 def standardised(inputs: list[np.ndarray], rows: np.ndarray) -> list[np.ndarray]:
@@ -109,48 +142,75 @@ def standardised(inputs: list[np.ndarray], rows: np.ndarray) -> list[np.ndarray]
     ]
 
 
+@dataclass(frozen=True)
+class Alone:
+    """A system's head, and a copy in double precision with a step of Keras's optimizer: traced once for all batches."""
+
+    head: keras.Model
+    model: keras.Model
+    optimizer: keras.optimizers.Adam
+    step: Callable[[np.ndarray, list[np.ndarray]], None]
+
+    @classmethod
+    def of(cls, system: str, tiny: str) -> Self:
+        head = head_of(build(system, SCHEMA, backbone=tiny, person_backbone=tiny, weights="none", size=32))
+        model, optimizer = new_head(head, 0, "float64"), keras.optimizers.Adam()
+        variables, loss = model.trainable_variables, MaskedAttributeLoss(SCHEMA, reduction=None)
+        optimizer.build(variables)
+        shapes = [tf.TensorSpec((None, tensor.shape[1]), tf.float64) for tensor in head.inputs]
+
+        @tf.function(input_signature=[tf.TensorSpec((None, len(SCHEMA)), tf.int64), shapes], autograph=False)
+        def step(labels: tf.Tensor, inputs: list[tf.Tensor]) -> None:
+            with tf.GradientTape() as tape:
+                value = tf.reduce_mean(loss.call(labels, model(inputs)))
+            optimizer.apply(tape.gradient(value, variables), variables)
+
+        return cls(head, model, optimizer, step)
+
+
+@pytest.fixture(scope="module")
+def alone_of(tiny: str) -> Callable[[str], Alone]:
+    return functools.cache(lambda system: Alone.of(system, tiny))
+
+
 @pytest.mark.parametrize(
     ("system", "standardize"),
     [(system, False) for system in SYSTEMS] + [(system, True) for system in SYSTEMS if system != "sister_b"],
 )
-def test_every_systems_heads_in_double_precision_end_as_each_alone(system, standardize, tmp_path):
+def test_every_systems_heads_in_double_precision_end_as_each_alone(system, standardize, alone_of, tmp_path):
     """Standardised ones by a schedule, and with weights that take the features as they are."""
-    model = build(system, SCHEMA, backbone="resnet_mini", person_backbone="resnet_mini", weights="none", size=32)
-    head = head_of(model)
-    given = features([tensor.shape[1] for tensor in head.inputs])
-    rate, more = 0.003, {}
+    alone, steps = alone_of(system), 2 * 5  # of the longest fold
+    given, rates = features([tensor.shape[1] for tensor in alone.head.inputs]), np.full(steps + 1, 0.003)
+    more = {"learning_rate": 0.003}
     if standardize:
         given = [np.float32(3 * tower + 2).astype(np.float64) for tower in given]  # Keras rounds features to float32
-        rate = keras.optimizers.schedules.CosineDecay(0.003, decay_steps=12)
-        more = {"standardize_on": [split.train for split in SPLITS]}
-        more["learning_rate"] = lambda steps: np.array([float(rate(int(step))) for step in steps])
-    trainer = trained(head, given, tmp_path, **{"dtype": "float64", "learning_rate": rate, "epochs": 2, **more})
+        schedule = keras.optimizers.schedules.CosineDecay(0.003, decay_steps=12)
+        rates = np.array([float(schedule(step)) for step in range(steps + 1)])
+        more = {"learning_rate": lambda taken: rates[taken], "standardize_on": [split.train for split in SPLITS]}
+    trainer = trained(alone.head, given, tmp_path, **{"dtype": "float64", "epochs": 2, **more})
     for number in (0, 2):  # those whose numbers of steps differ
         split = SPLITS[number]
-        alone = new_head(head, split.seed, "float64")
+        begin(alone.model, alone.optimizer, new_head(alone.head, split.seed, "float64"), rates[0])
         inputs = standardised(given, split.train) if standardize else given
-        optimizer, loss = keras.optimizers.Adam(rate), MaskedAttributeLoss(SCHEMA, reduction=None)
-        maccs, kept = [], None
+        kept = None
         for epoch in range(2):
             rows = epoch_order(split.seed, epoch, split.train)
             for start in range(0, len(rows), BATCH):
                 batch = rows[start : start + BATCH]
-                with tf.GradientTape() as tape:
-                    value = tf.reduce_mean(loss.call(LABELS[batch], alone([tower[batch] for tower in inputs])))
-                optimizer.apply(tape.gradient(value, alone.trainable_variables), alone.trainable_variables)
-            maccs.append(trainer.histories[number][epoch]["val_macc"])
+                alone.optimizer.learning_rate = rates[int(alone.optimizer.iterations)]
+                alone.step(LABELS[batch], [tower[batch] for tower in inputs])
             if best_epoch(trainer.histories[number][: epoch + 1]) == epoch:
-                kept = alone.get_weights()
+                kept = alone.model.get_weights()
         found = trainer.heads.best_weights(number)
         assert {weight.dtype for weight in found} == {np.dtype("float64")}
         if not standardize:
             for ours, theirs in zip(found, kept, strict=True):
                 np.testing.assert_allclose(ours, theirs, atol=1e-9)
-        alone.set_weights(kept)
-        expected = np.array(alone(inputs))
+        alone.model.set_weights(kept)
+        expected = np.array(alone.model(inputs))
         np.testing.assert_allclose(trainer.predict([np.arange(PHOTOS)] * 3)[number], expected, atol=1e-9)
-        alone.set_weights(found)
-        np.testing.assert_allclose(alone(given), expected, atol=1e-6)
+        alone.model.set_weights(found)
+        np.testing.assert_allclose(alone.model(given), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("channels", [[2], range(6)], ids=["one channel", "a tower"])
@@ -188,7 +248,8 @@ def test_mirrored_features_are_taken_where_the_photo_would_be_flipped(tmp_path):
     flips = random_draws(split.seed, 0, rows)[:, 0] < 0  # as `augment` does
     assert 0 < flips.sum() < len(rows)
     alone = new_head(head, split.seed, "float32")
-    alone.compile(keras.optimizers.Adam(0.02), loss=MaskedAttributeLoss(SCHEMA))
+    alone.compile(keras.optimizers.Adam(0.02), loss=MaskedAttributeLoss(SCHEMA), jit_compile=False)
+    alone.optimizer.build(alone.trainable_variables)
     mixed = [np.where(flips[:, None], b[rows], a[rows]) for a, b in zip(plain, mirrored, strict=True)]
     alone.fit(mixed, LABELS[rows], batch_size=BATCH, shuffle=False, verbose=0)
     for ours, theirs in zip(trainer.heads.best_weights(0), alone.get_weights(), strict=True):
