@@ -45,8 +45,8 @@ def experiment(tiny: str) -> Experiment:
         size=32,
         augment=True,
         folds=2,
-        epochs=24,
-        batch_size=8,
+        epochs=12,
+        batch_size=4,
         learning_rate=2e-3,
     )
 
@@ -209,8 +209,8 @@ def test_a_run_is_not_mixed_with_another(experiment, dataset, finished, tmp_path
     run, _ = finished
     with pytest.raises(InputError, match="--resume"):
         cross_validate(dataset, experiment, run.folder)
-    with pytest.raises(InputError, match="epochs: 25, not 24"):
-        cross_validate(dataset, replace(experiment, epochs=25), run.folder, resume=True)
+    with pytest.raises(InputError, match="epochs: 13, not 12"):
+        cross_validate(dataset, replace(experiment, epochs=13), run.folder, resume=True)
     labels = dataset.labels.copy()
     labels[0, 0] = -1 - labels[0, 0] if labels[0, 0] < 0 else -1
     with pytest.raises(InputError, match="other photos or labels"):
@@ -419,7 +419,7 @@ def test_photos_without_a_person_are_counted_and_named(experiment, dataset_folde
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("trainable", "message"),
-    [("all", r"fold-00: out of memory.*--resume.*--batch-size 4"), ("head", r"heads: out of memory.*--resume")],
+    [("all", r"fold-00: out of memory.*--resume.*--batch-size 2"), ("head", r"heads: out of memory.*--resume")],
 )
 def test_memory_that_runs_out_in_the_worker_is_one_line(experiment, dataset, tmp_path, trainable, message):
     """The backbone pads a photo to terabytes, which no machine can allocate."""
@@ -460,7 +460,6 @@ def test_a_backbone_of_ones_own_is_recorded_by_its_content(experiment, dataset, 
 
 
 @pytest.mark.usefixtures("tasks_here")
-@pytest.mark.slow
 def test_a_backbone_of_ones_own_is_cross_validated(experiment, dataset, own_backbone, tmp_path):
     experiment = replace(experiment, backbone=str(own_backbone), epochs=1)
     summary = cross_validate(dataset, experiment, tmp_path / "run")
