@@ -228,10 +228,9 @@ class Preprocessor:
         """
         contents = read_photo(path)
         try:
-            resized = self.read(tf.constant(contents))
+            return {name: image[None] for name, image in self.read(tf.constant(contents)).items()}
         except tf.errors.InvalidArgumentError as error:
             raise InputError(f"{path}: {why_not_decoded(contents)}.") from error
-        return {name: image[None] for name, image in resized.items()}
 
     def person_probability(self, photos: tf.Tensor) -> tf.Tensor:
         """Segment images at their own size.
