@@ -52,7 +52,6 @@ def make_view_pairs(
     def read(row: tf.Tensor, path: tf.Tensor, name: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]:
         return row, preprocessor.read(tf.io.read_file(path)), name
 
-    @tf.autograph.experimental.do_not_convert
     def segment(
         rows: tf.Tensor, resized: dict[str, tf.Tensor], names: tf.Tensor
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
