@@ -7,7 +7,6 @@ and XLA). It never becomes a number that looks right.
 """
 
 import sys
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -63,19 +62,6 @@ def read_batch(schema: Schema, y_true: Any, y_pred: Any) -> Batch:
     sound = keras.ops.logical_and(keras.ops.all(valid, axis=1), keras.ops.all(keras.ops.isfinite(logits), axis=1))
     fault = keras.ops.cast(keras.ops.where(sound, 0.0, float("nan")), precision)
     return Batch(keras.ops.cast(labels, "int32"), keras.ops.cast(known, precision), logits, fault)
-
-
-def in_schema_order(parts: Sequence[Any], order: Sequence[int]) -> Any:
-    """Join columns of attributes along the last axis.
-
-    Args:
-        parts: arrays (…, columns).
-        order: the place of each column's attribute in the schema.
-    """
-    joined = keras.ops.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
-    if list(order) == sorted(order):
-        return joined
-    return keras.ops.take(joined, np.argsort(order), axis=-1)
 
 
 def read_weights(schema: Schema, sample_weight: Any, y_pred: Any) -> Any:

@@ -1,10 +1,12 @@
 """MACC as a Keras metric; `keras_sister.evaluation.scores` computes it from saved predictions."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
-from keras_sister.labels import in_schema_order, read_batch, read_weights
+from keras_sister.labels import read_batch, read_weights
 from keras_sister.schema import Schema
 
 
@@ -79,7 +81,7 @@ class AttributeAccuracy(keras.metrics.Metric):
             classes = [range(slices[i].start, slices[i].stop) for i in others]
             padded = [[*own, *[self.schema.n_logits] * (most - len(own))] for own in classes]
             columns.append(keras.ops.cast(keras.ops.argmax(keras.ops.take(least, padded, axis=1), axis=-1), "int32"))
-        return in_schema_order(columns, binary + others)
+        return _in_schema_order(columns, binary + others)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "schema": self.schema.to_dict()}
@@ -87,3 +89,16 @@ class AttributeAccuracy(keras.metrics.Metric):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "AttributeAccuracy":
         return cls(**{**config, "schema": Schema.from_dict(config["schema"])})
+
+
+def _in_schema_order(parts: Sequence[Any], order: Sequence[int]) -> Any:
+    """Join columns of attributes along the last axis.
+
+    Args:
+        parts: arrays (…, columns).
+        order: the place of each column's attribute in the schema.
+    """
+    joined = keras.ops.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+    if list(order) == sorted(order):
+        return joined
+    return keras.ops.take(joined, np.argsort(order), axis=-1)

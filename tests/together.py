@@ -32,6 +32,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ExportsToget
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long comes first, so that no process works alone at the end (``--no-loadscope-reorder``)."""
+    """What takes long comes first, so that no process works alone at the end (``--no-loadscope-reorder``).
+
+    Exports, slow tests, large files.
+    """
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: (not _takes_an_export(item.path), -slow[item.path]))
+    items.sort(key=lambda item: (not _takes_an_export(item.path), -slow[item.path], -item.path.stat().st_size))
