@@ -1,6 +1,5 @@
 """MACC as a Keras metric; `keras_sister.evaluation.scores` computes it from saved predictions."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -81,7 +80,7 @@ class AttributeAccuracy(keras.metrics.Metric):
             classes = [range(slices[i].start, slices[i].stop) for i in others]
             padded = [[*own, *[self.schema.n_logits] * (most - len(own))] for own in classes]
             columns.append(keras.ops.cast(keras.ops.argmax(keras.ops.take(least, padded, axis=1), axis=-1), "int32"))
-        return _in_schema_order(columns, binary + others)
+        return keras.ops.take(keras.ops.concatenate(columns, axis=1), np.argsort(binary + others), axis=1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "schema": self.schema.to_dict()}
@@ -89,16 +88,3 @@ class AttributeAccuracy(keras.metrics.Metric):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "AttributeAccuracy":
         return cls(**{**config, "schema": Schema.from_dict(config["schema"])})
-
-
-def _in_schema_order(parts: Sequence[Any], order: Sequence[int]) -> Any:
-    """Join columns of attributes along the last axis.
-
-    Args:
-        parts: arrays (…, columns).
-        order: the place of each column's attribute in the schema.
-    """
-    joined = keras.ops.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
-    if list(order) == sorted(order):
-        return joined
-    return keras.ops.take(joined, np.argsort(order), axis=-1)

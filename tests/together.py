@@ -25,7 +25,7 @@ def _takes_an_export(file: Path) -> bool:
     return bool(_TAKES_AN_EXPORT.search(file.read_text(encoding="utf-8")))
 
 
-@pytest.hookimpl(optionalhook=True)  # without xdist there is none
+@pytest.hookimpl(optionalhook=True)  # pytest does not know it where xdist is switched off
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ExportsTogether | None:
     """With ``--dist loadfile``."""
     return ExportsTogether(config, log) if config.getoption("dist") == "loadfile" else None
