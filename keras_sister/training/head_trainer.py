@@ -167,15 +167,18 @@ class _Scores:
         self.right, self.known = np.zeros((2, folds, len(schema)))
 
     def add(self, losses: np.ndarray, fold: np.ndarray, logits: np.ndarray, labels: np.ndarray) -> None:
-        """Take a batch of each fold: its mean loss, (folds,), and of every photo the fold, the logits, the labels."""
+        """Take a batch of each fold: its mean loss, (folds,), and of every photo the fold, the logits, the labels.
+
+        The photos are in the order of their folds.
+        """
         photos = np.bincount(fold, minlength=len(self.loss))
         self.loss += losses.astype(np.float64) * photos
         self.photos += photos
         known = labels >= 0
         right = known & (self.schema.predict(logits) == labels)
-        of_fold = (np.arange(len(self.loss))[:, None] == fold).astype(np.float64)
-        self.known += of_fold @ known
-        self.right += of_fold @ right
+        ends = np.cumsum(photos)
+        self.known += _sums(known, ends)
+        self.right += _sums(right, ends)
 
     def losses(self) -> np.ndarray:
         """The mean loss of every fold, (folds,)."""
@@ -188,6 +191,12 @@ class _Scores:
             macc = float((right[seen] / known[seen]).mean()) if seen.any() else 0.0
             results.append({"loss": float(loss), "macc": macc})
         return results
+
+
+def _sums(flags: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """How many rows are true in each column, (parts, columns), of parts that follow each other and may be empty."""
+    so_far = np.vstack([np.zeros_like(flags[:1], np.int64), np.cumsum(flags, axis=0)])
+    return np.diff(so_far[ends], axis=0, prepend=0)
 
 
 def _padded(parts: Sequence[np.ndarray], width: int) -> tuple[np.ndarray, np.ndarray]:
