@@ -8,7 +8,7 @@ serving see the same pixels. What verifies an export does the same steps on its 
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +81,7 @@ class Preprocessor:
         self.edges = edges
         self.min_person_share = min_person_share
         self.fingerprint = f"{segmenter.fingerprint} person>={min_person_share:g}" if segmenter else None
+        self._segment = _traced_if_alone(segmenter) if segmenter else None
 
     def __repr__(self) -> str:
         return (
@@ -162,10 +163,10 @@ class Preprocessor:
             255 = person, all 0 where a person covers less than `min_person_share`.
         """
         photo = resized["photo"]
-        if self.segmenter is None:
+        if self._segment is None:
             return {"photo": photo}
         shape = photo.shape if self.size is None else (None, self.size, self.size)
-        probability = self.segmenter(resized["to_segment"], names)
+        probability = self._segment(resized["to_segment"], names)
         mask = images.to_masks(probability, shape[1], shape[2])
         share = tf.reduce_mean(tf.cast(mask >= 128, tf.float32), axis=(1, 2, 3), keepdims=True)
         return {"photo": photo, "mask": tf.where(share >= self.min_person_share, mask, 0)}
@@ -244,7 +245,22 @@ class Preprocessor:
         Raises:
             ValueError: without a segmenter.
         """
-        if self.segmenter is None:
+        if self._segment is None:
             raise ValueError("Expected a segmenter. Received: segmenter=None")
-        probability = self.segmenter(self.resize(photos)["to_segment"])
+        probability = self._segment(self.resize(photos)["to_segment"])
         return tf.cast(tf.image.resize(probability, tf.shape(photos)[1:3], antialias=True), tf.float32)
+
+
+def _traced_if_alone(segmenter: Segmenter) -> Callable[..., tf.Tensor]:
+    """A segmenter that is traced once if it is not called inside a graph.
+
+    Operation by operation, a network takes eight times as long for a photo. A segmenter that takes images of any size
+    would be traced for each size.
+    """
+    traced = tf.function(segmenter.__call__, reduce_retracing=True)
+
+    def segment(images: tf.Tensor, names: tf.Tensor | None = None) -> tf.Tensor:
+        alone = tf.executing_eagerly() and segmenter.size is not None
+        return (traced if alone else segmenter)(images, names)
+
+    return segment

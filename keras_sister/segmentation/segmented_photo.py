@@ -81,16 +81,31 @@ def try_segment(preprocessor: Preprocessor, path: Path) -> SegmentedPhoto | Unre
         return UnreadablePhoto(path, f"{path}: cannot be segmented: {reason_of(error)}")
 
 
-def classify_photo(segmenter: NetworkSegmenter, path: Path) -> np.ndarray:
-    """Predict the most probable class of every pixel of a photo.
+class PixelClassifier:
+    """Predicts the most probable class of every pixel of photos.
 
-    Returns:
-        uint8 array, shape (height, width), of the photo's own size.
+    Args:
+        segmenter: the network.
 
-    Raises:
-        InputError: if the file cannot be read.
+    Example:
+        >>> PixelClassifier(load_segmenter(Path("fcn")))(Path("me.jpg")).shape
+        (640, 480)
     """
-    resized = Preprocessor(segmenter, size=None, views=("mask",)).resized_photo(path)
-    probabilities = segmenter.probabilities(resized["to_segment"])
-    probabilities = tf.image.resize(probabilities, resized["photo"].shape[1:3], antialias=True)
-    return tf.argmax(probabilities[0], axis=-1).numpy().astype(np.uint8)
+
+    def __init__(self, segmenter: NetworkSegmenter) -> None:
+        self._preprocessor = Preprocessor(segmenter, size=None, views=("mask",))
+        self._probabilities = tf.function(segmenter.probabilities, autograph=False)
+
+    def __call__(self, path: Path) -> np.ndarray:
+        """Classify the pixels of one photo.
+
+        Returns:
+            uint8 array, shape (height, width), of the photo's own size.
+
+        Raises:
+            InputError: if the file cannot be read.
+        """
+        resized = self._preprocessor.resized_photo(path)
+        probabilities = self._probabilities(resized["to_segment"])
+        probabilities = tf.image.resize(probabilities, resized["photo"].shape[1:3], antialias=True)
+        return tf.argmax(probabilities[0], axis=-1).numpy().astype(np.uint8)

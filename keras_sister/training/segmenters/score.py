@@ -8,7 +8,7 @@ import numpy as np
 from keras_sister.data.segmentation.dataset import VOID, SegmentationDataset, resize_label_map
 from keras_sister.evaluation.mask_scores import MaskScores
 from keras_sister.segmentation.preprocessor import Preprocessor
-from keras_sister.segmentation.segmented_photo import classify_photo, segment_photo
+from keras_sister.segmentation.segmented_photo import PixelClassifier, segment_photo
 from keras_sister.segmentation.segmenters.network import NetworkSegmenter
 from keras_sister.segmenter import Segmenter
 
@@ -33,12 +33,13 @@ def score_segmenter(
     """
     network = segmenter if isinstance(segmenter, NetworkSegmenter) and segmenter.classes == dataset.classes else None
     classes, person = (len(dataset.classes), dataset.person) if network else (2, (1,))
+    classify = PixelClassifier(network) if network else None
     preprocessor = Preprocessor(segmenter, size=None, views=("segmented",), min_person_share=0)  # score every pixel
     ours, nothing = MaskScores(classes, person), MaskScores(classes, person)
     for row in dataset.held_out:
         photo, truth = dataset.photos[row], dataset.labels(row)
-        if network:
-            predicted = classify_photo(network, photo)
+        if classify:
+            predicted = classify(photo)
         else:
             predicted = segment_photo(preprocessor, photo).person.astype(np.uint8)
             truth = np.where(truth == VOID, VOID, np.isin(truth, dataset.person)).astype(np.uint8)
