@@ -70,6 +70,9 @@ EDITS = [
     ("dataset.json", lambda content: content["photos"][3]["labels"].__delitem__(0), "Expected labels of shape"),
     ("dataset.json", lambda content: content["photos"][3]["labels"].__setitem__(1, None), "class indices"),
     ("dataset.json", lambda content: content["photos"][3].__setitem__("path", 7), "changed or damaged"),
+    ("dataset.json", lambda content: content["photos"].__setitem__(3, "p"), "changed or damaged"),
+    ("dataset.json", lambda content: content["photos"][3].__delitem__("path"), "changed or damaged"),
+    ("dataset.json", lambda content: content["photos"], "changed or damaged"),
     ("dataset.json", lambda content: content["photos"].__delitem__(0), "each of the 11 photos in dataset.json once"),
     ("views.json", lambda content: content["keys"].__delitem__(0), "11 photos, but dataset.json has 12"),
     ("views.json", lambda content: content["keys"].__setitem__(0, "?"), "changed or damaged"),
@@ -85,6 +88,13 @@ def forget_checksums(run: Run) -> None:
     """As an earlier version of keras-sister left the run."""
     for file in run.folder.rglob("checksums.json"):
         file.unlink()
+
+
+def test_files_as_large_as_those_of_large_datasets_are_read(run: Run) -> None:
+    file = run.folder / "dataset.json"
+    file.write_text(file.read_text() + " " * 150_000_000)  # 40,000 photos with 460 attributes
+    assert len(run.photos) == 12
+    np.testing.assert_array_equal(run.labels, LABELS)
 
 
 @pytest.mark.parametrize(("name", "edit", "message"), EDITS)

@@ -6,6 +6,7 @@ with one is refused.
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,8 +17,15 @@ from keras_sister.storage.text_files import read_text
 _MAX_BYTES = 100_000_000
 
 
-def read_json(path: Path) -> Any:
+def read_json(
+    path: Path, *, max_bytes: int = _MAX_BYTES, on_object: Callable[[dict[str, Any]], Any] | None = None
+) -> Any:
     """Read a JSON file.
+
+    Args:
+        path: the file.
+        max_bytes: size from which it is refused unread.
+        on_object: is called with each object when it has been read; what it returns takes its place.
 
     Raises:
         InputError: if the file is missing, too large or not valid JSON, naming it.
@@ -26,21 +34,22 @@ def read_json(path: Path) -> Any:
         >>> read_json(Path("runs/sister_a/summary.json"))["macc"]["mean"]
         0.784
     """
-    return parse_json(read_text(path, max_bytes=_MAX_BYTES), str(path))
+    return parse_json(read_text(path, max_bytes=max_bytes), str(path), on_object=on_object)
 
 
-def parse_json(text: str, name: str) -> Any:
+def parse_json(text: str, name: str, *, on_object: Callable[[dict[str, Any]], Any] | None = None) -> Any:
     """What `read_json` reads of a file with this text.
 
     Args:
         text: the text.
         name: what the error names.
+        on_object: see `read_json`.
 
     Raises:
         InputError: if it is not valid JSON.
     """
     try:
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_constant=_refuse, object_hook=on_object)
     except RecursionError as error:
         raise InputError(f"{name}: not a readable JSON file: nested too deeply.") from error
     except ValueError as error:
