@@ -16,15 +16,16 @@ def start_tensorflow() -> None:
     """Import TensorFlow and Keras without packages that they import only because they are installed.
 
     Keras wraps models for scikit-learn, draws with matplotlib and trains from pandas frames; TensorFlow converts
-    functions of JAX. None of our commands does any of it, and importing them takes as long as TensorFlow itself. They
-    can be imported afterwards as ever. A process that imports the library for itself is left alone.
+    functions of JAX and takes sparse arrays of SciPy. None of our commands does any of it, and importing them takes as
+    long as TensorFlow itself. They can be imported afterwards as ever. A process that imports the library for itself is
+    left alone.
 
     The garbage collector rests meanwhile and never searches the new modules, of which none is garbage: not now, not
     later, and not at the end of the process, where it would take a second.
     """
     if "tensorflow" in sys.modules:
         return
-    with without_what_is_not_needed(*(() if keras_setting() == "jax" else ("jax",))):
+    with without_what_is_not_needed(*(() if keras_setting() == "jax" else ("jax", "scipy"))):  # JAX needs SciPy
         import tensorflow  # noqa: F401 - which imports Keras
 
 

@@ -14,7 +14,7 @@ from keras_sister.tensorflow_start import start_tensorflow
 start_tensorflow()
 assert gc.isenabled()
 import keras_sister.training.tasks
-packages = ("tensorflow", "keras", "jax", "matplotlib", "pandas", "sklearn", "scipy.stats")
+packages = ("tensorflow", "keras", "jax", "matplotlib", "pandas", "sklearn", "scipy")
 found = [name for name in packages if name in sys.modules]
 import pandas, sklearn.metrics, jax
 print(json.dumps([found, sklearn.metrics.accuracy_score([1, 0], [1, 1]), "frame" if pandas.DataFrame else ""]))
