@@ -1,5 +1,6 @@
 """The feature pass: what the frozen towers of a run make of its photos, computed once and kept in the feature store."""
 
+from functools import partial
 from typing import Any
 
 import keras
@@ -51,10 +52,10 @@ def tower_features(run: Run, model: keras.Model, on_event: OnEvent) -> Features:
     count(0)
     found: dict[bool, list[np.ndarray]] = {side: [] for side in sides}
     for tower in towers:
-        keys = hashes if tower.views == ("photo",) else row_keys
+        keys, computer = hashes if tower.views == ("photo",) else row_keys, _Computer(run, pairs, tower)
         for mirrored in sides:
             store = FeatureStore(_description(run, tower, mirrored))
-            store.fill(keys, _Computer(run, pairs, tower, mirrored), on_photos=count)
+            store.fill(keys, partial(computer, mirrored=mirrored), on_photos=count)
             found[mirrored].append(store.read(keys))
     return found[False], found.get(True)
 
@@ -62,16 +63,16 @@ def tower_features(run: Run, model: keras.Model, on_event: OnEvent) -> Features:
 class _Computer:
     """Computes the features of one tower, with batch normalisation folded; compiled at the first call, if any."""
 
-    def __init__(self, run: Run, pairs: ViewPairs, tower: Tower, mirrored: bool) -> None:
-        self.run, self.experiment, self.pairs, self.tower, self.mirrored = run, run.experiment, pairs, tower, mirrored
+    def __init__(self, run: Run, pairs: ViewPairs, tower: Tower) -> None:
+        self.run, self.experiment, self.pairs, self.tower = run, run.experiment, pairs, tower
         self.names = ("photo",) if tower.views == ("photo",) else ("photo", "mask")
         self.infer: Infer | None = None
 
-    def __call__(self, rows: np.ndarray) -> np.ndarray:
-        """Features of photos: float32 (rows, channels)."""
-        self.infer = self.infer or compiled_inference(fold_batch_norm(self.tower.model))
-        batches = (rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE))
-        features = np.concatenate([keras.ops.convert_to_numpy(self.infer(self._views(some))) for some in batches])
+    def __call__(self, rows: np.ndarray, *, mirrored: bool) -> np.ndarray:
+        """Features of photos, or of the mirrored photos: float32 (rows, channels)."""
+        infer = self.infer = self.infer or compiled_inference(fold_batch_norm(self.tower.model))
+        batches = (self._views(rows[start : start + _AT_ONCE], mirrored) for start in range(0, len(rows), _AT_ONCE))
+        features = np.concatenate([keras.ops.convert_to_numpy(infer(batch)) for batch in batches])
         for row, finite in zip(rows, np.isfinite(features).all(axis=1), strict=True):
             if not finite:
                 raise InputError(
@@ -80,9 +81,9 @@ class _Computer:
                 )
         return features
 
-    def _views(self, rows: np.ndarray) -> dict[str, Any]:
+    def _views(self, rows: np.ndarray, mirrored: bool) -> dict[str, Any]:
         pair = {name: keras.ops.convert_to_tensor(self.pairs.read(name, rows)) for name in self.names}
-        if self.mirrored:
+        if mirrored:
             pair = {name: keras.ops.flip(image, axis=2) for name, image in pair.items()}
         background, edges = self.experiment.background, self.experiment.edges
         return make_views(pair, self.tower.views, background=background, edges=edges)
