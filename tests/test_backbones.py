@@ -296,7 +296,7 @@ def test_mistakes_about_weights_say_what_to_do(tmp_path):
         ("resnet_mini", "imagenet"): "--weights none",
         ("resnet_mini", str(tmp_path / "none.h5")): "no such file",
         ("resnet_mini", str(text)): "not the weights of resnet_mini",
-        ("resnet50", str(other)): "not the weights of resnet50",
+        ("vgg16", str(other)): "not the weights of vgg16",
         ("alexnet", "none"): "backbone must be one of",
     }
     for (network, weights), message in mistakes.items():
@@ -312,7 +312,7 @@ def test_weights_that_cannot_be_downloaded(monkeypatch, tmp_path):
 
     monkeypatch.setattr(keras.src.utils.file_utils, "get_file", unreachable)
     with pytest.raises(InputError, match=r"(?s)URL fetch failure.*--weights FILE.*--weights none"):
-        build_backbone("resnet50", size=64, weights="imagenet")
+        build_backbone("vgg16", size=64, weights="imagenet")
 
 
 def test_all_names_are_known():
