@@ -24,12 +24,11 @@ def trained(backbone: str) -> keras.Model:
 
 
 def disturbed(model: keras.Model) -> keras.Model:
+    """Every channel of every weight is moved; kernels are random already, and have millions of values."""
     for weight in model.weights:
-        value = weight.numpy()
-        noise = (
-            np.abs(RNG.normal(0, 0.02, value.shape)) if "variance" in weight.path else RNG.normal(0, 0.01, value.shape)
-        )
-        weight.assign(value * RNG.uniform(0.9, 1.1, value.shape) + noise)
+        value, channels = weight.numpy(), weight.shape[-1:]
+        noise = np.abs(RNG.normal(0, 0.02, channels)) if "variance" in weight.path else RNG.normal(0, 0.01, channels)
+        weight.assign(value * RNG.uniform(0.9, 1.1, channels) + noise)
     return model
 
 

@@ -32,13 +32,13 @@ def rows(result: Result) -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def cv_run(tmp_path_factory: pytest.TempPathFactory, photos: list[Path]) -> Run:
+def cv_run(tmp_path_factory: pytest.TempPathFactory, photos: list[Path], tiny: str) -> Run:
     """A run of ``cv`` with two folds, whose models have other weights; they were never trained."""
     folder = tmp_path_factory.mktemp("runs") / "cv"
     folder.mkdir()
     run = Run(folder)
     labels = np.zeros((len(photos), len(SCHEMA)), np.int8)
-    experiment = Experiment(system="baseline", backbone="resnet_mini", weights="none", size=32, folds=2)
+    experiment = Experiment(system="baseline", backbone=tiny, weights="none", size=32, folds=2).absolute()
     start_run(run, Dataset(SCHEMA, tuple(photos), labels), experiment, resume=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KERAS_SISTER_CACHE", str(tmp_path_factory.mktemp("cache")))

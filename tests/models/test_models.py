@@ -111,8 +111,9 @@ def test_channels_last_whatever_keras_is_set_to(system):
 
 
 def test_towers_that_do_not_fit_are_refused():
-    with pytest.raises(InputError, match="128 channels and person_backbone 2048"):
-        models.build("sister_b", DCSA, backbone="resnet_mini", person_backbone="resnet50", weights="none", size=64)
+    other = keras.Sequential([keras.Input((64, 64, 3)), keras.layers.Conv2D(6, 8, strides=8)])
+    with pytest.raises(InputError, match="128 channels and person_backbone 6"):
+        models.build("sister_b", DCSA, backbone="resnet_mini", person_backbone=other, weights="none", size=64)
     with pytest.raises(InputError, match="system must be one of baseline"):
         models.build("sister_c", DCSA)
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -128,8 +129,8 @@ def test_bare_skin_shows_in_the_pixels(streets):
 
 def test_a_dataset_is_read_back(tmp_path):
     calls = []
-    write_street(tmp_path / "a", photos=6, seed=4, on_photo=lambda: calls.append(1))
-    assert len(calls) == 6
+    write_street(tmp_path / "a", photos=4, seed=4, on_photo=lambda: calls.append(1))
+    assert len(calls) == 4
     dataset = load_dcsa(tmp_path / "a")
     for index, photo in enumerate(dataset.photos):
         street = draw_photo(4, index)
@@ -140,7 +141,7 @@ def test_a_dataset_is_read_back(tmp_path):
         mask = Image.open(tmp_path / "a" / "masks" / f"{photo.stem}.png")
         np.testing.assert_array_equal(np.asarray(mask), street.mask)
 
-    write_street(tmp_path / "b", photos=4, seed=4)
+    write_street(tmp_path / "b", photos=3, seed=4)
     for name in ("images/000003.jpg", "masks/000003.png"):  # a photo does not depend on the number of photos
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
@@ -161,9 +162,17 @@ def test_an_interrupted_dataset_is_completed_and_finished_files_are_kept(tmp_pat
     assert (tmp_path / "images" / "000001.jpg").stat().st_mtime_ns == kept
 
 
+@pytest.fixture(scope="module")
+def two_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset; read only."""
+    folder = tmp_path_factory.mktemp("street")
+    write_street(folder, photos=2, seed=1)
+    return folder
+
+
 @pytest.mark.parametrize("other", [{"photos": 3, "seed": 1}, {"photos": 2, "seed": 0}])
-def test_another_dataset_is_not_overwritten(tmp_path, other):
-    write_street(tmp_path, photos=2, seed=1)
+def test_another_dataset_is_not_overwritten(tmp_path, other, two_photos):
+    shutil.copytree(two_photos, tmp_path, dirs_exist_ok=True)
     before = contents(tmp_path)
     with pytest.raises(InputError, match="choose another folder"):
         write_street(tmp_path, **other)
