@@ -83,9 +83,7 @@ def read(file: Path) -> list[dict]:
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
 @pytest.mark.parametrize("part", [512, 3])
-def test_a_row_for_every_photo_with_what_the_export_says(
-    engine, signature, asked, tmp_path, kind, part, monkeypatch
-):
+def test_a_row_for_every_photo_with_what_the_export_says(engine, signature, asked, tmp_path, kind, part, monkeypatch):
     monkeypatch.setattr(catalogue, "PART_SIZE", part)
     out, shown = tmp_path / f"tags.{kind}", []
     done = tag_catalogue(engine, iter(asked), out, on_photos=shown.append)
