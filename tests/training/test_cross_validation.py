@@ -29,12 +29,14 @@ from keras_sister.schema import DCSA
 from keras_sister.training import tasks
 from keras_sister.training.cross_validation import cross_validate, cross_validate_several
 from keras_sister.training.fill_views import fill_view_store
+from keras_sister.training.fold_split import write_folds
 from keras_sister.training.start import is_moved, start_run
 from keras_sister.training.tower_features import tower_features
 from keras_sister.training.trained import trained_model
 from keras_sister.training.trainer import Trainer
+from keras_sister.training.worker import chain, perform_in_child
 
-from ..conftest import COLORS
+from ..conftest import COLORS, perform_tasks_here
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +62,10 @@ def dataset(dataset_folder: Path) -> Dataset:
 def finished(
     experiment: Experiment, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Run, list[dict[str, Any]]]:
-    """A run that nothing interrupted, and the events it told of."""
+    """A run that nothing interrupted, and the events it told of; made in this process, to the bits of workers."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KERAS_SISTER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        perform_tasks_here(patch)
         told: list[dict[str, Any]] = []
         out = tmp_path_factory.mktemp("runs") / "whole"
         cross_validate(dataset, experiment, out, on_event=told.append)
@@ -85,8 +88,7 @@ import json, sys
 from pathlib import Path
 from keras_sister.config import Experiment
 from keras_sister.data.dcsa import load_dcsa
-from keras_sister.training import tasks
-from keras_sister.training.cross_validation import cross_validate, cross_validate_several
+from keras_sister.training.cross_validation import cross_validate
 
 experiment = Experiment(**json.loads({json.dumps(asdict(experiment))!r}))
 tell = lambda event: print(json.dumps(event), flush=True)
@@ -359,14 +361,14 @@ def test_folds_of_too_few_photos_are_refused(experiment, dataset, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.slow
-def test_a_broken_photo_is_named_by_the_worker(experiment, dataset, tmp_path):
+def test_a_broken_photo_is_named_by_the_worker(experiment, dataset, tmp_path, monkeypatch):
     broken = tmp_path / "000001.jpg"
     broken.write_bytes(dataset.photos[0].read_bytes()[:-300])
     photos = (broken, *dataset.photos[1:])
     for _ in range(2):  # nothing was trained, so the second time is as the first
         with pytest.raises(InputError, match=r"000001\.jpg: a truncated JPEG"):
             cross_validate(replace(dataset, photos=photos), experiment, tmp_path / "run")
+        perform_tasks_here(monkeypatch)
 
 
 def test_broken_photos_are_left_out_where_asked(experiment, dataset, tmp_path):
@@ -416,17 +418,24 @@ def test_photos_without_a_person_are_counted_and_named(experiment, dataset_folde
     assert told[-1] == {"event": "without_person", "photos": 2, "of": 48}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("trainable", "message"),
-    [("all", r"fold-00: out of memory.*--resume.*--batch-size 2"), ("head", r"heads: out of memory.*--resume")],
+    ("trainable", "task", "message"),
+    [
+        ("all", "fold-00", r"fold-00: out of memory.*--resume.*--batch-size 2"),
+        ("head", chain("views", "heads"), r"heads: out of memory.*--resume"),
+    ],
 )
-def test_memory_that_runs_out_in_the_worker_is_one_line(experiment, dataset, tmp_path, trainable, message):
+def test_memory_that_runs_out_in_the_worker_is_one_line(experiment, dataset, tmp_path, trainable, task, message):
     """The backbone pads a photo to terabytes, which no machine can allocate."""
-    file = tmp_path / "huge.keras"
+    file, run = tmp_path / "huge.keras", Run(tmp_path / "run")
     keras.Sequential([keras.Input((32, 32, 3)), keras.layers.ZeroPadding2D(500_000)]).save(file)
+    run.folder.mkdir()
+    experiment = replace(experiment, backbone=str(file), trainable=trainable)
+    start_run(run, dataset, experiment.absolute(), resume=False)
+    fill_view_store(run, lambda event: None)  # here: a worker would have to load TensorFlow for it
+    write_folds(run)
     with pytest.raises(InputError, match=message) as caught:
-        cross_validate(dataset, replace(experiment, backbone=str(file), trainable=trainable), tmp_path / "run")
+        perform_in_child(run, task, lambda event: None)
     assert "\n" not in str(caught.value)
 
 
