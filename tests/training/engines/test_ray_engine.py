@@ -1,12 +1,14 @@
 """Folds and runs on a Ray cluster of this machine: real Ray, real workers, which are really killed."""
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -20,6 +22,8 @@ from keras_sister.training.cross_validation import cross_validate, cross_validat
 from keras_sister.training.engines import ray_engine
 from keras_sister.training.engines.ray_engine import RayEngine, resources_of_task
 from keras_sister.training.work_record import installed_versions
+
+from ...conftest import perform_tasks_here
 
 
 @pytest.fixture(scope="module")
@@ -49,23 +53,32 @@ def cluster() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def experiments(experiment, dataset_folder) -> dict[str, Experiment]:
-    """Two systems, with two seeds."""
-    masks = f"masks:{dataset_folder / 'masks'}"
-    return {
-        "baseline": experiment,
-        "segmented": replace(experiment, system="segmented", segmenter=masks, seed=1, epochs=1),
-    }
+    """Two systems, with two seeds: the folds of one have processes of their own, those of the other share one."""
+    other = {"system": "segmented", "segmenter": f"masks:{dataset_folder / 'masks'}", "trainable": "head"}
+    return {"baseline": experiment, "segmented": replace(experiment, **other, seed=1, epochs=1)}
 
 
 @pytest.fixture(scope="module")
-def local(dataset_folder, experiments, tmp_path_factory) -> dict[str, Run]:
-    """The runs that one machine made, each by a command of its own."""
+def cache(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def local(dataset_folder, experiments, cache, tmp_path_factory) -> dict[str, Run]:
+    """The runs that one machine made, each by a call of its own; in this process, to the bits of workers."""
     out = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KERAS_SISTER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("KERAS_SISTER_CACHE", str(cache))
+        perform_tasks_here(patch)
         for name, experiment in experiments.items():
             cross_validate(load_dcsa(dataset_folder), experiment, out / name)
     return {name: Run(out / name) for name in experiments}
+
+
+@pytest.fixture
+def made_views(local, cache) -> None:
+    """The views of `local` are in the cache: workers find them made."""
+    shutil.copytree(cache / "views", Path(os.environ["KERAS_SISTER_CACHE"]) / "views")
 
 
 def outcome(run: Run) -> dict[str, bytes]:
@@ -75,8 +88,13 @@ def outcome(run: Run) -> dict[str, bytes]:
     return {name: (run.folder / name).read_bytes() for name in (*timeless, *folds)}
 
 
-def files(run: Run) -> list[str]:
-    return sorted(str(file.relative_to(run.folder)) for file in run.folder.rglob("*"))
+def files(run: Run) -> set[str]:
+    return {str(file.relative_to(run.folder)) for file in run.folder.rglob("*")}
+
+
+def of_workers(*tasks: str) -> set[str]:
+    """The files that tell of the processes that made a run."""
+    return {"work.json", "logs", *(f"logs/{task}.txt" for task in tasks)}
 
 
 def workers(run: Run) -> dict[str, int]:
@@ -191,35 +209,36 @@ def test_workers_are_killed_and_the_runs_are_those_of_one_machine(
     assert not any(event["event"] == "lost" for event in others)
     for events in (told, others):
         assert sorted(event["fold"] for event in events if event["event"] == "done") == [0, 1]
+    started = {"baseline": ("views", "fold-00", "fold-01"), "segmented": ("views+heads",)}
     for name, alone in local.items():
         made = Run(tmp_path / name)
         assert summaries[made.folder] == alone.read("summary.json")
         assert outcome(made) == outcome(alone)
-        assert files(made) == files(alone)
-        assert [entry["versions"] for entry in made.read("work.json")] == [installed_versions()] * 3
+        assert files(made) == files(alone) | of_workers(*started[name])
+        performed = "+".join(started[name]).split("+")
+        assert [entry["versions"] for entry in made.read("work.json")] == [installed_versions()] * len(performed)
 
 
 @pytest.mark.slow
 def test_the_heads_of_all_folds_train_on_a_cluster_though_their_worker_is_killed(
-    experiment, dataset_folder, cluster, tmp_path
+    dataset_folder, cluster, experiments, local, made_views, tmp_path
 ):
-    settings, run, killed = replace(experiment, trainable="head"), Run(tmp_path / "run"), []
+    run, killed = Run(tmp_path / "run"), []
 
     def kill(event: dict[str, Any]) -> None:
         if event.get("what") == "features" and event["done"] and not killed:
             killed.append(workers(run)["views+heads"])
             os.kill(killed[0], signal.SIGKILL)
 
-    cross_validate(load_dcsa(dataset_folder), settings, run.folder, engine=RayEngine(), on_event=kill)
-    cross_validate(load_dcsa(dataset_folder), settings, tmp_path / "local")
+    cross_validate(load_dcsa(dataset_folder), experiments["segmented"], run.folder, engine=RayEngine(), on_event=kill)
     assert killed
-    assert outcome(run) == outcome(Run(tmp_path / "local"))
+    assert outcome(run) == outcome(local["segmented"])
     assert [entry["task"] for entry in run.read("work.json")] == ["views", "views", "heads"]  # of the next worker too
 
 
 @pytest.mark.slow
 def test_interrupted_they_leave_no_process_and_the_other_engine_continues(
-    dataset_folder, cluster, experiments, local, tmp_path
+    dataset_folder, cluster, experiments, local, made_views, tmp_path, monkeypatch
 ):
     runs, dataset = {tmp_path / name: experiment for name, experiment in experiments.items()}, load_dcsa(dataset_folder)
     run = Run(tmp_path / "baseline")
@@ -237,6 +256,7 @@ def test_interrupted_they_leave_no_process_and_the_other_engine_continues(
     for folder in runs:
         assert workers(Run(folder)) == {}
         assert not list(folder.glob(".keras-sister-*"))
+    perform_tasks_here(monkeypatch)
     cross_validate_several(dataset, runs, resume=True)
     for name, alone in local.items():
         assert outcome(Run(tmp_path / name)) == outcome(alone)
@@ -251,10 +271,21 @@ def test_errors_of_workers_are_those_of_one_machine(experiment, dataset_folder, 
     with pytest.raises(InputError, match=r"(?s)000001\.jpg.*GIF.*--on-error skip"):
         cross_validate(dataset, experiment, tmp_path / "run", engine=RayEngine())
     monkeypatch.setattr(ray_engine, "RETRIES", 0)
-    run = Run(tmp_path / "killed")
+    run, killed = Run(tmp_path / "killed"), Event()
 
-    def kill(event: dict[str, Any]) -> None:
-        os.kill(workers(run)["views"], signal.SIGKILL)
+    def kill() -> None:
+        """As soon as there is one: TensorFlow need not be loaded for that."""
+        while not killed.wait(0.1):
+            if "views" in (found := workers(run)):
+                os.kill(found["views"], signal.SIGKILL)
+                killed.set()
 
-    with pytest.raises(InputError, match=r"views: killed by the system, .* --resume\. \(on "):
-        cross_validate(load_dcsa(dataset_folder), experiment, run.folder, engine=RayEngine(), on_event=kill)
+    killer = Thread(target=kill)
+    killer.start()
+    try:
+        with pytest.raises(InputError, match=r"views: killed by the system, .* --resume\. \(on "):
+            cross_validate(load_dcsa(dataset_folder), experiment, run.folder, engine=RayEngine())
+        assert killed.is_set()
+    finally:
+        killed.set()
+        killer.join()
