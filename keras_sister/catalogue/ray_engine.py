@@ -12,17 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
 from keras_sister.catalogue.job import Job, OnPhotos
-from keras_sister.catalogue.local_engine import LocalEngine
 from keras_sister.catalogue.resumable_table import Part
 from keras_sister.catalogue.table_formats import Row
 from keras_sister.errors import InputError
 from keras_sister.extras import missing_extra
 from keras_sister.ray_cluster import connect, nodes, reason
 from keras_sister.serving.export_folder import newest_version
-from keras_sister.serving.tagger import Tagger
+from keras_sister.tensorflow_start import start_tensorflow
 
 _PARTS = 1_000  # parts per Ray Dataset, half a million photos; each loads the export again
 _CPUS = 8  # per actor; one network gains little from more
@@ -40,6 +37,8 @@ class RayEngine:
     """
 
     def __init__(self, job: Job, address: str | None = None) -> None:
+        from keras_sister.serving.tagger import Tagger  # TensorFlow, which an actor starts first
+
         self.job = replace(job, export=newest_version(job.export).resolve())
         Tagger(self.job.export, runtime=job.runtime, trust=job.trust)  # reports errors once, not in every actor
         _connect(address)
@@ -84,6 +83,11 @@ class _Actor:
     """A process of the cluster that tags parts."""
 
     def __init__(self, job: Job, threads: int) -> None:
+        start_tensorflow()  # in half the time
+        import tensorflow as tf
+
+        from keras_sister.catalogue.local_engine import LocalEngine
+
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         self._engine = LocalEngine(job)
 

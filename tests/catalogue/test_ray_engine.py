@@ -80,9 +80,10 @@ def test_a_cluster_writes_the_very_table_that_one_machine_writes(baseline_export
     assert (tmp_path / "ray.csv").read_bytes() == (tmp_path / "local.csv").read_bytes()
 
 
-def test_a_cluster_that_does_not_answer_is_named(sister_export, photos, tmp_path):
+def test_a_cluster_that_does_not_answer_is_named(baseline_export, photos, tmp_path):
     out = tmp_path / "t.csv"
-    child = tag(sister_export.folder, photos[0], "--out", out, "--engine", "ray", "--address", "127.0.0.1:1")
-    assert child.returncode == 1
-    assert "127.0.0.1:1: no Ray cluster is reachable there" in child.stderr
+    words = (baseline_export.folder, photos[0], "--out", out, "--engine", "ray", "--address", "127.0.0.1:1")
+    result = CliRunner().invoke(main, ["tag", *map(str, words)])
+    assert result.exit_code == 1
+    assert "127.0.0.1:1: no Ray cluster is reachable there" in result.stderr
     assert not list(tmp_path.glob("t.csv*"))
