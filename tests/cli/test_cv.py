@@ -14,7 +14,7 @@ from keras_sister.config import FROZEN_LINEAR, RECIPES, Experiment, load_experim
 
 from ..exports import tiny_network
 
-TINY_RUN = ["--system", "baseline", "--backbone", "resnet_mini", "--weights", "none", "--size", "32", "--folds", "2"]
+TINY_RUN = ["--system", "baseline", "--weights", "none", "--size", "32", "--folds", "2"]
 
 SETTINGS = """\
 system: sister_a
@@ -253,8 +253,8 @@ def test_systems_and_seeds_that_cannot_be_meant_are_refused(options, message, da
     assert message in result.stderr
 
 
-def test_sigterm_ends_a_run_as_ctrl_c_does(dataset_folder, tmp_path):
-    arguments = [str(dataset_folder), *TINY_RUN, "--epochs", "500", "--out", str(tmp_path / "run")]
+def test_sigterm_ends_a_run_as_ctrl_c_does(dataset_folder, tiny, tmp_path):
+    arguments = [str(dataset_folder), *TINY_RUN, "--backbone", tiny, "--epochs", "500", "--out", str(tmp_path / "run")]
     child = subprocess.Popen([sys.executable, "-m", "cli", "cv", *arguments], stderr=subprocess.PIPE, text=True)
     try:
         for line in child.stderr or ():
@@ -270,9 +270,9 @@ def test_sigterm_ends_a_run_as_ctrl_c_does(dataset_folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_worker_that_the_system_kills_is_one_line(dataset_folder, tmp_path):
-    run = tmp_path / "run"
-    arguments = [str(dataset_folder), *TINY_RUN, "--epochs", "500", "--batch-size", "8", "--out", str(run)]
+def test_a_worker_that_the_system_kills_is_one_line(dataset_folder, tiny, tmp_path):
+    run = ["--backbone", tiny, "--epochs", "500", "--batch-size", "8", "--out", str(tmp_path / "run")]
+    arguments = [str(dataset_folder), *TINY_RUN, *run]
     child = subprocess.Popen([sys.executable, "-m", "cli", "cv", *arguments], stderr=subprocess.PIPE, text=True)
     try:
         for line in child.stderr or ():

@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 
 from keras_sister.storage.atomic import write_atomically
-from keras_sister.training.worker import tasks_in
 
 
 def main(folder: Path, task: str) -> None:
@@ -55,5 +54,5 @@ def main(folder: Path, task: str) -> None:
 
 
 if __name__ == "__main__":
-    for one in tasks_in(sys.argv[2]):
+    for one in sys.argv[2].split("+"):  # `tasks_in`, whose module takes four times as long to import as all else here
         main(Path(sys.argv[1]), one)
