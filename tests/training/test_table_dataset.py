@@ -23,11 +23,15 @@ from keras_sister.training.fill_views import fill_view_store
 from keras_sister.training.start import start_run
 from keras_sister.training.trainer import Trainer
 
-OPTIONS = "--system baseline --backbone resnet_mini --weights none --size 32 --folds 2 --epochs 1 --learning-rate 1e-3"
-EXPERIMENT = Experiment(
-    system="baseline", backbone="resnet_mini", weights="none", size=32, folds=2, epochs=1, learning_rate=1e-3
-)
+OPTIONS = "--system baseline --weights none --size 32 --folds 2 --epochs 1 --learning-rate 1e-3"
 COLORS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
+
+
+@pytest.fixture
+def experiment(tiny: str) -> Experiment:
+    return Experiment(
+        system="baseline", backbone=tiny, weights="none", size=32, folds=2, epochs=1, learning_rate=1e-3
+    ).absolute()
 
 
 @pytest.fixture
@@ -47,9 +51,9 @@ def shop(tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("tasks_here")
-def test_from_a_table_to_scores_by_group(shop, tmp_path):
+def test_from_a_table_to_scores_by_group(shop, experiment, tmp_path):
     out = tmp_path / "run"
-    command = ["cv", str(shop), *OPTIONS.split(), "--out", str(out)]
+    command = ["cv", str(shop), *OPTIONS.split(), "--backbone", experiment.backbone, "--out", str(out)]
     refused = CliRunner().invoke(main, command)
     assert refused.exit_code == 1
     assert "row 4, column 'colour': 'bleu' fits no class; did you mean 'blue'?" in refused.stderr
@@ -70,28 +74,28 @@ def test_from_a_table_to_scores_by_group(shop, tmp_path):
     assert summary["macc"]["pooled"] == pytest.approx(expected.estimate)
     assert summary["attributes"]["colour"]["known"] == 23
 
-    assert cross_validate(dataset, EXPERIMENT, out, resume=True) == summary
+    assert cross_validate(dataset, experiment, out, resume=True) == summary
     for changed in (replace(dataset, groups=None), replace(dataset, weights=dataset.weights + 1)):
         with pytest.raises(InputError, match="other groups, weights or splits"):
-            cross_validate(changed, EXPERIMENT, out, resume=True)
+            cross_validate(changed, experiment, out, resume=True)
     compared = CliRunner().invoke(main, ["compare", str(out), "--json"])
     assert compared.exit_code == 0, compared.output
     assert json.loads(compared.stdout)[0]["photos"]["low"] <= 1
 
 
-def started(dataset: Dataset, folder: Path) -> Run:
+def started(dataset: Dataset, experiment: Experiment, folder: Path) -> Run:
     run = Run(folder)
     run.folder.mkdir()
-    start_run(run, dataset, EXPERIMENT, resume=False)
+    start_run(run, dataset, experiment, resume=False)
     fill_view_store(run, lambda event: None)
     return run
 
 
-def test_weights_reach_the_loss(shop, tmp_path):
+def test_weights_reach_the_loss(shop, experiment, tmp_path):
     """A photo with weight 0 does not train; the others train as if it were not there."""
     dataset = open_dataset(shop, on_unknown_value="unknown")
     weights = np.where(np.arange(24) < 12, 0.0, 1.0)
-    run = started(replace(dataset, weights=weights), tmp_path / "run")
+    run = started(replace(dataset, weights=weights), experiment, tmp_path / "run")
     trainer = Trainer(run, seed=0)
     views, labels, given = next(iter(trainer._training_batches(np.arange(24), 0)))
     assert len(given) == 24
@@ -106,20 +110,20 @@ def test_weights_reach_the_loss(shop, tmp_path):
     assert len(scored) == 2  # scores are not weighted
 
 
-def test_without_weights_nothing_changes(shop, tmp_path):
+def test_without_weights_nothing_changes(shop, experiment, tmp_path):
     dataset = replace(open_dataset(shop, on_unknown_value="unknown"), weights=None, groups=None)
-    run = started(dataset, tmp_path / "run")
+    run = started(dataset, experiment, tmp_path / "run")
     assert set(run.read("dataset.json")) == {"photos"}
     assert (run.groups, run.weights, run.split) == (None, None, None)
     assert len(next(iter(Trainer(run, seed=0)._training_batches(np.arange(24), 0)))) == 2
 
 
 @pytest.mark.usefixtures("tasks_here")
-def test_an_official_split_is_tested_once(shop, tmp_path):
+def test_an_official_split_is_tested_once(shop, experiment, tmp_path):
     """`cv --split`: the test rows are the only fold, the val rows select the epoch, scores are over the test rows."""
     dataset = replace(open_dataset(shop, on_unknown_value="unknown"), weights=None, groups=None)
     split = np.array(["train"] * 13 + ["val"] * 3 + ["test"] * 8)
-    experiment = replace(EXPERIMENT, split=True)
+    experiment = replace(experiment, split=True)
     with pytest.raises(InputError, match="no official split"):
         cross_validate(dataset, experiment, tmp_path / "none")
     summary = cross_validate(replace(dataset, split=split), experiment, tmp_path / "run")
@@ -153,10 +157,10 @@ def test_the_official_validation_photos_select_the_epoch(shop):
 
 
 @pytest.mark.usefixtures("tasks_here")
-def test_a_fold_whose_training_photos_all_weigh_nothing_is_refused(shop, tmp_path):
+def test_a_fold_whose_training_photos_all_weigh_nothing_is_refused(shop, experiment, tmp_path):
     """Nothing would be learnt, and the scores would be those of random weights."""
     heading, *rows = shop.with_name("t.csv").read_text().splitlines()
     light = [row if ";P0;" in row else row.rpartition(";")[0] + ";0" for row in rows]
     shop.with_name("t.csv").write_text("\n".join([heading, *light]).replace("bleu", "blue").replace(";0.0", ";1"))
     with pytest.raises(InputError, match=r"fold-0\d: all of its training photos with a known label have the weight 0"):
-        cross_validate(open_dataset(shop), EXPERIMENT, tmp_path / "run")
+        cross_validate(open_dataset(shop), experiment, tmp_path / "run")
