@@ -25,10 +25,10 @@ from keras_sister import __version__
 from keras_sister.errors import InputError, check_choice, reason_of
 from keras_sister.evaluation.decisions import THRESHOLDS, Rules, parse_rules
 from keras_sister.export.formats import add_format, check_formats
-from keras_sister.export.model_card import model_card
+from keras_sister.export.model_card import check_documents, model_card
 from keras_sister.export.server_files import write_server_files
 from keras_sister.export.signatures import Signatures, check_match
-from keras_sister.export.verify import verify_export
+from keras_sister.export.verify import DecodedPhoto, decode_photos, verify_export
 from keras_sister.export.warmup import FILE as WARMUP_FILE
 from keras_sister.export.warmup import warmup_requests, write_warmup
 from keras_sister.folding import fold_batch_norm
@@ -107,6 +107,8 @@ def export_model(
     preprocessor = preprocessor or Preprocessor(None, size=model.inputs[0].shape[1], views=("photo",))
     check_match(model, preprocessor)
     rules = _rules(schema, documents or {})
+    check_documents(schema, documents or {})
+    decoded = decode_photos(files)
     with _disk_errors(out), new_version(out) as temporary:
         folded = preprocessor.folded()
         network = fold_batch_norm(model, bfloat16=precision == "bfloat16")
@@ -114,7 +116,7 @@ def export_model(
         (temporary / "assets.extra").mkdir()
         about = _about(model, preprocessor, precision)
         about["verification"] = _verify(
-            temporary, model, schema, files, precision, preprocessor, folded.segmenter, rules
+            temporary, model, schema, decoded, precision, preprocessor, folded.segmenter, rules
         )
         about["formats"] = {
             name: {"largest_difference": add_format(temporary, name, model, schema, TOLERANCES["float32"], rules)}
@@ -159,7 +161,7 @@ def _verify(
     temporary: Path,
     model: keras.Model,
     schema: Schema,
-    photos: Sequence[Path],
+    photos: Sequence[DecodedPhoto],
     precision: str,
     preprocessor: Preprocessor,
     folded: Segmenter | None,

@@ -40,6 +40,16 @@ def model_card(schema: Schema, about: Mapping[str, Any], documents: Mapping[str,
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
+def check_documents(schema: Schema, documents: Mapping[str, str]) -> None:
+    """Read of the documents what `model_card` will, so that a mistake in them shows before an export is made.
+
+    Args, Raises: see `model_card`.
+    """
+    _scores(documents.get("cross_validation.json"))
+    _decisions(schema, documents.get(THRESHOLDS))
+    _licences({"segmenter": None}, documents.get("config.yaml"))
+
+
 def _description(schema: Schema, about: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     segmenter = about["segmenter"]

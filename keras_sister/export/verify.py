@@ -35,6 +35,21 @@ Segment = Callable[[tf.Tensor], tf.Tensor]
 
 
 @dataclass(frozen=True)
+class DecodedPhoto:
+    """A photo for the verification.
+
+    Attributes:
+        file: JPEG, PNG or WebP.
+        pixels: as stored, uint8 array, shape (height, width, 3).
+        turn: turns such an array upright.
+    """
+
+    file: Path
+    pixels: np.ndarray
+    turn: Turn
+
+
+@dataclass(frozen=True)
 class Verification:
     """An export compared with its model.
 
@@ -49,11 +64,20 @@ class Verification:
     agreement: dict[str, float]
 
 
+def decode_photos(photos: Sequence[Path]) -> list[DecodedPhoto]:
+    """Decode photos, not by the code that is inside the export.
+
+    Raises:
+        InputError: if one cannot be decoded.
+    """
+    return [DecodedPhoto(photo, *_decode(photo)) for photo in photos]
+
+
 def verify_export(
     folder: Path,
     model: keras.Model,
     schema: Schema,
-    photos: Sequence[Path],
+    photos: Sequence[DecodedPhoto],
     *,
     preprocessor: Preprocessor,
     folded: Segmenter | None,
@@ -68,21 +92,20 @@ def verify_export(
         folded: the segmenter inside the export. It is compared with the preprocessor's by the person probability of
             each pixel. The model receives the person that `folded` found: a pixel at one half may fall to either side
             by its last bit, which says nothing about the export.
-        photos: JPEG, PNG or WebP files.
+        photos: see `decode_photos`.
         rules: how the export decides, None without thresholds; decisions and confidence are computed again in NumPy.
         tolerance: difference of a probability up to which a decision may turn.
 
     Raises:
-        InputError: if a photo cannot be decoded, or the export decides otherwise than by its rules.
+        InputError: if the export decides otherwise than by its rules.
         RuntimeError: if the export does not load or fails.
     """
-    decoded = [_decode(photo) for photo in photos]
     segment = _traced(folded)
-    upright = [turn(stored) for stored, turn in decoded]
-    views, masks = _views(model, decoded, segment, preprocessor)
+    upright = [photo.turn(photo.pixels) for photo in photos]
+    views, masks = _views(model, [(photo.pixels, photo.turn) for photo in photos], segment, preprocessor)
     # The graph turns photos after resizing them; the signature "images" takes them upright, and resizes them then.
     views_of_upright, masks_of_upright = _views(model, [(pixels, _keep) for pixels in upright], segment, preprocessor)
-    found = _run_without_keras(folder, views, photos)
+    found = _run_without_keras(folder, views, [photo.file for photo in photos])
     if set(found[f"serving_default/{SCHEMA_HASH}"]) != {schema.hash.encode()}:
         raise RuntimeError(f"{folder}: the export has another {SCHEMA_HASH} than its schema.")
     # On the CPU, as in the other process: a GPU rounds convolutions to TF32. NaN is detected by the caller.
