@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from keras_sister.config import Experiment
@@ -58,8 +60,8 @@ def verified_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def verify_here(scratch: Path, patch: pytest.MonkeyPatch) -> None:
     """Exports are verified in this process, which saves a start of TensorFlow.
 
-    For tests of something else. `sister_export` is verified as ever, and so are the exports of `test_formats` and
-    `test_segmenters_inside`.
+    For tests of something else. `sister_export` is verified as ever, and the exports of `test_segmenters_inside` are in
+    one process without Keras.
     """
 
     def run(folder: Path, views: dict[str, np.ndarray], photos: list[Path]) -> dict[str, np.ndarray]:
@@ -170,8 +172,23 @@ def baseline_export(tmp_path_factory: pytest.TempPathFactory, baseline: Run) -> 
 
 
 @pytest.fixture(scope="session")
+def bfloat16_export(tmp_path_factory: pytest.TempPathFactory, baseline: Run, photos: list[Path]) -> Export:
+    with pytest.MonkeyPatch.context() as patch:
+        verify_here(tmp_path_factory.mktemp("scratch"), patch)
+        return export_run(
+            baseline, tmp_path_factory.mktemp("saved_models") / "bfloat16", photos=photos, precision="bfloat16"
+        )
+
+
+@pytest.fixture(scope="session")
 def sister_export(tmp_path_factory: pytest.TempPathFactory, sister: Run) -> Export:
     return export_run(sister, tmp_path_factory.mktemp("saved_models") / "sister")
+
+
+@pytest.fixture(scope="session")
+def sister_loaded(sister_export: Export) -> Any:
+    """Loaded, and its first answers, take a second and more."""
+    return tf.saved_model.load(str(sister_export.folder))
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-_TAKES_AN_EXPORT = re.compile(r"\b(sister|baseline|decided)_export\b")
+_TAKES_AN_EXPORT = re.compile(r"\b(sister|baseline|decided|bfloat16)_export\b")
 
 
 class ExportsTogether(LoadFileScheduling):

@@ -5,7 +5,8 @@ import shutil
 import socket
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,7 +18,7 @@ from keras_sister.config import Experiment, load_experiment
 from keras_sister.data.view_store import ViewStore
 from keras_sister.errors import InputError
 from keras_sister.export import signatures
-from keras_sister.export.export_model import TOLERANCES, export_model
+from keras_sister.export.export_model import TOLERANCES, Export, export_model
 from keras_sister.export.export_run import export_run
 from keras_sister.export.model_card import model_card
 from keras_sister.folding import fold_batch_norm
@@ -28,7 +29,7 @@ from keras_sister.segmentation.segmenters.network import NetworkSegmenter, load_
 from keras_sister.segmentation.segmenters.selfie import SELFIE
 from keras_sister.training.trainer import build_model
 
-from ..exports import SCHEMA
+from ..exports import SCHEMA, verify_here
 from ..harness import dtype_policy
 
 pytestmark = pytest.mark.usefixtures("verified_here")
@@ -48,10 +49,9 @@ def test_every_weight_is_stored_once_and_nothing_else(sister, sister_export, fcn
     assert 0.98 < stored / (4 * sum(model.count_params() for model in models)) < 1.02
 
 
-def test_all_batch_normalisation_is_folded_that_of_the_segmenter_too(sister_export, fcn):
+def test_all_batch_normalisation_is_folded_that_of_the_segmenter_too(sister_loaded, fcn):
     assert any("moving_variance" in weight.path for weight in load_segmenter(fcn).model.weights)
-    loaded = tf.saved_model.load(str(sister_export.folder))
-    variables = loaded.signatures["serving_default"].variables
+    variables = sister_loaded.signatures["serving_default"].variables
     assert sum("kernel" in variable.name for variable in variables) >= 5  # two towers, three of the segmenter
     assert not [variable.name for variable in variables if "gamma" in variable.name or "moving" in variable.name]
 
@@ -73,47 +73,81 @@ def test_schema_settings_and_history_travel_with_it(sister, sister_export):
     assert sister_export.difference < 1e-5
 
 
-def test_exporting_leaves_the_dtype_policy_alone(photos, baseline, tmp_path):
-    with dtype_policy("mixed_bfloat16"):
-        export_run(baseline, tmp_path / "out", photos=photos[:1])
-        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+@pytest.fixture(scope="module")
+def scored(baseline, photos, tmp_path_factory) -> tuple[Export, dict, str]:
+    """The export of a run with scores in a process of mixed precision, the scores, and the dtype policy after it."""
+    folder = tmp_path_factory.mktemp("scored")
+    run = Run(shutil.copytree(baseline.folder, folder / "run"))
+    scores = {"mean": 0.8125, "std": 0.0125, "pooled": 0.8}
+    attributes = {name: {"accuracy": 0.75, "majority": 0.5, "known": 4} for name in SCHEMA.names}
+    summary = {"macc": scores, "majority": {**scores, "mean": 0.7}, "attributes": attributes, "folds": [{}, {}]}
+    run.write("cross_validation.json", summary)
+    with pytest.MonkeyPatch.context() as patch, dtype_policy("mixed_bfloat16"):
+        verify_here(folder, patch)
+        export = export_run(run, folder / "saved_models", photos=photos)
+        return export, summary, keras.config.dtype_policy().name
 
 
-def test_versions_are_numbered_on_and_never_overwritten(photos, tmp_path):
-    out = tmp_path / "tiny"
-    (out / "9").mkdir(parents=True)
-    (out / "notes").mkdir()
-    model = tiny_model()
-    first = export_model(model, out, schema=TINY, photos=photos[:1]).folder
-    assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["10", "9", "notes"]
-    assert first == out / "10"
-    before = {file: file.read_bytes() for file in first.rglob("*") if file.is_file()}
-    (out / "models.config").write_text("# changed by hand")
-    model.set_weights([weight + 1 for weight in model.get_weights()])
-    assert export_model(model, out, schema=TINY, photos=photos[:1]).folder == out / "11"
-    assert {file: file.read_bytes() for file in first.rglob("*") if file.is_file()} == before
-    assert (out / "models.config").read_text() == "# changed by hand"
+def test_exporting_leaves_the_dtype_policy_alone(scored):
+    assert scored[2] == "mixed_bfloat16"
 
 
-def test_what_a_killed_export_left_goes_at_the_next(photos, tmp_path):
+@dataclass(frozen=True)
+class First:
+    """What `first` made, beside what it found."""
+
+    export: Export
+    model: keras.Model
+    left: Path
+    running: Path
+
+
+@pytest.fixture(scope="module")
+def first(photos, tmp_path_factory) -> First:
+    """An export verified with a photo whose name is no UTF-8.
+
+    Beside it a version 9, notes, and what a killed and a running export left.
+    """
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    out = tmp_path / "tiny"
+    out = tmp_path_factory.mktemp("numbered") / "tiny"
+    (out / "9").mkdir(parents=True)
+    (out / "notes").mkdir()
     left, running = (out / f".keras-sister-{pid}-{socket.gethostname()}-0" for pid in (gone.pid, os.getppid()))
     for aside in (left, running):
         (aside / "variables").mkdir(parents=True)
-    export_model(tiny_model(), out, schema=TINY, photos=photos[:1])
-    assert not left.exists()
-    assert running.exists()
+    photo = out.with_name(os.fsdecode(b"caf\xe9.jpg"))
+    shutil.copy(photos[0], photo)
+    model = tiny_model()
+    with pytest.MonkeyPatch.context() as patch:
+        verify_here(tmp_path_factory.mktemp("scratch"), patch)
+        return First(export_model(model, out, schema=TINY, photos=[photo]), model, left, running)
 
 
-def test_a_folder_that_no_server_could_be_told_of_is_refused(photos, tmp_path):
+def test_versions_are_numbered_on_and_never_overwritten(first, photos, tmp_path):
+    out = tmp_path / "tiny"
+    shutil.copytree(first.export.folder.parent, out)
+    assert sorted(path.name for path in out.glob("[!.]*") if path.is_dir()) == ["10", "9", "notes"]
+    before = {file: file.read_bytes() for file in (out / "10").rglob("*") if file.is_file()}
+    (out / "models.config").write_text("# changed by hand")
+    first.model.set_weights([weight + 1 for weight in first.model.get_weights()])
+    assert export_model(first.model, out, schema=TINY, photos=photos[:1]).folder == out / "11"
+    assert {file: file.read_bytes() for file in (out / "10").rglob("*") if file.is_file()} == before
+    assert (out / "models.config").read_text() == "# changed by hand"
+
+
+def test_what_a_killed_export_left_goes_at_the_next(first):
+    assert not first.left.exists()
+    assert first.running.exists()
+
+
+def test_a_folder_that_no_server_could_be_told_of_is_refused(first, photos, tmp_path):
     for name in ('a"b', "with space", "a:b", "caf\udce9", ".hidden", "ü"):
         with pytest.raises(InputError, match="invalid name of a model"):
             export_model(tiny_model(), tmp_path / name, schema=TINY, photos=photos[:1])
     assert not list(tmp_path.iterdir())
-    version = export_model(tiny_model(), tmp_path / "tiny", schema=TINY, photos=photos[:1]).folder
-    with pytest.raises(InputError, match=f"one version of an export.*{tmp_path / 'tiny'}"):
+    version = first.export.folder
+    with pytest.raises(InputError, match=f"one version of an export.*{version.parent}"):
         export_model(tiny_model(), version, schema=TINY, photos=photos[:1])
 
 
@@ -131,10 +165,8 @@ def test_a_full_disk_leaves_what_was_there_and_publishes_nothing(photos, tmp_pat
     assert list(tmp_path.rglob("*")) == [tmp_path / "mine"]
 
 
-def test_a_photo_whose_name_is_no_utf_8_proves_too(photos, tmp_path):
-    photo = tmp_path / os.fsdecode(b"caf\xe9.jpg")
-    shutil.copy(photos[0], photo)
-    assert export_model(tiny_model(), tmp_path / "tiny", schema=TINY, photos=[photo]).difference < 1e-5
+def test_a_photo_whose_name_is_no_utf_8_proves_too(first):
+    assert first.export.difference < 1e-5
 
 
 def test_an_export_that_fails_its_verification_leaves_nothing_behind(photos, tmp_path):
@@ -145,7 +177,6 @@ def test_an_export_that_fails_its_verification_leaves_nothing_behind(photos, tmp
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 def test_a_person_found_elsewhere_does_not_prove_either(fcn, photos, tmp_path, monkeypatch):
     """A model that does not look at what was cut out: the tags cannot tell, the mask and the person share can."""
     views = {view: keras.Input((64, 64, 3), name=view) for view in ("photo", "segmented")}
@@ -196,7 +227,7 @@ def test_a_run_without_a_model_is_refused(sister, tmp_path):
 
 def test_a_model_of_other_settings_is_refused(baseline, tmp_path):
     run = Run(shutil.copytree(baseline.folder, tmp_path / "run"))
-    run.write("config.yaml", replace(run.experiment, backbone="resnet50").to_yaml())
+    run.write("config.yaml", replace(run.experiment, backbone="resnet_mini").to_yaml())
     with pytest.raises(InputError, match=r"does not match config\.yaml"):
         export_run(run, tmp_path / "out")
 
@@ -244,13 +275,8 @@ def test_a_place_that_cannot_be_written_to_is_said_to_be(photos, tmp_path):
         export_model(tiny_model(), tmp_path / "file", schema=TINY, photos=photos[:1])
 
 
-def test_the_model_card_says_what_it_is_and_how_good(sister, photos, tmp_path):
-    run = Run(shutil.copytree(sister.folder, tmp_path / "run"))
-    scores = {"mean": 0.8125, "std": 0.0125, "pooled": 0.8}
-    attributes = {name: {"accuracy": 0.75, "majority": 0.5, "known": 4} for name in SCHEMA.names}
-    summary = {"macc": scores, "majority": {**scores, "mean": 0.7}, "attributes": attributes, "folds": [{}, {}]}
-    run.write("cross_validation.json", summary)
-    export = export_run(run, tmp_path / "saved_models", photos=photos)
+def test_the_model_card_says_what_it_is_and_how_good(scored):
+    export, summary, _ = scored
     card = (export.folder / "assets.extra" / "model_card.md").read_text()
     assert "| neckline | v_shape, round, other |" in card
     assert "2 folds" in card
@@ -282,8 +308,8 @@ def test_the_model_card_names_the_licences_of_pretrained_weights():
             model_card(SCHEMA, {**about, "segmenter": None}, {"cross_validation.json": text})
 
 
-def test_bfloat16_is_near_and_says_how_often_it_agrees(baseline, photos, tmp_path):
-    export = export_run(baseline, tmp_path / "saved_models", photos=photos, precision="bfloat16")
+def test_bfloat16_is_near_and_says_how_often_it_agrees(baseline, bfloat16_export, photos, tmp_path):
+    export = bfloat16_export
     assert 1e-6 < export.difference < TOLERANCES["bfloat16"]
     about = json.loads((export.folder / "assets.extra" / "export.json").read_text())
     assert about["precision"] == "bfloat16"

@@ -11,7 +11,7 @@ from keras_sister.export.export_run import export_run
 from keras_sister.export.formats import run_converted
 from keras_sister.serving.choices import FORMATS
 
-from ..exports import trained_run
+from ..exports import trained_run, verify_here
 
 RNG = np.random.default_rng(1)
 
@@ -23,6 +23,7 @@ def exported(photos, fcn, tmp_path_factory):
     mini = {"backbone": "resnet_mini"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KERAS_SISTER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        verify_here(folder, patch)
         run = trained_run(folder / "run", photos, system="sister_a", segmenter=str(fcn), background="black", **mini)
         return export_run(run, folder / "export", formats=tuple(FORMATS)).folder
 

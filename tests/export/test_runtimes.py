@@ -46,11 +46,11 @@ def asked(photos, tmp_path_factory) -> dict[str, dict[str, np.ndarray | list[byt
     }
 
 
-def test_the_c_runtime_answers_by_every_signature_as_python_does(sister_export, asked, tmp_path):
+def test_the_c_runtime_answers_by_every_signature_as_python_does(sister_export, sister_loaded, asked, tmp_path):
     folder, calls, expected = sister_export.folder, [], {}
     defs = signature_defs(folder)
     assert set(defs) == set(asked)
-    loaded = tf.saved_model.load(str(folder)).signatures
+    loaded = sister_loaded.signatures
     for signature, inputs in asked.items():
         given = {}
         for name, value in inputs.items():
@@ -84,28 +84,40 @@ def test_the_c_runtime_answers_by_every_signature_as_python_does(sister_export, 
     assert answers["segment/mask"].shape == (2, 90, 70, 1)
 
 
-@pytest.mark.slow
-def test_saved_model_cli_shows_and_runs_it(sister_export, photos, tmp_path):
-    tool = str(Path(sys.executable).with_name("saved_model_cli"))
+def test_saved_model_cli_shows_and_runs_it(sister_export, sister_loaded, photos, tmp_path):
+    """The tool is started once, which takes longer than both commands, and forks for each."""
     folder = str(sister_export.folder)
-    shown = subprocess.run([tool, "show", "--dir", folder, "--all"], capture_output=True, text=True, check=True).stdout
-    for text in ("signature_def['serving_default']", "inputs['image_bytes']", "outputs['neckline']", "outputs['mask']"):
-        assert text in shown
     with Image.open(photos[0]) as photo:
         pixels = np.asarray(photo.convert("RGB"))
     np.save(tmp_path / "photo.npy", pixels[None])
-    command = [tool, "run", "--dir", folder, "--tag_set", "serve", "--signature_def", "images"]
-    command += ["--inputs", f"images={tmp_path / 'photo.npy'}", "--outdir", str(tmp_path / "out")]
-    subprocess.run(command, capture_output=True, check=True)
-    expected = tf.saved_model.load(folder).signatures["images"](images=tf.constant(pixels[None]))
+    run = ["run", "--dir", folder, "--tag_set", "serve", "--signature_def", "images"]
+    run += ["--inputs", f"images={tmp_path / 'photo.npy'}", "--outdir", str(tmp_path / "out")]
+    program = """
+import gc, json, os, sys
+gc.disable()  # as in `keras_sister.export.keras_free_process`: both take seconds for nothing
+sys.modules["jax"] = None
+from tensorflow.python.tools import saved_model_cli
+for arguments in json.loads(sys.argv[1]):
+    if child := os.fork():
+        assert os.waitpid(child, 0)[1] == 0
+    else:
+        sys.argv = ["saved_model_cli", *arguments]
+        saved_model_cli.main()
+"""
+    commands = json.dumps([["show", "--dir", folder, "--all"], run])
+    command = [sys.executable, "-c", program, commands]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for text in ("signature_def['serving_default']", "inputs['image_bytes']", "outputs['neckline']", "outputs['mask']"):
+        assert text in shown
+    expected = sister_loaded.signatures["images"](images=tf.constant(pixels[None]))
     np.testing.assert_allclose(np.load(tmp_path / "out" / "neckline.npy"), expected["neckline"], atol=1e-6)
 
 
-def test_the_segment_signature_gives_the_mask_at_the_photos_own_size(sister_export, fcn, asked):
+def test_the_segment_signature_gives_the_mask_at_the_photos_own_size(sister_loaded, fcn, asked):
     from keras_sister.segmentation.segmenters.open import open_segmenter
 
     images = asked["segment"]["images"]
-    mask = tf.saved_model.load(str(sister_export.folder)).signatures["segment"](images=tf.constant(images))["mask"]
+    mask = sister_loaded.signatures["segment"](images=tf.constant(images))["mask"]
     segmenter = open_segmenter(str(fcn))
     for image, found in zip(images, mask.numpy(), strict=True):
         small = Image.fromarray(image).resize((96, 96), Image.Resampling.BILINEAR)

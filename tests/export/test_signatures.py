@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_sister import models
-from keras_sister.data.view_store import ViewStore
+from keras_sister.data.view_store import ViewPairs, ViewStore
 from keras_sister.errors import InputError
 from keras_sister.export.signatures import Signatures
 from keras_sister.losses import MaskedAttributeLoss
@@ -24,15 +24,22 @@ from ..exports import SCHEMA, draw
 
 
 @pytest.fixture(scope="module")
-def tag_bytes(sister_export):
+def tag_bytes(sister_loaded):
     """The signature ``serving_default`` of Sister-A's export, to NumPy."""
-    loaded = tf.saved_model.load(str(sister_export.folder))
 
     def answer(contents: list[bytes]) -> dict[str, np.ndarray]:
-        outputs = loaded.signatures["serving_default"](image_bytes=tf.constant(contents))
+        outputs = sister_loaded.signatures["serving_default"](image_bytes=tf.constant(contents))
         return numbers({name: values.numpy() for name, values in outputs.items()}, len(contents))
 
     return answer
+
+
+@pytest.fixture(scope="module")
+def pairs(photos, fcn, tmp_path_factory) -> ViewPairs:
+    """The view pairs of the photos, as training has them."""
+    preprocessor = Preprocessor(load_segmenter(fcn), size=64)
+    store = ViewStore(64, preprocessor.fingerprint, cache=tmp_path_factory.mktemp("views"))
+    return store.open(store.fill(photos, preprocessor))
 
 
 def numbers(outputs: dict[str, np.ndarray], photos: int) -> dict[str, np.ndarray]:
@@ -53,12 +60,8 @@ def assert_same_rows(outputs: dict[str, np.ndarray], expected: dict[str, np.ndar
         np.testing.assert_allclose(outputs[name], expected[name], atol=1e-5, err_msg=name)
 
 
-def test_photos_of_mixed_sizes_are_tagged_as_the_model_tags_their_training_views(
-    sister, photos, fcn, tmp_path, tag_bytes
-):
-    segmenter = load_segmenter(fcn)
-    store = ViewStore(64, Preprocessor(segmenter, size=64).fingerprint, cache=tmp_path)
-    pairs, rows = store.open(store.fill(photos, Preprocessor(segmenter, size=64))), range(len(photos))
+def test_photos_of_mixed_sizes_are_tagged_as_the_model_tags_their_training_views(sister, photos, pairs, tag_bytes):
+    rows = range(len(photos))
     masks = pairs.masks(rows)
     views = {"photo": pairs.photos(rows), "segmented": composite(pairs.photos(rows), masks, "black").numpy()}
     logits = keras.saving.load_model(sister.folder / "model.keras").predict(views, verbose=0)
@@ -116,8 +119,8 @@ def test_a_photo_only_model_has_no_segmenter_inside_and_answers_in_float32(basel
         np.testing.assert_allclose(outputs[name], expected, atol=1e-5)
 
 
-def test_every_signature_names_float32_outputs_with_the_batch_first(sister_export):
-    signatures = tf.saved_model.load(str(sister_export.folder)).signatures
+def test_every_signature_names_float32_outputs_with_the_batch_first(sister_loaded):
+    signatures = sister_loaded.signatures
     attributes = {"collar": (None,), "neckline": (None, 3), "gender": (None,)}
     also = {"serving_default": {"decoded", "person_share", "schema_hash"}, "images": {"person_share"}, "views": set()}
     assert signatures.keys() == {*also, "prepare", "segment"}
@@ -210,29 +213,23 @@ def test_every_kind_of_image_is_taken_for_the_rgb_that_pillow_sees(kind, tag_byt
         np.testing.assert_allclose(values[0], values[1], rtol=1e-6, err_msg=name)
 
 
-def test_the_signatures_for_tensors_answer_as_the_one_for_files(sister_export, photos, fcn, tmp_path, tag_bytes):
-    signatures = tf.saved_model.load(str(sister_export.folder)).signatures
+def test_the_signatures_for_tensors_answer_as_the_one_for_files(sister_loaded, photos, pairs, tag_bytes):
+    signatures = sister_loaded.signatures
     expected = tag_bytes([photos[2].read_bytes()] * 2)
     del expected["decoded"]
     image = np.asarray(Image.open(photos[2]))
     assert_same_rows({k: v.numpy() for k, v in signatures["images"](images=np.stack([image, image])).items()}, expected)
 
-    segmenter = load_segmenter(fcn)
-    store = ViewStore(64, Preprocessor(segmenter, size=64).fingerprint, cache=tmp_path)
-    pairs = store.open(store.fill([photos[2]], Preprocessor(segmenter, size=64)))
-    photo = pairs.photos([0, 0])
-    outputs = signatures["views"](photo=photo, segmented=composite(photo, pairs.masks([0, 0]), "black"))
+    photo = pairs.photos([2, 2])
+    outputs = signatures["views"](photo=photo, segmented=composite(photo, pairs.masks([2, 2]), "black"))
     del expected["person_share"]
     assert_same_rows({name: values.numpy() for name, values in outputs.items()}, expected)
 
 
-def test_prepare_gives_the_views_that_the_model_is_trained_on(sister_export, photos, fcn, tmp_path):
-    segmenter = load_segmenter(fcn)
-    store = ViewStore(64, Preprocessor(segmenter, size=64).fingerprint, cache=tmp_path)
-    pairs, rows = store.open(store.fill(photos, Preprocessor(segmenter, size=64))), range(len(photos))
+def test_prepare_gives_the_views_that_the_model_is_trained_on(sister_loaded, photos, pairs):
+    rows = range(len(photos))
     contents = [*(photo.read_bytes() for photo in photos), b"broken"]
-    loaded = tf.saved_model.load(str(sister_export.folder))
-    prepared = {k: v.numpy() for k, v in loaded.signatures["prepare"](image_bytes=tf.constant(contents)).items()}
+    prepared = {k: v.numpy() for k, v in sister_loaded.signatures["prepare"](image_bytes=tf.constant(contents)).items()}
     np.testing.assert_array_equal(prepared["photo"][:-1], pairs.photos(rows))
     expected = composite(pairs.photos(rows), pairs.masks(rows), "black").numpy()
     differ = (prepared["segmented"][:-1] != expected).any(axis=-1)  # at the edge of the person by the last bit of a sum
@@ -243,13 +240,16 @@ def test_prepare_gives_the_views_that_the_model_is_trained_on(sister_export, pho
 
 def test_it_answers_where_neither_keras_nor_this_package_can_be_imported(sister_export, photos, tag_bytes):
     program = """
-import sys
+import gc, sys
+gc.disable()  # as in `keras_sister.export.keras_free_process`: both take seconds for nothing
+sys.modules["jax"] = None
 sys.modules["keras"] = sys.modules["tf_keras"] = sys.modules["keras_sister"] = None
 import json, pathlib, tensorflow as tf
 contents = [pathlib.Path(photo).read_bytes() for photo in sys.argv[2:]]
 outputs = tf.saved_model.load(sys.argv[1]).signatures["serving_default"](image_bytes=tf.constant(contents))
 print(json.dumps({name: values.numpy().astype(str if values.dtype == tf.string else None).tolist()
                   for name, values in outputs.items()}))
+gc.freeze()
 """
     command = [sys.executable, "-c", program, str(sister_export.folder), *map(str, photos)]
     outputs = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
@@ -282,8 +282,8 @@ def test_tensorflow_hub_takes_it(sister_export, photos, tag_bytes):
     assert_same_rows(found, tag_bytes(contents))
 
 
-def test_nothing_in_it_needs_xla(sister_export):
-    assert not needs_xla(tf.saved_model.load(str(sister_export.folder)).signatures["serving_default"])
+def test_nothing_in_it_needs_xla(sister_loaded):
+    assert not needs_xla(sister_loaded.signatures["serving_default"])
 
 
 def test_a_sliver_of_a_person_counts_as_nobody(tmp_path):

@@ -8,7 +8,6 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_sister.errors import InputError
-from keras_sister.export.export_run import export_run
 from keras_sister.serving.tagger import Tagger
 
 from ..exports import SCHEMA
@@ -24,8 +23,8 @@ def baseline_tagger(baseline_export) -> Tagger:
     return Tagger(baseline_export.folder)
 
 
-def test_tags_are_the_probable_classes_of_the_export(sister_export, sister_tagger, photos):
-    signature = tf.saved_model.load(str(sister_export.folder)).signatures["serving_default"]
+def test_tags_are_the_probable_classes_of_the_export(sister_loaded, sister_tagger, photos):
+    signature = sister_loaded.signatures["serving_default"]
     outputs = signature(image_bytes=tf.stack([tf.io.read_file(str(photo)) for photo in photos]))
     found = list(sister_tagger.tag(photos, batch_size=2))
     assert [tags.photo for tags in found] == list(map(str, photos))
@@ -87,11 +86,9 @@ def test_openvino_gives_the_same_tags(sister_export, sister_tagger, photos, tmp_
                 assert other.attributes[name].probability == pytest.approx(tag.probability, abs=0.05)
 
 
-@pytest.mark.slow
-def test_openvino_takes_no_export_in_bfloat16(baseline, photos, tmp_path, verified_here):
-    export = export_run(baseline, tmp_path / "out", precision="bfloat16", photos=photos)
+def test_openvino_takes_no_export_in_bfloat16(bfloat16_export):
     with pytest.raises(InputError, match="supports exports in float32"):
-        Tagger(export.folder, runtime="openvino")
+        Tagger(bfloat16_export.folder, runtime="openvino")
 
 
 def test_tags_as_json(sister_tagger, photos):
