@@ -19,7 +19,7 @@ from keras_sister.export.decisions import compare_decisions
 from keras_sister.extras import require
 from keras_sister.schema import Schema
 from keras_sister.serving.choices import FORMATS
-from keras_sister.serving.openvino_network import OpenVINONetwork, convert_to_openvino
+from keras_sister.serving.openvino_network import OpenVINONetwork, convert_to_openvino, import_openvino
 
 _NEEDS = {"onnx": ("tf2onnx", "onnxruntime"), "litert": ("ai_edge_litert",), "openvino": ("openvino",)}
 
@@ -106,10 +106,8 @@ def convert(saved_model: Path, name: str, folder: Path) -> Path:
         converter = tf.lite.TFLiteConverter.from_saved_model(str(saved_model), signature_keys=["views"])
         file.write_bytes(converter.convert())
     else:
-        import openvino
-
         loaded = tf.saved_model.load(str(saved_model))  # keeps the variables alive while they are read
-        openvino.save_model(convert_to_openvino(loaded.signatures["views"]), file, compress_to_fp16=False)
+        import_openvino().save_model(convert_to_openvino(loaded.signatures["views"]), file, compress_to_fp16=False)
     return file
 
 

@@ -1,5 +1,6 @@
 """The network of an export in OpenVINO: from views to probabilities."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,35 @@ import tensorflow as tf
 from keras_sister.extras import missing_extra
 
 
+def import_openvino() -> Any:
+    """The package ``openvino`` without its telemetry.
+
+    It would tell Google of every conversion, forty times, each from a fork of this process, which takes two seconds. A
+    process that has imported ``openvino`` for itself is left alone.
+
+    Raises:
+        InputError: if OpenVINO is not installed.
+    """
+    hidden = {"openvino", "openvino_telemetry"}.isdisjoint(sys.modules)
+    if hidden:
+        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # importing it fails
+    try:
+        import openvino
+    except ImportError as error:
+        raise missing_extra("This needs OpenVINO", "openvino") from error
+    finally:
+        if hidden:
+            del sys.modules["openvino_telemetry"]
+    return openvino
+
+
 def convert_to_openvino(views_signature: Any) -> Any:
     """Convert an export's signature ``views`` to an ``openvino.Model``.
 
     Raises:
         InputError: if OpenVINO is not installed.
     """
-    try:
-        import openvino
-    except ImportError as error:
-        raise missing_extra("This needs OpenVINO", "openvino") from error
-    return openvino.convert_model(views_signature)
+    return import_openvino().convert_model(views_signature)
 
 
 class OpenVINONetwork:
@@ -36,12 +55,12 @@ class OpenVINONetwork:
     """
 
     def __init__(self, model: Any, *, bfloat16: bool = False) -> None:
-        import openvino
-
         hints: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32"}
         if threads := tf.config.threading.get_intra_op_parallelism_threads():
             hints["INFERENCE_NUM_THREADS"] = threads
-        self._network = openvino.Core().compile_model(str(model) if isinstance(model, Path) else model, "CPU", hints)
+        self._network = (
+            import_openvino().Core().compile_model(str(model) if isinstance(model, Path) else model, "CPU", hints)
+        )
 
     def __call__(self, views: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run the network on a batch; returns its outputs by name.
