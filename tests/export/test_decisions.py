@@ -5,7 +5,9 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from keras_sister.evaluation.thresholds import Goal, write_thresholds
 from keras_sister.export.decisions import compare_decisions
 from keras_sister.export.export_model import export_model
 from keras_sister.export.export_run import export_run
+from keras_sister.export.formats import add_format
 from keras_sister.export.model_card import model_card
 from keras_sister.run import Run
 from keras_sister.schema import Attribute, Schema
@@ -47,6 +50,14 @@ def decided(name, probabilities):
     best = calibrated.argmax() if rule["threshold"] is None else int(calibrated[1] >= rule["threshold"])
     lowest = list(rule["minimum"].values())[best]
     return (best if lowest is not None and calibrated[best] >= lowest else -1), calibrated[best]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded_once() -> Iterator[None]:
+    """Each export is loaded once, which takes two seconds with its first answers; no test here changes one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tensorflow.saved_model.load", cache(tf.saved_model.load))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -230,18 +241,13 @@ def test_the_c_runtime_of_servers_decides_alike(decided_export, outputs, photos,
     np.testing.assert_allclose(answers["confidence"], outputs["confidence"][: len(photos)], atol=1e-6)
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("verified_here")
-def test_other_formats_decide_alike(decided_model, photos, tmp_path):
-    documents = {"thresholds.json": json.dumps({"goal": "f1", "precision": None, "attributes": RULES})}
-    export = export_model(
-        decided_model, tmp_path / "out", schema=SCHEMA, photos=photos, documents=documents, formats=tuple(FORMATS)
-    ).folder
-    about = json.loads((export / "assets.extra" / "export.json").read_text())
-    assert all(found["largest_difference"] < 1e-4 for found in about["formats"].values())
+def test_other_formats_decide_alike(decided_export, decided_model, tmp_path):
+    shutil.copytree(decided_export.folder, tmp_path / "1")
+    rules = parse_rules(SCHEMA, {"attributes": RULES}, "thresholds.json")
+    for name in FORMATS:
+        assert add_format(tmp_path / "1", name, decided_model, SCHEMA, 1e-4, rules) < 1e-4
 
 
-@pytest.mark.slow
 def test_openvino_decides_alike(decided_export, photos, tags):
     in_openvino = list(Tagger(decided_export.folder, runtime="openvino").tag(photos))
     for ours, theirs in zip(tags, in_openvino, strict=True):
