@@ -25,7 +25,7 @@ from keras_sister.run import Run
 from keras_sister.training.start import start_run
 
 from .exports import SCHEMA, trained_run
-from .harness import to_numpy
+from .harness import QUICK_KERAS, QUICK_XLA, to_numpy
 from .hub_presets import PATCH, SIZE, write_presets
 from .pages import examples
 
@@ -122,6 +122,7 @@ def test_masked_pools_and_explains_the_tokens_under_the_person(presets):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("verified_here")
 def test_a_trained_head_is_exported(presets, photos, tmp_path):
     backbone = f"keras_hub:{presets / 'vit'}"
     run = trained_run(tmp_path / "run", photos[:1], system="baseline", backbone=backbone, size=SIZE, trainable="head")
@@ -150,9 +151,10 @@ def test_a_saved_sister_says_what_it_needs(presets, tmp_path, monkeypatch):
         build_backbone(towers["backbone"], size=SIZE)
 
 
-PROGRAM = """
+PROGRAM = f"""
 import sys
 sys.modules["tensorflow"] = None  # from here on importing it fails
+{QUICK_KERAS}
 import numpy as np
 import keras_sister
 
@@ -167,7 +169,7 @@ def test_a_saved_model_is_loaded_in_a_fresh_process_on_jax(presets, tmp_path):
     files = [str(tmp_path / name) for name in ("views.npz", "model.keras", "logits.npy")]
     np.savez(files[0], photo=PHOTOS)
     model.save(files[1])
-    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    environment = {**os.environ, "KERAS_BACKEND": "jax", **QUICK_XLA}
     done = subprocess.run([sys.executable, "-c", PROGRAM, *files], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     np.testing.assert_allclose(np.load(files[2]), to_numpy(model({"photo": PHOTOS})), rtol=1e-3, atol=1e-3)
