@@ -69,7 +69,8 @@ def attribute_metrics(schema: Schema, labels: np.ndarray, logits: np.ndarray) ->
     attributes = {}
     for i, (name, columns) in enumerate(schema.logit_slices.items()):
         k = labels[:, i] >= 0
-        confusion = _confusion(len(schema.attributes[i].classes), labels[k, i], predicted[k, i]) if k.any() else None
+        classes = range(len(schema.attributes[i].classes))
+        confusion = metrics.confusion_matrix(labels[k, i], predicted[k, i], labels=classes) if k.any() else None
         attributes[name] = {
             "known": int(k.sum()),
             "accuracy": scores.get(name),
@@ -97,13 +98,6 @@ def _indicators(attribute: Attribute, classes: np.ndarray) -> np.ndarray:
     """Positive labels of an attribute: bool array, shape (photos, n_logits)."""
     positives = [1] if attribute.is_binary else range(attribute.n_logits)
     return classes[:, None] == np.array(positives)
-
-
-def _confusion(classes: int, labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Counts by true class and predicted class; scikit-learn's takes a hundred times as long to check its input."""
-    counts = np.zeros((classes, classes), np.int64)
-    np.add.at(counts, (labels, predicted), 1)
-    return counts
 
 
 def _average_precision(truth: np.ndarray, scores: np.ndarray) -> float | None:
