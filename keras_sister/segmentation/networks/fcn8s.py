@@ -54,6 +54,8 @@ def fcn8s(
     """
     if weights != "none" and width != 1:
         raise InputError(f"VGG16's weights fit at width 1 only, not at {width:g}: give --weights none.")
+    if weights not in ("none", "imagenet") and not Path(weights).is_file():
+        raise InputError(f"{weights}: no such file; --weights takes imagenet, none, or a file of VGG16's weights.")
     image = keras.Input((None, None, 3), name="image")
     x = PixelNormalization(mean=(123.68, 116.779, 103.939), std=(1, 1, 1), bgr=True, name="normalization")(image)
     filters = [round(width * count) for count in FILTERS]
@@ -210,8 +212,6 @@ def _upsampled(scores: keras.KerasTensor, factor: int, name: str, *, use_bias: b
 
 
 def _load_vgg16(model: keras.Model, weights: str) -> None:
-    if weights != "imagenet" and not Path(weights).is_file():
-        raise InputError(f"{weights}: no such file; --weights takes imagenet, none, or a file of VGG16's weights.")
     try:
         vgg16 = keras.applications.VGG16(include_top=False, weights=weights)
     except Exception as error:
