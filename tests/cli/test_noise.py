@@ -3,8 +3,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from tests.conftest import draw_dataset
 
 NOISE = ("oneDNN", "cuda", "CUDA", "I0000", "WARNING: All log", "tensorflow/core", "Traceback")
 
@@ -13,6 +16,13 @@ def sister_keras(*arguments: object) -> subprocess.CompletedProcess:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     command = [sys.executable, "-m", "cli", *map(str, arguments)]
     return subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+
+
+@pytest.fixture(scope="module")
+def few_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("few") / "dataset"
+    draw_dataset(folder, photos=4)
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -26,8 +36,8 @@ def sister_keras(*arguments: object) -> subprocess.CompletedProcess:
     ],
     ids=lambda arguments: " ".join(arguments[:2]),
 )
-def test_no_command_shows_what_tensorflow_prints(arguments, dataset_folder, tmp_path):
-    places = {"DATASET": str(dataset_folder), "TMP": str(tmp_path)}
+def test_no_command_shows_what_tensorflow_prints(arguments, few_photos, tmp_path):
+    places = {"DATASET": str(few_photos), "TMP": str(tmp_path)}
     given = list(arguments)
     for name, place in places.items():
         given = [argument.replace(name, place) for argument in given]
