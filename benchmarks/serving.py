@@ -30,6 +30,7 @@ from keras_sister.export.formats import convert
 from keras_sister.images import decode, resize
 from keras_sister.schema import DCSA
 from keras_sister.serving.choices import FORMATS, RUNTIMES
+from keras_sister.serving.openvino_network import import_openvino
 from keras_sister.serving.tagger import Tagger
 from keras_sister.street import write_street
 
@@ -102,10 +103,8 @@ def _load_network(variant: str, folder: Path) -> Predict:
 
         session = onnxruntime.InferenceSession(folder / "onnx" / FORMATS["onnx"], providers=["CPUExecutionProvider"])
         return lambda pixels: session.run(None, {"photo": pixels})
-    import openvino
-
     hint = {"INFERENCE_PRECISION_HINT": "bf16" if "bfloat16" in variant else "f32"}
-    network = openvino.Core().compile_model(folder / "openvino" / FORMATS["openvino"], "CPU", hint)
+    network = import_openvino().Core().compile_model(folder / "openvino" / FORMATS["openvino"], "CPU", hint)
     return lambda pixels: network({"photo": pixels})
 
 
