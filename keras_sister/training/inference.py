@@ -12,7 +12,7 @@ Infer = Callable[[dict[str, Any]], Any]
 def compiled_inference(network: keras.Model) -> Infer:
     """A function that runs a network on batches, with the weights that it has now.
 
-    It is traced at its first call, and again for another batch size.
+    It is traced at its first call; on JAX again for another batch size.
     """
     return _COMPILERS[keras.backend.backend()](network)
 
@@ -20,11 +20,16 @@ def compiled_inference(network: keras.Model) -> Infer:
 def _on_tensorflow(network: keras.Model) -> Infer:
     import tensorflow as tf
 
-    @tf.function(reduce_retracing=True, autograph=False)
+    @tf.function(autograph=False)
     def infer(views: dict[str, Any]) -> Any:
         return keras.ops.cast(network(views, training=False), "float32")
 
-    return infer
+    def of_any_number(views: dict[str, Any]) -> Any:
+        # The last batch is often shorter. A graph for one size gives the same numbers.
+        specs = {name: tf.TensorSpec((None, *view.shape[1:]), view.dtype) for name, view in views.items()}
+        return infer.get_concrete_function(specs)(views)
+
+    return of_any_number
 
 
 def _on_jax(network: keras.Model) -> Infer:
