@@ -67,9 +67,14 @@ def refuses_what_was_changed(run: Run, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cross_validation\.json: not as training wrote it.*another --out"):
         export_run(run, tmp_path / "export")
     scores.unlink()
-    for name, message in (("history.json", "not as training"), ("model.keras", "not as"), ("config.yaml", "other set")):
+    changes = {
+        "history.json": (b"1", b"2", "not as training"),
+        "model.keras": (b"1", b"2", "not as"),
+        "config.yaml": (b"epochs: 12", b"epochs: 22", "other set"),
+    }
+    for name, (old, new, message) in changes.items():
         kept = (run.folder / name).read_bytes()
-        (run.folder / name).write_bytes(kept.replace(b"1", b"2", 1))
+        (run.folder / name).write_bytes(kept.replace(old, new, 1))
         with pytest.raises(InputError, match=message):
             export_run(run, tmp_path / "export")
         (run.folder / name).write_bytes(kept)
