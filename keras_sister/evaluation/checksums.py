@@ -44,7 +44,15 @@ _TOWERS = f"../{TOWER_WEIGHTS}"
 """Part of what is trained in a fold's folder, though all folds share it."""
 
 
-def note_checksums(run: Run, folder: Path, last: str, written: Path, *, contents: dict[str, str] | None = None) -> None:
+def note_checksums(
+    run: Run,
+    folder: Path,
+    last: str,
+    written: Path,
+    *,
+    contents: dict[str, str] | None = None,
+    towers: str | None = None,
+) -> None:
     """Write ``checksums.json``, before the last file of a training gets its name.
 
     Args:
@@ -53,12 +61,18 @@ def note_checksums(run: Run, folder: Path, last: str, written: Path, *, contents
         last: name of the last file.
         written: where it is until then.
         contents: what `contents_of` returns, if it was called before.
+        towers: what `digest_of_towers` returns, if it was called before.
     """
     files = {name: folder / name for name in _WRITTEN if (folder / name).exists()} | {last: written}
+    digests = {name: _digest_of_file(file) for name, file in files.items()}
     if (folder / HEAD_WEIGHTS).exists():
-        files[_TOWERS] = run.towers
-    contents = contents or contents_of(run)
-    write_json(folder / CHECKSUMS, contents | {name: _digest_of_file(file) for name, file in files.items()})
+        digests[_TOWERS] = towers or _digest_of_file(run.towers)
+    write_json(folder / CHECKSUMS, (contents or contents_of(run)) | digests)
+
+
+def digest_of_towers(run: Run) -> str | None:
+    """The SHA-256 of the weights of the towers that all folds share; None if there are none."""
+    return _digest_of_file(run.towers) if run.towers.exists() else None
 
 
 def note_file(file: Path, written: Path) -> None:

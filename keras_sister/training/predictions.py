@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from keras_sister.errors import InputError
-from keras_sister.evaluation.checksums import contents_of, note_checksums
+from keras_sister.evaluation.checksums import contents_of, digest_of_towers, note_checksums
 from keras_sister.run import Run
 from keras_sister.storage.atomic import write_atomically
 
 
 class PredictionWriter:
-    """Writes the ``predictions.npz`` and ``checksums.json`` of folds. It reads the photos of the run once.
+    """Writes the ``predictions.npz`` and ``checksums.json`` of folds. It reads the run's photos and towers once.
 
     Args:
         run: with ``folds.json`` in place.
@@ -20,6 +20,7 @@ class PredictionWriter:
     def __init__(self, run: Run) -> None:
         self.run, self.folds, self.labels = run, run.folds, run.labels
         self.names, self.contents = [photo.name for photo in run.photos], contents_of(run)
+        self.towers = digest_of_towers(run)
 
     def write(self, number: int, logits: np.ndarray) -> None:
         """Write the files of a fold.
@@ -46,6 +47,7 @@ class PredictionWriter:
 
         def write(path: Path) -> None:
             np.savez(path, **predictions)
-            note_checksums(self.run, fold.folder, fold.predictions.name, path, contents=self.contents)
+            last = fold.predictions.name
+            note_checksums(self.run, fold.folder, last, path, contents=self.contents, towers=self.towers)
 
         write_atomically(fold.predictions, write)
