@@ -97,7 +97,7 @@ class HeadTrainer:
             losses, logits = self.heads.step(rows, mirror, labels, of_labels, weights, counts > 0)
             for own, loss in zip(self.folds, losses, strict=True):
                 _check_finite(own.name, {"loss": loss}, epoch, step)
-            scores.add(losses, np.nonzero(present)[0], logits[present], labels[present])
+            scores.add(losses, counts, logits[present], labels[present])
             loss = float(np.mean(scores.losses()))
             on_event(
                 {"event": "step", "epoch": epoch, "epochs": epochs, "step": step + 1, "steps": steps, "loss": loss}
@@ -129,7 +129,7 @@ class HeadTrainer:
         for own, loss in zip(self.folds, losses, strict=True):
             _check_finite(own.name, {"val_loss": loss}, epoch)
         scores = _Scores(self.heads.schema, len(counts))
-        scores.add(losses, fold, logits, labels)
+        scores.add(losses, np.array(counts), logits, labels)
         named = [{f"val_{name}": value for name, value in score.items()} for score in scores.results()]
         return [score if count else {} for score, count in zip(named, counts, strict=True)]
 
@@ -166,12 +166,13 @@ class _Scores:
         self.schema, self.loss, self.photos = schema, np.zeros(folds), np.zeros(folds, np.int64)
         self.right, self.known = np.zeros((2, folds, len(schema)))
 
-    def add(self, losses: np.ndarray, fold: np.ndarray, logits: np.ndarray, labels: np.ndarray) -> None:
-        """Take a batch of each fold: its mean loss, (folds,), and of every photo the fold, the logits, the labels.
+    def add(self, losses: np.ndarray, photos: np.ndarray, logits: np.ndarray, labels: np.ndarray) -> None:
+        """Take a batch of each fold.
 
-        The photos are in the order of their folds.
+        Args:
+            losses, photos: the mean loss and the number of photos of each fold, (folds,).
+            logits, labels: of every photo, in the order of the folds.
         """
-        photos = np.bincount(fold, minlength=len(self.loss))
         self.loss += losses.astype(np.float64) * photos
         self.photos += photos
         known = labels >= 0
