@@ -62,15 +62,19 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+def finish(dataset: Dataset, experiment: Experiment, folder: Path, cache: Path) -> Run:
+    """A finished run in `folder`, with a cache folder of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        perform_tasks_here(patch)
+        patch.setenv("KERAS_SISTER_CACHE", str(cache))
+        cross_validate(dataset, experiment, folder)
+    return Run(folder)
+
+
 @pytest.fixture(scope="module")
 def finished(dataset: Dataset, experiment: Experiment, stored: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run; read only."""
-    run = Run(tmp_path_factory.mktemp("one_pass") / "run")
-    with pytest.MonkeyPatch.context() as patch:
-        perform_tasks_here(patch)
-        patch.setenv("KERAS_SISTER_CACHE", str(stored))
-        cross_validate(dataset, experiment, run.folder)
-    return run
+    return finish(dataset, experiment, tmp_path_factory.mktemp("one_pass") / "run", stored)
 
 
 @pytest.fixture
@@ -96,12 +100,7 @@ def plain_cache(finished: Run, stored: Path, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture(scope="module")
 def plain(dataset: Dataset, experiment: Experiment, plain_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run that does not augment; read only."""
-    run = Run(tmp_path_factory.mktemp("plain") / "run")
-    with pytest.MonkeyPatch.context() as patch:
-        perform_tasks_here(patch)
-        patch.setenv("KERAS_SISTER_CACHE", str(plain_cache))
-        cross_validate(dataset, replace(experiment, augment=False), run.folder)
-    return run
+    return finish(dataset, replace(experiment, augment=False), tmp_path_factory.mktemp("plain") / "run", plain_cache)
 
 
 @pytest.fixture(scope="module")
