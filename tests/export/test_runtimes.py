@@ -13,6 +13,7 @@ from PIL import Image
 from tensorflow.core.protobuf import saved_model_pb2
 
 from ..exports import SCHEMA
+from ..harness import QUICK_TENSORFLOW
 
 
 def signature_defs(folder: Path) -> dict:
@@ -93,9 +94,7 @@ def test_saved_model_cli_shows_and_runs_it(sister_export, sister_loaded, photos,
     run = ["run", "--dir", folder, "--tag_set", "serve", "--signature_def", "images"]
     run += ["--inputs", f"images={tmp_path / 'photo.npy'}", "--outdir", str(tmp_path / "out")]
     program = """
-import gc, json, os, sys
-gc.disable()  # as in `keras_sister.export.keras_free_process`: both take seconds for nothing
-sys.modules["jax"] = None
+import json, os
 from tensorflow.python.tools import saved_model_cli
 for arguments in json.loads(sys.argv[1]):
     if child := os.fork():
@@ -105,7 +104,7 @@ for arguments in json.loads(sys.argv[1]):
         saved_model_cli.main()
 """
     commands = json.dumps([["show", "--dir", folder, "--all"], run])
-    command = [sys.executable, "-c", program, commands]
+    command = [sys.executable, "-c", QUICK_TENSORFLOW + program, commands]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for text in ("signature_def['serving_default']", "inputs['image_bytes']", "outputs['neckline']", "outputs['mask']"):
         assert text in shown

@@ -21,6 +21,7 @@ from keras_sister.segmentation.segmenters.network import load_segmenter
 
 from ..data.filling import Brightness
 from ..exports import SCHEMA, draw
+from ..harness import QUICK_TENSORFLOW
 
 
 @pytest.fixture(scope="module")
@@ -240,9 +241,6 @@ def test_prepare_gives_the_views_that_the_model_is_trained_on(sister_loaded, pho
 
 def test_it_answers_where_neither_keras_nor_this_package_can_be_imported(sister_export, photos, tag_bytes):
     program = """
-import gc, sys
-gc.disable()  # as in `keras_sister.export.keras_free_process`: both take seconds for nothing
-sys.modules["jax"] = None
 sys.modules["keras"] = sys.modules["tf_keras"] = sys.modules["keras_sister"] = None
 import json, pathlib, tensorflow as tf
 contents = [pathlib.Path(photo).read_bytes() for photo in sys.argv[2:]]
@@ -251,7 +249,7 @@ print(json.dumps({name: values.numpy().astype(str if values.dtype == tf.string e
                   for name, values in outputs.items()}))
 gc.freeze()
 """
-    command = [sys.executable, "-c", program, str(sister_export.folder), *map(str, photos)]
+    command = [sys.executable, "-c", QUICK_TENSORFLOW + program, str(sister_export.folder), *map(str, photos)]
     outputs = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     assert_same_rows(
         numbers({name: np.array(values) for name, values in outputs.items()}, len(photos)),
