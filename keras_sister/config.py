@@ -5,7 +5,9 @@ TensorFlow nor Keras, so that help texts and errors in settings appear at once.
 """
 
 import difflib
+import functools
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -383,8 +385,17 @@ def absolute_path(path: str | Path) -> Path:
 
     The last part stays as it is named, even if it is a symbolic link.
     """
-    path = Path(path)
-    return path.parent.resolve() / path.name if path.name not in ("", "..") else path.resolve()
+    return _absolute(Path(path), Path.resolve)
+
+
+def absolute_paths(paths: Iterable[Path]) -> list[Path]:
+    """The `absolute_path` of each; a folder that many of them share is looked up once."""
+    resolve = functools.cache(Path.resolve)
+    return [_absolute(path, resolve) for path in paths]
+
+
+def _absolute(path: Path, resolve: Callable[[Path], Path]) -> Path:
+    return resolve(path.parent) / path.name if path.name not in ("", "..") else resolve(path)
 
 
 def backbone_name(setting: str, value: object, *, files: bool = False) -> str:

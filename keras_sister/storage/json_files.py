@@ -6,7 +6,7 @@ with one is refused.
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -59,13 +59,19 @@ def parse_json(text: str, name: str, *, on_object: Callable[[dict[str, Any]], An
 def to_json(content: Any) -> str:
     """The text of `content` as JSON, with ``null`` for numbers that are not finite.
 
+    What an object or a list holds is on lines of its own; an element of a list is on one, unless it holds objects.
+
     Example:
-        >>> print(to_json({"std": float("nan")}))
+        >>> print(to_json({"std": float("nan"), "folds": [{"photos": 3}, {"photos": 4}]}))
         {
-         "std": null
+         "std": null,
+         "folds": [
+          {"photos": 3},
+          {"photos": 4}
+         ]
         }
     """
-    return json.dumps(_with_nulls(content), indent=1, allow_nan=False)
+    return "".join(_pieces(content, "\n"))
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -73,7 +79,7 @@ def write_json(path: Path, content: Any) -> None:
 
     def write(temporary: Path) -> None:
         with temporary.open("w", encoding="utf-8") as stream:
-            json.dump(_with_nulls(content), stream, indent=1, allow_nan=False)
+            stream.writelines(_pieces(content, "\n"))
             stream.write("\n")
 
     write_atomically(path, write)
@@ -86,6 +92,37 @@ def write_text(path: Path, text: str) -> None:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not a number")
+
+
+def _pieces(content: Any, line: str) -> Iterator[str]:
+    """The text of `content`, which stands in lines that begin with `line`: a line break and the indentation."""
+    if isinstance(content, dict) and content:
+        separator = "{"
+        for name, value in content.items():
+            yield f"{separator}{line} {_on_one_line(str(name))}: "
+            yield from _pieces(value, f"{line} ")
+            separator = ","
+        yield f"{line}}}"
+    elif isinstance(content, list | tuple) and content:
+        separator = "["
+        for value in content:
+            yield f"{separator}{line} "
+            yield from _pieces(value, f"{line} ") if _holds_objects(value) else [_on_one_line(value)]
+            separator = ","
+        yield f"{line}]"
+    else:
+        yield _on_one_line(content)
+
+
+def _holds_objects(element: Any) -> bool:
+    return isinstance(element, dict) and any(isinstance(value, dict) for value in element.values())
+
+
+def _on_one_line(content: Any) -> str:
+    try:
+        return json.dumps(content, allow_nan=False)  # by code in C, which knows no indentation
+    except ValueError:
+        return json.dumps(_with_nulls(content), allow_nan=False)
 
 
 def _with_nulls(content: Any) -> Any:

@@ -44,7 +44,7 @@ class HeadWeights:
             The losses, (folds,), and the logits before the step, (folds, batch, n_logits).
         """
         losses, logits = self._step(
-            self._constants(features),
+            self._tensors(features),
             tf.constant(labels, tf.int32),
             tf.constant(label_weights, self.dtype),
             tf.constant(weights, self.dtype),
@@ -61,7 +61,7 @@ class HeadWeights:
         """Logits, (folds, batch, n_logits), by the present weights or those of each fold's best epoch."""
         # As tensors: variables would be traced again for the others.
         weights = [tf.convert_to_tensor(weight) for weight in (self.best if best else self.weights)]
-        return self._logits(weights, self._constants(features)).numpy()
+        return self._logits(weights, self._tensors(features)).numpy()
 
     def keep(self, folds: np.ndarray) -> None:
         """Take the present weights of some folds, bool (folds,), as those of their best epoch."""
@@ -86,8 +86,9 @@ class HeadWeights:
         kinds = {"weight": self.weights, "first": self.first, "second": self.second, "best": self.best}
         return {f"{kind}{i}": variable for kind, some in kinds.items() for i, variable in enumerate(some)}
 
-    def _constants(self, features: Sequence[np.ndarray]) -> list[tf.Tensor]:
-        return [tf.constant(tower, self.dtype) for tower in features]
+    def _tensors(self, features: Sequence[np.ndarray]) -> list[tf.Tensor]:
+        """The same memory as tensors, which `tf.constant` would copy twice."""
+        return [tf.cast(tf.experimental.dlpack.from_dlpack(tower.__dlpack__()), self.dtype) for tower in features]
 
     def _logits_in_graph(self, weights: list[tf.Tensor], features: list[tf.Tensor]) -> tf.Tensor:
         return self.head.logits(weights, features)

@@ -4,6 +4,7 @@ One step of the program is a step of every fold, with batched matrix products. T
 mean losses, and Adam treats every weight alone, so the folds do not mix: each ends as it would alone.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,9 @@ if keras.backend.backend() == "tensorflow":
     from keras_sister.training.heads_on_tensorflow import HeadWeights
 else:
     from keras_sister.training.heads_on_jax import HeadWeights  # type: ignore[assignment]
+
+_ALIGNMENT = 64
+"""Bytes: TensorFlow and JAX copy arrays that begin elsewhere."""
 
 
 class StackedHeads:
@@ -54,7 +58,7 @@ class StackedHeads:
         self.schema, self.folds, self.learning_rate, self.dtype = schema, len(seeds), learning_rate, dtype
         self.head = new_head(head, seeds[0], dtype)
         self.loss = loss or MaskedAttributeLoss(schema, reduction=None)
-        self.features = HeadWeights.held(features)
+        self.features = [_Batches(tower) for tower in HeadWeights.held(features)]
         self.mirrored = None if mirrored is None else HeadWeights.held(mirrored)
         self.graph = HeadGraph(self.head)
         if standardize_on is not None:
@@ -120,14 +124,36 @@ class StackedHeads:
     def _gather(self, rows: np.ndarray, mirror: np.ndarray) -> list[Any]:
         """Features of photos, (folds, batch, channels) for each tower."""
         gathered = []
-        for number, tower in enumerate(self.features):
-            batch = tower[rows]
+        for number, batches in enumerate(self.features):
+            batch = batches.of(rows)
             if self.mirrored is not None and isinstance(batch, np.ndarray):
                 batch[mirror] = self.mirrored[number][rows[mirror]]
             elif self.mirrored is not None:  # on a GPU
                 batch = keras.ops.where(mirror[..., None], self.mirrored[number][rows], batch)
             gathered.append(batch)
         return gathered
+
+
+class _Batches:
+    """Gathers a tower's features into one piece of memory again and again: new memory takes longer than the copy.
+
+    A batch is good until the next one. It begins where backends can take arrays as they are.
+    """
+
+    def __init__(self, tower: Any) -> None:
+        self.tower, self._memory = tower, np.empty(0, np.uint8)
+
+    def of(self, rows: np.ndarray) -> Any:
+        """The features of photos, int (folds, batch): (folds, batch, channels)."""
+        if not isinstance(self.tower, np.ndarray):  # on a GPU
+            return self.tower[rows]
+        shape, dtype = (*rows.shape, self.tower.shape[1]), self.tower.dtype
+        size = math.prod(shape) * dtype.itemsize
+        if len(self._memory) < size:
+            memory = np.empty(size + _ALIGNMENT, np.uint8)
+            self._memory = memory[-memory.ctypes.data % _ALIGNMENT :]
+        batch = self._memory[:size].view(dtype).reshape(shape)
+        return np.take(self.tower, rows, axis=0, out=batch, mode="clip")  # which, unlike "raise", takes no new memory
 
 
 def new_head(head: keras.Model, seed: int, dtype: str) -> keras.Model:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from keras_sister.config import NAMED_WEIGHTS, Experiment, absolute_path
+from keras_sister.config import NAMED_WEIGHTS, Experiment, absolute_paths
 from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
 from keras_sister.evaluation.checksums import CHECKSUMS, check_checksums, contents_of
@@ -49,8 +49,8 @@ def start_run(run: Run, dataset: Dataset, experiment: Experiment, *, resume: boo
     if not is_new:
         dataset = dataset.without(run.left_out)
     photos = [
-        {"path": str(absolute_path(photo)), "labels": row.tolist()}
-        for photo, row in zip(dataset.photos, dataset.labels, strict=True)
+        {"path": str(photo), "labels": row.tolist()}
+        for photo, row in zip(absolute_paths(dataset.photos), dataset.labels, strict=True)
     ]
     content = {"photos": photos, **_columns(dataset)}
     hashes = _weight_hashes(experiment)
