@@ -158,10 +158,18 @@ class Run:
             raise changed(self.folder / "dataset.json") from error
 
     @property
+    def photo_names(self) -> list[str]:
+        """File names of the photos, row by row: a sixth of the memory of `photos`."""
+        try:
+            return [Path(path).name for path in self._photo_column("path")]
+        except TypeError as error:
+            raise changed(self.folder / "dataset.json") from error
+
+    @property
     def labels(self) -> np.ndarray:
         """Labels: int32 array, shape (photos, attributes), −1 = unknown."""
         try:
-            names = [path.name for path in self.photos]  # first: one reading of the file is in memory at a time
+            names = self.photo_names  # first: one reading of the file is in memory at a time
             return self.schema.check_labels(self._photo_column("labels"), rows=names)
         except InputError as error:
             raise InputError(f"{self.folder / 'dataset.json'}: {error}") from error

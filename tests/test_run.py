@@ -12,6 +12,7 @@ import pytest
 
 from keras_sister.data.dataset import Dataset
 from keras_sister.errors import InputError
+from keras_sister.evaluation.checksums import contents_of
 from keras_sister.evaluation.out_of_fold import read_out_of_fold
 from keras_sister.evaluation.summary import read_summary, summarize
 from keras_sister.run import Run
@@ -141,6 +142,16 @@ def test_a_list_of_left_out_photos_that_came_or_went_is_named(run):
     (run.folder / "left_out.json").unlink()
     with pytest.raises(InputError, match=r"left_out\.json: other photos .*; it or .*checksums"):
         read_summary(run)
+
+
+def test_the_checksum_of_a_dataset_is_that_of_its_json_however_it_is_read(run):
+    """As the runs of earlier versions noted it, whatever they know of their photos."""
+    for more in ({}, {"groups": ["é", "b"] * 6, "weights": [1, 0.1] * 6, "split": ["train", "test"] * 6}):
+        edit_json(run.folder / "dataset.json", lambda content, more=more: content.update(more))
+        content = json.loads((run.folder / "dataset.json").read_text())
+        content["photos"] = [[Path(photo["path"]).name, photo["labels"]] for photo in content["photos"]]
+        text = json.dumps(content | {"keys": run.photo_keys}, sort_keys=True)
+        assert contents_of(run)["dataset.json"] == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_checksums_that_were_removed_are_missed(run):

@@ -43,22 +43,24 @@ def _opened(block: Path, name: str) -> np.ndarray:
     return open_array(block, name)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ViewPairs:
     """The view pairs of a list of photos, read from memory-mapped files on access.
 
     Attributes:
-        rows: for each photo its block, and its row there.
+        blocks: blocks of the store.
+        places: for each photo the number of its block, and its row there: int32 array (photos, 2).
         size: height and width in pixels.
         has_masks: whether the store was filled with a segmenter.
     """
 
-    rows: tuple[tuple[Path, int], ...]
+    blocks: tuple[Path, ...]
+    places: np.ndarray
     size: int
     has_masks: bool
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.places)
 
     @property
     def channels(self) -> dict[str, int]:
@@ -84,8 +86,8 @@ class ViewPairs:
         return self._read("masks", rows)
 
     def _read(self, name: str, rows: Sequence[int] | np.ndarray) -> np.ndarray:
-        places = [self.rows[row] for row in rows]
-        return np.stack([_opened(block, name)[place] for block, place in places])
+        places = self.places[np.asarray(rows, np.intp)].tolist()
+        return np.stack([_opened(self.blocks[block], name)[row] for block, row in places])
 
     def without_person(self) -> list[int]:
         """Rows of the photos in which no person was found: the mask stays below 128. Empty without masks."""
@@ -152,8 +154,8 @@ class ViewStore:
         dropped = self._drop_damaged(set(keys))
         if dropped:
             on_event({"event": "damaged", "blocks": dropped, "folder": str(self.folder)})
-        stored = self._locations()
-        missing = {key: photo for key, photo in zip(keys, photos, strict=True) if key and key not in stored}
+        is_stored = self._places(keys)[1][:, 0] >= 0
+        missing = {key: photo for key, photo, stored in zip(keys, photos, is_stored, strict=True) if key and not stored}
         if missing or len({photo.stem for photo in photos}) < len(photos):
             preprocessor.check(photos)  # what is stored was checked then, but for another photo of its name
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -185,14 +187,14 @@ class ViewStore:
             InputError: if one is missing or damaged, because the cache was changed after the store was filled.
             ValueError: if `photos` are needed and missing.
         """
-        stored, keys = self._locations(), self.row_keys(hashes, photos)
-        lost = [key for key in keys if key not in stored]
+        blocks, places = self._places(self.row_keys(hashes, photos))
+        lost = np.count_nonzero(places < 0) // 2
         if lost:
-            raise InputError(f"{self.folder}: {len(lost)} view pairs are missing; run the command again to make them.")
-        for block in {stored[key][0] for key in keys}:
+            raise InputError(f"{self.folder}: {lost} view pairs are missing; run the command again to make them.")
+        for block in (blocks[number] for number in np.unique(places[:, 0])):
             if not is_whole(block, self._arrays):
                 raise InputError(f"{block}: damaged; run the command again (a run with --resume) to make it again.")
-        return ViewPairs(tuple(stored[key] for key in keys), self.size, self.fingerprint is not None)
+        return ViewPairs(blocks, places, self.size, self.fingerprint is not None)
 
     def row_keys(self, hashes: Sequence[str], photos: Sequence[Path] | None) -> list[str]:
         """The keys of photos in this store: photos with one key have the same view pair.
@@ -213,9 +215,16 @@ class ViewStore:
             for digest, photo in zip(hashes, photos, strict=True)
         ]
 
-    def _locations(self) -> dict[str, tuple[Path, int]]:
-        """Block and row of every key in the store."""
-        return {key: (block, row) for block in blocks_in(self.folder) for row, key in enumerate(keys_of(block))}
+    def _places(self, keys: Sequence[str]) -> tuple[tuple[Path, ...], np.ndarray]:
+        """The blocks of the store; and for each key its block and row, int32 (keys, 2), −1 where it is missing."""
+        blocks = tuple(blocks_in(self.folder))
+        found = dict.fromkeys(keys, -1)  # a number for each, in which both are: a store may hold millions of others
+        for number, block in enumerate(blocks):
+            for row, key in enumerate(keys_of(block)):
+                if key in found:
+                    found[key] = number << 32 | row
+        both = np.array([found[key] for key in keys], np.int64)
+        return blocks, np.stack([both >> 32, np.where(both < 0, -1, both & (2**32 - 1))], axis=1).astype(np.int32)
 
     def _drop_damaged(self, wanted: set[str]) -> int:
         """Remove the damaged blocks among those of the wanted keys, and all without a readable index."""

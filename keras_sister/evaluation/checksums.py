@@ -9,6 +9,7 @@ later, such as ``robustness.npz``, is noted before it gets its name; that of a c
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -148,18 +149,52 @@ def contents_of(run: Run) -> dict[str, str]:
     settings = settings_by_content(run)
     said = _that_count(settings)
     said |= {} if settings.needs_masks else {"segmenter": None}
-    keys, dataset = run.photo_keys, run.read("dataset.json")
-    try:
-        dataset["photos"] = [[Path(photo["path"]).name, photo["labels"]] for photo in dataset["photos"]]
-    except (KeyError, TypeError) as error:
-        raise changed(run.folder / "dataset.json") from error
     return {
         "config.yaml": _digest_of(said),
         "schema.json": _digest_of(run.schema.to_json()),
-        "dataset.json": _digest_of(dataset | {"keys": keys}),
+        "dataset.json": _digest_of_dataset(run),
         "views.json": _digest_of(run.views.get("without_person")),
         "left_out.json": _digest_of(run.read("left_out.json") if (run.folder / "left_out.json").exists() else None),
     }
+
+
+def _digest_of_dataset(run: Run) -> str:
+    """`_digest_of` the photos' names, labels and contents, and what else is said of them.
+
+    Each photo becomes its text while the file is read: as objects, millions would fill the memory.
+    """
+
+    def text(read: dict[str, Any]) -> Any:
+        return read if "photos" in read else _Text(json.dumps([Path(read["path"]).name, read["labels"]]))
+
+    try:
+        columns = run.read("dataset.json", on_object=text) | {"keys": run.photo_keys}
+        photos = columns["photos"]
+    except (KeyError, TypeError) as error:
+        raise changed(run.folder / "dataset.json") from error
+    if not isinstance(photos, list) or not all(isinstance(photo, _Text) for photo in photos):
+        raise changed(run.folder / "dataset.json")
+    digest = hashlib.sha256()
+    for piece in _sorted_text(columns):
+        digest.update(piece.encode())
+    return digest.hexdigest()
+
+
+def _sorted_text(columns: dict[str, Any]) -> Iterator[str]:
+    """What `json.dumps` with sorted names makes of the columns, in pieces."""
+    for number, name in enumerate(sorted(columns)):
+        yield f"{', ' if number else '{'}{json.dumps(name)}: "
+        if name == "photos":
+            yield "["
+            yield from (f", {photo}" if row else photo for row, photo in enumerate(columns[name]))
+            yield "]"
+        else:
+            yield json.dumps(columns[name], sort_keys=True)
+    yield "}"
+
+
+class _Text(str):
+    """The JSON text of a photo, and no text that a file could hold."""
 
 
 def _that_count(experiment: Experiment) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def read_out_of_fold(folder: Path) -> OutOfFold:
     """
     run = Run(folder)
     schema, labels, folds = run.schema, run.labels, run.folds
-    names = [photo.name for photo in run.photos]
+    names = run.photo_names
     logits = np.zeros((len(labels), schema.n_logits), np.float32)
     for number, rows in enumerate(folds):
         file = run.fold(number).predictions

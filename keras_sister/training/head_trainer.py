@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import keras
@@ -97,7 +97,8 @@ class HeadTrainer:
             losses, logits = self.heads.step(rows, mirror, labels, of_labels, weights, counts > 0)
             for own, loss in zip(self.folds, losses, strict=True):
                 _check_finite(own.name, {"loss": loss}, epoch, step)
-            scores.add(losses, counts, logits[present], labels[present])
+            scores.add_losses(losses, counts)
+            scores.add_answers(counts, logits[present], labels[present])
             loss = float(np.mean(scores.losses()))
             on_event(
                 {"event": "step", "epoch": epoch, "epochs": epochs, "step": step + 1, "steps": steps, "loss": loss}
@@ -116,29 +117,28 @@ class HeadTrainer:
 
     def _validate(self, epoch: int) -> list[dict[str, float]]:
         of_folds = [fold.validation for fold in self.folds]
-        predicted = self._predict(of_folds, best=False)
-        counts = [len(rows) for rows in of_folds]
-        fold, rows = np.repeat(np.arange(len(counts)), counts), np.concatenate(of_folds)
-        if not len(rows):
-            return [{} for _ in counts]
-        logits, labels = np.concatenate(predicted), self.labels[rows]
-        weights = self._label_weights(fold, labels).astype(logits.dtype)
-        of_photos = keras.ops.convert_to_numpy(self.heads.loss.call((labels, weights), logits))
-        parts = np.split(of_photos, np.cumsum(counts)[:-1])
-        losses = np.array([part.mean(dtype=np.float64) if len(part) else 0.0 for part in parts])
-        for own, loss in zip(self.folds, losses, strict=True):
+        if not any(map(len, of_folds)):
+            return [{} for _ in of_folds]
+        scores, blocks = _Scores(self.heads.schema, len(of_folds)), []
+        for rows, present in _blocks(of_folds):
+            logits, labels = self.heads.logits(rows, best=False), self.labels[rows]
+            weights = self._label_weights(np.arange(len(rows))[:, None], labels).astype(logits.dtype)
+            flat = [part.reshape(-1, part.shape[2]) for part in (labels, weights, logits)]
+            losses = keras.ops.convert_to_numpy(self.heads.loss.call((flat[0], flat[1]), flat[2])).reshape(rows.shape)
+            blocks.append([loss[own] for loss, own in zip(losses, present, strict=True)])
+            scores.add_answers(present.sum(axis=1), logits[present], labels[present])
+        of_photos = [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
+        means = np.array([losses.mean(dtype=np.float64) if len(losses) else 0.0 for losses in of_photos])
+        for own, loss in zip(self.folds, means, strict=True):
             _check_finite(own.name, {"val_loss": loss}, epoch)
-        scores = _Scores(self.heads.schema, len(counts))
-        scores.add(losses, np.array(counts), logits, labels)
+        counts = np.array([len(rows) for rows in of_folds])
+        scores.add_losses(means, counts)
         named = [{f"val_{name}": value for name, value in score.items()} for score in scores.results()]
         return [score if count else {} for score, count in zip(named, counts, strict=True)]
 
     def _predict(self, rows: Sequence[np.ndarray], *, best: bool) -> list[np.ndarray]:
-        longest = max(map(len, rows))
-        width = min(_ROWS_AT_ONCE, longest)
         parts = [[np.zeros((0, self.heads.schema.n_logits), self.heads.dtype)] for _ in rows]
-        for start in range(0, longest, _ROWS_AT_ONCE):
-            padded, present = _padded([own[start : start + _ROWS_AT_ONCE] for own in rows], width)
+        for padded, present in _blocks(rows):
             for part, own, found in zip(parts, present, self.heads.logits(padded, best=best), strict=True):
                 part.append(found[own])
         return [np.concatenate(part) for part in parts]
@@ -166,15 +166,13 @@ class _Scores:
         self.schema, self.loss, self.photos = schema, np.zeros(folds), np.zeros(folds, np.int64)
         self.right, self.known = np.zeros((2, folds, len(schema)))
 
-    def add(self, losses: np.ndarray, photos: np.ndarray, logits: np.ndarray, labels: np.ndarray) -> None:
-        """Take a batch of each fold.
-
-        Args:
-            losses, photos: the mean loss and the number of photos of each fold, (folds,).
-            logits, labels: of every photo, in the order of the folds.
-        """
+    def add_losses(self, losses: np.ndarray, photos: np.ndarray) -> None:
+        """Take the mean loss and the number of photos of each fold's batch, (folds,)."""
         self.loss += losses.astype(np.float64) * photos
         self.photos += photos
+
+    def add_answers(self, photos: np.ndarray, logits: np.ndarray, labels: np.ndarray) -> None:
+        """Take the logits and labels of every photo, in the order of the folds, and the number of photos of each."""
         known = labels >= 0
         right = known & (self.schema.predict(logits) == labels)
         ends = np.cumsum(photos)
@@ -198,6 +196,14 @@ def _sums(flags: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """How many rows are true in each column, (parts, columns), of parts that follow each other and may be empty."""
     so_far = np.vstack([np.zeros_like(flags[:1], np.int64), np.cumsum(flags, axis=0)])
     return np.diff(so_far[ends], axis=0, prepend=0)
+
+
+def _blocks(rows: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows of every fold in blocks of one shape, (folds, at most `_ROWS_AT_ONCE`), as `_padded` gives them."""
+    longest = max(map(len, rows))
+    width = min(_ROWS_AT_ONCE, longest)
+    for start in range(0, longest, _ROWS_AT_ONCE):
+        yield _padded([own[start : start + _ROWS_AT_ONCE] for own in rows], width)
 
 
 def _padded(parts: Sequence[np.ndarray], width: int) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ class PredictionWriter:
 
     def __init__(self, run: Run) -> None:
         self.run, self.folds, self.labels = run, run.folds, run.labels
-        self.names, self.contents = [photo.name for photo in run.photos], contents_of(run)
+        self.names, self.contents = run.photo_names, contents_of(run)
         self.towers = digest_of_towers(run)
 
     def write(self, number: int, logits: np.ndarray) -> None:

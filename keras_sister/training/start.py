@@ -120,7 +120,7 @@ def _check_settings(run: Run, experiment: Experiment, hashes: dict[str, str]) ->
 
 def _check_data(run: Run, dataset: Dataset) -> None:
     other = InputError(f"{run.folder}: was started with other photos or labels. Choose another --out.")
-    if run.schema != dataset.schema or [p.name for p in run.photos] != [p.name for p in dataset.photos]:
+    if run.schema != dataset.schema or run.photo_names != [photo.name for photo in dataset.photos]:
         raise other
     if (run.labels != dataset.labels).any():
         raise other

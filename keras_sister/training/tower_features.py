@@ -39,8 +39,9 @@ def tower_features(run: Run, model: keras.Model, on_event: OnEvent) -> Features:
         InputError: if a feature is not a finite number, naming the photo.
     """
     experiment = run.experiment
-    views, hashes = ViewStore(experiment.size, run.views["fingerprint"]), run.photo_keys
-    pairs, row_keys = views.open(hashes, run.photos), views.row_keys(hashes, run.photos)
+    views, hashes, photos = ViewStore(experiment.size, run.views["fingerprint"]), run.photo_keys, run.photos
+    pairs, row_keys = views.open(hashes, photos), views.row_keys(hashes, photos)
+    del photos  # paths of millions of photos, while the features are computed
     towers, sides = towers_of(model), (False, True) if experiment.augment else (False,)
     of, done = len(pairs) * len(towers) * len(sides), 0
 
