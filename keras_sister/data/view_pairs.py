@@ -27,6 +27,8 @@ class PairMaker(Protocol):
 
     def read(self, contents: Any) -> dict[str, Any]: ...
 
+    def resize(self, image: Any) -> dict[str, Any]: ...
+
     def view_pair(self, resized: dict[str, Any], names: Any = None) -> dict[str, Any]: ...
 
 
@@ -45,8 +47,8 @@ def make_view_pairs(
     if not photos:
         return
     # The pipeline drops a photo for which there is no memory, like a broken one; and with oneDNN, TensorFlow waits ten
-    # seconds for memory for each. One photo alone shows it at once.
-    _why_not_read(photos[0], preprocessor)
+    # seconds for memory for each. One image alone, of whatever size, shows it at once.
+    preprocessor.resize(tf.zeros((1, 1, 3), tf.uint8))
 
     @tf.autograph.experimental.do_not_convert  # there is nothing to convert, which takes a second to find out
     def read(row: tf.Tensor, path: tf.Tensor, name: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor]:
@@ -63,6 +65,7 @@ def make_view_pairs(
         stopped = tf.Variable(False)
     options = tf.data.Options()
     options.autotune.enabled = False  # it sometimes settles for one core, which takes twice as long
+    options.experimental_optimization.apply_default_optimizations = False  # looking for some takes a tenth of a second
     batches = (
         tf.data.Dataset.from_tensor_slices((np.arange(len(photos)), *files))
         .take_while(lambda *_: tf.logical_not(stopped))

@@ -14,23 +14,44 @@ class FusedAdam(keras.optimizers.Adam):
     is Keras's.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._of_step: dict[Any, Any] = {}  # what a step makes once for several variables
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """As in Keras."""
+        self._of_step = {}
+        super().apply(grads, trainable_variables)
+        self._of_step = {}  # not kept: they may belong to a graph
+
+    def factor_of(self, variable: Any) -> float:
+        """What the learning rate is multiplied by for a variable."""
+        return 1.0
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """As in Keras, with the `factor_of` the variable."""
+        factor = self.factor_of(variable)
         if keras.backend.backend() != "tensorflow" or self.amsgrad or variable.dtype != "float32":
-            super().update_step(gradient, variable, learning_rate)
+            super().update_step(gradient, variable, learning_rate if factor == 1 else learning_rate * factor)
             return
         import tensorflow as tf  # not on the other backends
 
         index = self._get_variable_index(variable)
-        step = tf.cast(self.iterations + 1, tf.float32)
+        if factor not in self._of_step:
+            self._of_step[factor] = self._numbers(tf.cast(learning_rate, tf.float32) * factor)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
-            beta1_power=tf.pow(self.beta_1, step),
-            beta2_power=tf.pow(self.beta_2, step),
-            lr=tf.cast(learning_rate, tf.float32),
-            beta1=self.beta_1,
-            beta2=self.beta_2,
-            epsilon=self.epsilon,
             grad=tf.cast(gradient, tf.float32),
+            **self._of_step[factor],
         )
+
+    def _numbers(self, learning_rate: Any) -> dict[str, Any]:
+        """The numbers of a step as tensors. Made for each variable, they are a third of the operations of a step."""
+        import tensorflow as tf
+
+        step = tf.cast(self.iterations + 1, tf.float32)
+        beta_1, beta_2, epsilon = (tf.constant(value, tf.float32) for value in (self.beta_1, self.beta_2, self.epsilon))
+        powers = {"beta1_power": tf.pow(beta_1, step), "beta2_power": tf.pow(beta_2, step)}
+        return {**powers, "beta1": beta_1, "beta2": beta_2, "epsilon": epsilon, "lr": learning_rate}

@@ -42,9 +42,8 @@ class AdamWithFactors(FusedAdam):
             raise ValueError(f"Expected {len(self.factors)} variables, one for each factor. Received: {len(variables)}")
         super().build(variables)
 
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        factor = self.factors[self._get_variable_index(variable)]
-        super().update_step(gradient, variable, learning_rate * factor)
+    def factor_of(self, variable: Any) -> float:
+        return self.factors[self._get_variable_index(variable)]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "factors": self.factors}

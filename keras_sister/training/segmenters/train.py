@@ -26,6 +26,7 @@ from keras_sister.storage.json_files import read_json, write_json
 from keras_sister.storage.lock import locked
 from keras_sister.training.fetch import fetch_network
 from keras_sister.training.fit import check_trained, fit_model
+from keras_sister.training.fused_adam import FusedAdam
 from keras_sister.training.phases import Phase
 from keras_sister.training.segmenters.label_maps import LabelledPhotos, hash_examples, write_label_maps
 from keras_sister.training.segmenters.score import score_segmenter
@@ -180,7 +181,7 @@ def _fit(
 ) -> None:
     def compiled() -> None:
         model.compile(
-            optimizer=keras.optimizers.Adam(learning_rate),
+            optimizer=FusedAdam(learning_rate),
             # The mean over the annotated pixels, whatever their number in a batch.
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight"),
             weighted_metrics=[keras.metrics.SparseCategoricalAccuracy(name="pixel_accuracy")],
