@@ -17,6 +17,14 @@ from keras_sister.photo_files import MAX_PIXELS
 
 _JPEG, _PNG, _WEBP = range(3)
 
+_WEBP_SIZES = (
+    *((21, 0, 14, 1), (21, 14, 14, 1)),  # lossless
+    *((24, 0, 24, 1), (27, 0, 24, 1)),  # extended
+    *((26, 0, 14, 0), (28, 0, 14, 0)),  # lossy
+    (20, 1, 1, 0),  # extended: whether it is an animation
+)
+"""Where widths and heights are in a WebP: first byte, bits to skip, number of bits, what to add."""
+
 
 def decode(contents: tf.Tensor) -> tf.Tensor:
     """Decode one JPEG, PNG or WebP, upright and opaque.
@@ -81,7 +89,8 @@ def _decode_jpeg(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 def _decode_png(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     # Every PNG begins with the chunk IHDR, which begins with width and height.
-    with _at_most_max_pixels(_header(contents, 16, 8, tf.int32, little_endian=False)):
+    size = tf.io.decode_raw(tf.strings.substr(_padded(contents, 24), 16, 8), tf.int32, little_endian=False)
+    with _at_most_max_pixels(size):
         exif, transparent = png_header(contents)
         image = tf.cond(
             transparent,
@@ -100,15 +109,15 @@ def _decode_webp(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 def _webp_size(contents: tf.Tensor) -> tf.Tensor:
     """Width and height that the header of a WebP declares: int32 (2,). Those of an animation are too large."""
-    kind = tf.strings.substr(_padded(contents, 30), 12, 4)
-    raw = tf.cast(_header(contents, 20, 10, tf.uint8), tf.int32)  # behind RIFF, its size, WEBP, the kind and its size
+    head = _padded(contents, 32)  # RIFF, its size, WEBP, the kind and its size, and from byte 20 on its own header
+    kind = tf.strings.substr(head, 12, 4)
     # Lossless: 14 bits each behind one byte. Extended: flags, then 24 bits each. Lossy: 14 bits each behind six bytes.
-    lossless = [1 + raw[1] + raw[2] % 64 * 256, 1 + raw[2] // 64 + raw[3] * 4 + raw[4] % 16 * 1024]
-    extended = [1 + raw[4] + raw[5] * 256 + raw[6] * 65536, 1 + raw[7] + raw[8] * 256 + raw[9] * 65536]
-    lossy = [raw[6] + raw[7] % 64 * 256, raw[8] + raw[9] % 64 * 256]
-    animated = (kind == b"VP8X") & (raw[0] // 2 % 2 == 1)
-    size = tf.where(kind == b"VP8L", lossless, tf.where(kind == b"VP8X", extended, lossy))
-    return tf.where(animated, 2**31 - 1, size)
+    places, shifts, bits, more = zip(*_WEBP_SIZES, strict=True)
+    words = tf.io.decode_raw(tf.strings.substr(head, places, [4] * len(places)), tf.int32)[:, 0]
+    sizes = tf.bitwise.bitwise_and(tf.bitwise.right_shift(words, shifts), [2**n - 1 for n in bits]) + more
+    is_extended = kind == b"VP8X"
+    size = tf.where(kind == b"VP8L", sizes[:2], tf.where(is_extended, sizes[2:4], sizes[4:6]))
+    return tf.where(is_extended & (sizes[6] == 1), 2**31 - 1, size)
 
 
 def _at_most_max_pixels(size: tf.Tensor) -> AbstractContextManager:
@@ -126,13 +135,8 @@ def _on_white(image: tf.Tensor) -> tf.Tensor:
     return tf.cast((mixed + mixed // 256) // 256, tf.uint8)
 
 
-def _header(contents: tf.Tensor, start: int, length: int, kind: tf.DType, *, little_endian: bool = True) -> tf.Tensor:
-    """Bytes of a header as integers; zeros behind the end of a short file."""
-    piece = tf.strings.substr(_padded(contents, start + length), start, length)
-    return tf.io.decode_raw(piece, kind, little_endian=little_endian)
-
-
 def _padded(contents: tf.Tensor, length: int) -> tf.Tensor:
+    """The first bytes of a file; zeros behind the end of a short one."""
     return tf.strings.join([tf.strings.substr(contents, 0, length), bytes(length)])
 
 

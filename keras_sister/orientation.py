@@ -7,6 +7,9 @@ XMP and in the text chunks that old versions of ImageMagick wrote into PNGs; bro
 A damaged header means orientation 1, upright; it is never an error.
 """
 
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
 _TAG = 0x0112
@@ -18,6 +21,8 @@ _HEADERS = (b"II\x2a\x00", b"MM\x00\x2a", b"II\x00\x2a", b"MM\x2a\x00", b"MM\x00
 _SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 0)
 """Bytes of a value by TIFF type; 0 for unknown types, and for all types from the last on."""
 _SHORTS, _LONGS, _SIGNED_BYTE = (3, 8), (4, 9, 13), 6
+_BIG = 256 ** np.arange(3, -1, -1)
+"""What the four bytes of an integer count, the most significant first."""
 
 
 def turn(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
@@ -53,15 +58,15 @@ def jpeg_exif(contents: tf.Tensor) -> tf.Tensor:
     end = tf.strings.length(contents)
 
     def segment(start: tf.Tensor, exif: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        head = _integers(contents, start, 4)
-        marker, length = head[1], tf.maximum(256 * head[2] + head[3], 2)
+        first, marker, high, low = tf.unstack(_integers(contents, start, 4))
+        is_marker, length = first == 0xFF, tf.maximum(256 * high + low, 2)
         has_length = (marker > 1) & ((marker < 0xD0) | (marker > 0xD9))
         step = tf.where(has_length, 2 + length, 2)
         step = tf.where(marker == 0xFF, 1, step)  # padding
-        step = tf.cond(head[0] == 0xFF, lambda: step, lambda: _junk(contents, start))
-        is_exif = (head[0] == 0xFF) & (marker == 0xE1) & (_piece(contents, start + 4, 6) == _PREFIX)
+        step = tf.cond(is_marker, lambda: step, lambda: _junk(contents, start))
+        is_exif = is_marker & (marker == 0xE1) & (_piece(contents, start + 4, 6) == _PREFIX)
         found = _piece(contents, start + 10, tf.where(is_exif, tf.maximum(length - 8, 0), 0))
-        is_last = (head[0] == 0xFF) & (marker == 0xDA)  # the pixels begin
+        is_last = is_marker & (marker == 0xDA)  # the pixels begin
         return tf.where(is_last, end, start + step), tf.strings.join([exif, found])
 
     _, exif = tf.while_loop(
@@ -85,17 +90,16 @@ def png_header(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     def chunk(
         start: tf.Tensor, exif: tf.Tensor, transparent: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        length = _whole(_integers(contents, start, 4), big=True)
+        length, kind = tf.unstack(_whole(tf.reshape(_integers(contents, start, 8), (2, 4)), _BIG))
         length = tf.cast(tf.minimum(length, tf.cast(end, tf.int64)), tf.int32)
-        kind = _piece(contents, start + 4, 4)
-        exif = tf.where(kind == b"eXIf", _piece(contents, start + 8, length), exif)
-        return kind, start + 12 + length, exif, transparent | (kind == b"tRNS")
+        exif = tf.where(kind == _kind(b"eXIf"), _piece(contents, start + 8, length), exif)
+        return kind, start + 12 + length, exif, transparent | (kind == _kind(b"tRNS"))
 
     def before_pixels(
         start: tf.Tensor, exif: tf.Tensor, transparent: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         kind, following, exif, transparent = chunk(start, exif, transparent)
-        return tf.where(kind == b"IDAT", -start, following), exif, transparent
+        return tf.where(kind == _kind(b"IDAT"), -start, following), exif, transparent
 
     def after_pixels(start: tf.Tensor, exif: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         _, following, exif, _ = chunk(start, exif, tf.constant(False))
@@ -129,9 +133,10 @@ def webp_exif(contents: tf.Tensor) -> tf.Tensor:
     )
 
     def chunk(start: tf.Tensor, exif: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        length = _whole(_integers(contents, start + 4, 4), big=False)
+        both = tf.reshape(_integers(contents, start, 8), (2, 4))
+        kind, length = tf.unstack(_whole(both, np.stack([_BIG, _BIG[::-1]])))
         length = tf.cast(tf.minimum(length, tf.cast(end, tf.int64)), tf.int32)
-        is_exif = _piece(contents, start, 4) == b"EXIF"
+        is_exif = kind == _kind(b"EXIF")
         found = _piece(contents, start + 8, tf.where(is_exif, length, 0))
         return tf.where(is_exif, end, start + 8 + length + length % 2), found
 
@@ -159,38 +164,46 @@ def _in_tiff(tiff: tf.Tensor) -> tf.Tensor:
     """The orientation in the first directory of a TIFF structure, read entry by entry as Pillow does."""
     end = tf.cast(tf.strings.length(tiff), tf.int64)
     header = _piece(tiff, tf.constant(0), 4)
-    big = _piece(tiff, tf.constant(0), 2) == b"MM"
-
-    def whole(raw: tf.Tensor) -> tf.Tensor:
-        return tf.where(big, _whole(raw, big=True), _whole(raw, big=False))
-
-    start = tf.cast(tf.minimum(whole(_integers(tiff, tf.constant(4), 4)), end), tf.int32)
-    number = tf.cast(whole(_integers(tiff, start, 2)), tf.int32)
+    big = tf.strings.substr(header, 0, 2) == b"MM"
+    two, four = tf.where(big, _BIG[2:], _BIG[:1:-1]), tf.where(big, _BIG, _BIG[::-1])
+    start = tf.cast(tf.minimum(_whole(_integers(tiff, tf.constant(4), 4), four), end), tf.int32)
+    number = tf.cast(_whole(_integers(tiff, start, 2), two), tf.int32)
     listed = _piece(tiff, start + 2, 12 * number)
     complete = tf.strings.length(listed) // 12
     raw = tf.io.decode_raw(_piece(listed, tf.constant(0), 12 * complete), tf.uint8)
-    entries = tf.reshape(tf.cast(raw, tf.int32), (-1, 12))
-    tags, types, counts = whole(entries[:, :2]), whole(entries[:, 2:4]), whole(entries[:, 4:8])
+    entries = tf.reshape(tf.cast(raw, tf.int64), (-1, 12))
+    # An entry is tag and type, of two bytes each, and count and value, of four.
+    fields = tf.matmul(entries, tf.where(big, _entry_powers(big=True), _entry_powers(big=False)))
+    tags, types, counts, values = tf.unstack(fields, axis=1)
     sizes = counts * tf.gather(tf.constant(_SIZES, tf.int64), tf.minimum(types, len(_SIZES) - 1))
     # A value of more than four bytes is elsewhere. Pillow skips those that sum up to more than there is, and stops
     # reading at one that lies outside.
     elsewhere = sizes > 4
     fits = tf.cumsum(tf.where(elsewhere, sizes, 0)) <= end
-    outside = elsewhere & fits & (whole(entries[:, 8:]) + sizes > end)
+    outside = elsewhere & fits & (values + sizes > end)
     reached = tf.cumsum(tf.cast(outside, tf.int32)) == 0
     candidates = tf.where((tags == _TAG) & (sizes > 0) & reached & (~elsewhere | fits))[:, 0]
 
     def value() -> tf.Tensor:
-        kind, here = types[candidates[0]], tf.ensure_shape(entries[candidates[0], 8:], (4,))
-        there = _integers(tiff, tf.cast(tf.minimum(whole(here), end), tf.int32), 4)
-        raw = tf.where(elsewhere[candidates[0]], there, here)
-        first = tf.where(tf.reduce_any(kind == _SHORTS), whole(raw[:2]), whole(raw))
-        first = tf.where(kind == _SIGNED_BYTE, tf.cast(raw[0], tf.int64), first)
+        entry = candidates[0]
+        kind, here = tf.gather(types, entry), tf.gather(entries, entry)[8:]
+        there = _integers(tiff, tf.cast(tf.minimum(tf.gather(values, entry), end), tf.int32), 4)
+        raw = tf.where(tf.gather(elsewhere, entry), tf.cast(there, tf.int64), here)
+        first = tf.where(tf.reduce_any(kind == _SHORTS), _whole(raw[:2], two), _whole(raw, four))
+        first = tf.where(kind == _SIGNED_BYTE, raw[0], first)
         is_integer = tf.reduce_any(kind == (*_SHORTS, *_LONGS, _SIGNED_BYTE))
         return tf.where(is_integer & (first >= 1) & (first <= 8), tf.cast(first, tf.int32), 1)
 
     valid = tf.reduce_any(header == tf.constant(_HEADERS)) & (tf.size(candidates) > 0)
     return tf.cond(valid, value, lambda: tf.constant(1))
+
+
+def _entry_powers(*, big: bool) -> np.ndarray:
+    """What makes the four fields of an entry out of its bytes, as a matrix product: int64 (12, 4)."""
+    powers, places = np.zeros((12, 4), np.int64), (slice(0, 2), slice(2, 4), slice(4, 8), slice(8, 12))
+    for field, place in enumerate(places):
+        powers[place, field] = _BIG[4 - (place.stop - place.start) :][:: 1 if big else -1]
+    return powers
 
 
 def _junk(contents: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
@@ -210,7 +223,11 @@ def _integers(contents: tf.Tensor, start: tf.Tensor, length: int) -> tf.Tensor:
     return tf.cast(raw, tf.int32)
 
 
-def _whole(raw: tf.Tensor, *, big: bool) -> tf.Tensor:
-    """The unsigned integer in 2 or 4 bytes, the last axis of `raw`: int64."""
-    powers = [256**i for i in range(raw.shape[-1])]
-    return tf.reduce_sum(tf.cast(raw, tf.int64) * tf.constant(powers[::-1] if big else powers, tf.int64), axis=-1)
+def _kind(name: bytes) -> int:
+    """The name of a chunk, four letters, as the integer in those bytes."""
+    return int.from_bytes(name, "big")
+
+
+def _whole(raw: tf.Tensor, powers: Any) -> tf.Tensor:
+    """The unsigned integer in 2 or 4 bytes, the last axis of `raw`, by the value of each: int64."""
+    return tf.reduce_sum(tf.cast(raw, tf.int64) * powers, axis=-1)
