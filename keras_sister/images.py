@@ -54,7 +54,7 @@ def decode(contents: tf.Tensor) -> tf.Tensor:
 def decode_as_stored(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Decode one photo without turning it upright: turning costs less after resizing.
 
-    It is a thousand operations, nearly all of them for headers: traced once a process, it takes a tenth of the time
+    It is 800 operations, nearly all of them for headers: traced once a process, it takes a tenth of the time
     outside of graphs, and pipelines do not trace it again.
 
     Args, Raises: see `decode`.

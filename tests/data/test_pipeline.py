@@ -18,7 +18,8 @@ def views(tmp_path: Path) -> ViewPairs:
     levels = np.arange(PHOTOS, dtype=np.uint8)[:, None, None, None]
     arrays = {f"{name}s": np.tile(levels, (1, SIZE, SIZE, channels)) for name, channels in CHANNELS.items()}
     write_block(tmp_path / "block", [str(row) for row in range(PHOTOS)], arrays)
-    return ViewPairs(tuple((tmp_path / "block", row) for row in range(PHOTOS)), SIZE, has_masks=True)
+    places = np.array([(0, row) for row in range(PHOTOS)], np.int32)
+    return ViewPairs((tmp_path / "block",), places, SIZE, has_masks=True)
 
 
 ROWS = np.arange(1, PHOTOS, 2)
