@@ -6,6 +6,7 @@ After a change that is meant to change numbers, write them anew:
 """
 
 import json
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -59,10 +60,20 @@ def numbers(run: Run) -> dict[str, Any]:
     return found
 
 
+def once_more(dataset: Path, run: Run) -> None:
+    """Train the first fold again, as after its folder was removed."""
+    shutil.rmtree(run.fold(0).folder)
+    (run.folder / "summary.json").unlink()
+    cross_validate(load_dcsa(dataset), run.experiment, run.folder, resume=True)
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        if "--here" in sys.argv:  # not in workers, each of which starts TensorFlow
-            perform_tasks_here(patch)
-        draw_dataset(Path(folder) / "dataset", photos=48)
-        for run in ("first", "second") if "--twice" in sys.argv else ("first",):
-            print(json.dumps(numbers(golden_run(Path(folder) / "dataset", Path(folder) / run))))
+        perform_tasks_here(patch)  # not in workers, each of which starts TensorFlow
+        dataset = Path(folder) / "dataset"
+        draw_dataset(dataset, photos=48)
+        run = golden_run(dataset, Path(folder) / "run")
+        print(json.dumps(numbers(run)))
+        if "--twice" in sys.argv:
+            once_more(dataset, run)
+            print(json.dumps(numbers(run)))

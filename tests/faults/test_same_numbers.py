@@ -57,6 +57,7 @@ def in_another_process(*options: str, **variables: str) -> list[dict]:
 
 @pytest.mark.slow
 def test_another_process_gives_the_same_bits(found):
+    """That a process for each fold does is tested in `tests.training.test_cross_validation`, where they are killed."""
     assert in_another_process() == [found]
 
 
@@ -64,7 +65,7 @@ def test_another_process_gives_the_same_bits(found):
 def test_one_thread_gives_the_same_bits_twice_and_the_numbers_of_more():
     """TensorFlow divides a sum among its threads, so that another number of them rounds the last bits otherwise."""
     one = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-    first, second = in_another_process("--here", "--twice", **one)
+    first, second = in_another_process("--twice", **one)
     assert first == second
     check_same(first, GOLDEN)
 
