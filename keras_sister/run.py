@@ -159,7 +159,7 @@ class Run:
 
     @property
     def photo_names(self) -> list[str]:
-        """File names of the photos, row by row: a sixth of the memory of `photos`."""
+        """File names of the photos, row by row, which take less memory than paths."""
         try:
             return [Path(path).name for path in self._photo_column("path")]
         except TypeError as error:
