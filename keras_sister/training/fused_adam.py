@@ -48,7 +48,7 @@ class FusedAdam(keras.optimizers.Adam):
         )
 
     def _numbers(self, learning_rate: Any) -> dict[str, Any]:
-        """The numbers of a step as tensors; for each variable again, they were a third of the operations of `resnet_mini`."""
+        """The numbers of a step as tensors; for each variable, they were a third of a small model's operations."""
         import tensorflow as tf
 
         step = tf.cast(self.iterations + 1, tf.float32)
