@@ -4,22 +4,22 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
 FUZZ_SECONDS ?= 60
-TEST_OPTIONS := --dist loadfile --no-loadscope-reorder
+# Slow tests wait for processes that they start: three at a time keep two cores busy.
+TEST_OPTIONS := -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-quick test-all fuzz latest lint audit fix docs site bench clean
 
 demo: $(VENV)/.installed        ## the complete workflow on synthetic photos, in DEMO
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh "$(DEMO)"
 
-# Slow tests wait for processes that they start: three at a time keep two cores busy.
 test: $(VENV)/.installed-dev    ## all tests but the long one, which kills commands at 77 moments
-	$(BIN)/python -m pytest -n 3 $(TEST_OPTIONS) -m "not long"
+	$(BIN)/python -m pytest $(TEST_OPTIONS) -m "not long"
 
 test-quick: $(VENV)/.installed-dev ## the tests of at most 20 seconds each
-	$(BIN)/python -m pytest -n 2 $(TEST_OPTIONS) -m "not slow and not long"
+	$(BIN)/python -m pytest $(TEST_OPTIONS) -n 2 -m "not slow and not long"
 
 test-all: $(VENV)/.installed-dev ## all tests
-	$(BIN)/python -m pytest -n 3 $(TEST_OPTIONS)
+	$(BIN)/python -m pytest $(TEST_OPTIONS)
 
 fuzz: $(VENV)/.installed-dev    ## damaged files for every reader, FUZZ_SECONDS each; what fails is kept in tests/fuzz/found
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
@@ -32,7 +32,7 @@ latest:                         ## the tests against pre-releases of what the mo
 	# of TensorFlow Text is built for the release. KerasHub does without it.
 	$(VENV)-latest/bin/pip uninstall --quiet --yes keras-nightly tensorflow-text
 	$(VENV)-latest/bin/pip install --quiet --pre --force-reinstall --no-deps 'keras>=3.15,<3.16'
-	$(VENV)-latest/bin/python -m pytest -n 3 $(TEST_OPTIONS) -m "not long"
+	$(VENV)-latest/bin/python -m pytest $(TEST_OPTIONS) -m "not long"
 
 lint: $(VENV)/.installed-dev    ## style, types, unsafe calls, who may import whom, docs/cli.md, the site built strictly
 	$(BIN)/ruff check .

@@ -152,18 +152,12 @@ class Run:
     @property
     def photos(self) -> list[Path]:
         """Paths of the photos, row by row."""
-        try:
-            return [Path(path) for path in self._photo_column("path")]
-        except TypeError as error:
-            raise changed(self.folder / "dataset.json") from error
+        return self.read_dataset(lambda photo: Path(photo["path"]))["photos"]
 
     @property
     def photo_names(self) -> list[str]:
         """File names of the photos, row by row, which take less memory than paths."""
-        try:
-            return [Path(path).name for path in self._photo_column("path")]
-        except TypeError as error:
-            raise changed(self.folder / "dataset.json") from error
+        return self.read_dataset(lambda photo: Path(photo["path"]).name)["photos"]
 
     @property
     def labels(self) -> np.ndarray:
@@ -307,30 +301,43 @@ class Run:
         """
         return locked(self.folder)
 
-    def _optional_column(self, key: str) -> np.ndarray | None:
-        file, photos = self.folder / "dataset.json", len(self._photo_column("path"))
-        column = self.read("dataset.json").get(key)
-        if column is None:
-            return None
-        kind = (int, float) if key == "weights" else (str, int)
-        if not isinstance(column, list) or len(column) != photos or not all(isinstance(v, kind) for v in column):
-            raise changed(file)
-        return np.array(column)
+    def read_dataset(self, on_photo: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+        """The columns of ``dataset.json``.
 
-    def _photo_column(self, key: str) -> list[Any]:
-        """What ``dataset.json`` says of every photo under a key; the rest is let go while the file is read."""
+        Args:
+            on_photo: is called with each photo, ``path`` and ``labels``, while the file is read; what it returns takes
+                the photo's place in the column ``photos``, and the rest is let go.
+
+        Raises:
+            InputError: if the file is missing, damaged, or not that of a run.
+        """
         file = self.folder / "dataset.json"
 
         def cell(read: dict[str, Any]) -> Any:
-            return read if "photos" in read else (read[key],)  # a tuple, which nothing else in a JSON file becomes
+            return read if "photos" in read else (on_photo(read),)  # a tuple, which nothing else in a JSON file becomes
 
         try:
-            cells = self.read(file.name, on_object=cell)["photos"]
+            columns = self.read(file.name, on_object=cell)
+            cells = columns["photos"]
         except (KeyError, TypeError) as error:
             raise changed(file) from error
         if not isinstance(cells, list) or not all(isinstance(cell, tuple) for cell in cells):
             raise changed(file)
-        return [value for (value,) in cells]
+        return columns | {"photos": [value for (value,) in cells]}
+
+    def _optional_column(self, key: str) -> np.ndarray | None:
+        columns = self.read_dataset(lambda photo: photo["path"])
+        column, photos = columns.get(key), len(columns["photos"])
+        if column is None:
+            return None
+        kind = (int, float) if key == "weights" else (str, int)
+        if not isinstance(column, list) or len(column) != photos or not all(isinstance(v, kind) for v in column):
+            raise changed(self.folder / "dataset.json")
+        return np.array(column)
+
+    def _photo_column(self, key: str) -> list[Any]:
+        """What ``dataset.json`` says of every photo under a key."""
+        return self.read_dataset(lambda photo: photo[key])["photos"]
 
 
 def _read(file: Path, run: Path, *, on_object: Callable[[dict[str, Any]], Any] | None = None) -> Any:

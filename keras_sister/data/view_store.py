@@ -188,7 +188,7 @@ class ViewStore:
             ValueError: if `photos` are needed and missing.
         """
         blocks, places = self._places(self.row_keys(hashes, photos))
-        lost = np.count_nonzero(places < 0) // 2
+        lost = np.count_nonzero(places[:, 0] < 0)
         if lost:
             raise InputError(f"{self.folder}: {lost} view pairs are missing; run the command again to make them.")
         for block in (blocks[number] for number in np.unique(places[:, 0])):
@@ -218,13 +218,13 @@ class ViewStore:
     def _places(self, keys: Sequence[str]) -> tuple[tuple[Path, ...], np.ndarray]:
         """The blocks of the store; and for each key its block and row, int32 (keys, 2), −1 where it is missing."""
         blocks = tuple(blocks_in(self.folder))
-        found = dict.fromkeys(keys, -1)  # a number for each, in which both are: a store may hold millions of others
-        for number, block in enumerate(blocks):
-            for row, key in enumerate(keys_of(block)):
-                if key in found:
-                    found[key] = number << 32 | row
-        both = np.array([found[key] for key in keys], np.int64)
-        return blocks, np.stack([both >> 32, np.where(both < 0, -1, both & (2**32 - 1))], axis=1).astype(np.int32)
+        numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        places = np.full((len(numbers), 2), -1, np.int32)
+        for block, path in enumerate(blocks):
+            for row, key in enumerate(keys_of(path)):
+                if key in numbers:  # a store may hold millions of others
+                    places[numbers[key]] = block, row
+        return blocks, places[np.array([numbers[key] for key in keys], np.intp)]
 
     def _drop_damaged(self, wanted: set[str]) -> int:
         """Remove the damaged blocks among those of the wanted keys, and all without a readable index."""

@@ -164,18 +164,9 @@ def _digest_of_dataset(run: Run) -> str:
     Each photo becomes its text while the file is read: as objects, millions would fill the memory.
     """
 
-    def text(read: dict[str, Any]) -> Any:
-        return read if "photos" in read else _Text(json.dumps([Path(read["path"]).name, read["labels"]]))
-
-    try:
-        columns = run.read("dataset.json", on_object=text) | {"keys": run.photo_keys}
-        photos = columns["photos"]
-    except (KeyError, TypeError) as error:
-        raise changed(run.folder / "dataset.json") from error
-    if not isinstance(photos, list) or not all(isinstance(photo, _Text) for photo in photos):
-        raise changed(run.folder / "dataset.json")
+    columns = run.read_dataset(lambda photo: json.dumps([Path(photo["path"]).name, photo["labels"]]))
     digest = hashlib.sha256()
-    for piece in _sorted_text(columns):
+    for piece in _sorted_text(columns | {"keys": run.photo_keys}):
         digest.update(piece.encode())
     return digest.hexdigest()
 
@@ -191,10 +182,6 @@ def _sorted_text(columns: dict[str, Any]) -> Iterator[str]:
         else:
             yield json.dumps(columns[name], sort_keys=True)
     yield "}"
-
-
-class _Text(str):
-    """The JSON text of a photo, and no text that a file could hold."""
 
 
 def _that_count(experiment: Experiment) -> dict[str, Any]:

@@ -20,9 +20,10 @@ class FusedAdam(keras.optimizers.Adam):
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
         """As in Keras."""
-        self._of_step = {}
-        super().apply(grads, trainable_variables)
-        self._of_step = {}  # not kept: they may belong to a graph
+        try:
+            super().apply(grads, trainable_variables)
+        finally:
+            self._of_step = {}  # of another step, and perhaps of another graph
 
     def factor_of(self, variable: Any) -> float:
         """What the learning rate is multiplied by for a variable."""
@@ -32,7 +33,7 @@ class FusedAdam(keras.optimizers.Adam):
         """As in Keras, with the `factor_of` the variable."""
         factor = self.factor_of(variable)
         if keras.backend.backend() != "tensorflow" or self.amsgrad or variable.dtype != "float32":
-            super().update_step(gradient, variable, learning_rate if factor == 1 else learning_rate * factor)
+            super().update_step(gradient, variable, learning_rate * factor)
             return
         import tensorflow as tf  # not on the other backends
 

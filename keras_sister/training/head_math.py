@@ -16,9 +16,14 @@ _EPSILON = 1e-7
 
 def losses_of(loss: MaskedAttributeLoss, logits: Any, labels: Any, label_weights: Any, weights: Any) -> Any:
     """Each fold's loss, (folds,): the sum of its photos' losses, times their weights, (folds, batch)."""
-    flat = [keras.ops.reshape(part, (-1, part.shape[2])) for part in (labels, label_weights, logits)]
-    of_photos = keras.ops.reshape(loss.call((flat[0], flat[1]), flat[2]), keras.ops.shape(weights))
+    of_photos = photo_losses(loss, logits, labels, label_weights)
     return keras.ops.sum(weights * keras.ops.cast(of_photos, weights.dtype), axis=1)
+
+
+def photo_losses(loss: MaskedAttributeLoss, logits: Any, labels: Any, label_weights: Any) -> Any:
+    """The loss of each photo, (folds, batch)."""
+    flat = [keras.ops.reshape(part, (-1, part.shape[2])) for part in (labels, label_weights, logits)]
+    return keras.ops.reshape(loss.call((flat[0], flat[1]), flat[2]), keras.ops.shape(labels)[:2])
 
 
 def adam(weight: Any, first: Any, second: Any, gradient: Any, rates: Any) -> tuple[Any, Any, Any]:

@@ -16,6 +16,7 @@ from keras_sister.schema import Schema
 from keras_sister.storage.atomic import write_atomically
 from keras_sister.storage.regular_files import check_regular
 from keras_sister.training.fold_split import FoldSplit
+from keras_sister.training.head_math import photo_losses
 from keras_sister.training.stacked_heads import StackedHeads
 
 _BETWEEN_CHECKPOINTS = 90.0  # seconds: a checkpoint, four times the size of all folds' weights, takes seconds to write
@@ -123,8 +124,7 @@ class HeadTrainer:
         for rows, present in _blocks(of_folds):
             logits, labels = self.heads.logits(rows, best=False), self.labels[rows]
             weights = self._label_weights(np.arange(len(rows))[:, None], labels).astype(logits.dtype)
-            flat = [part.reshape(-1, part.shape[2]) for part in (labels, weights, logits)]
-            losses = keras.ops.convert_to_numpy(self.heads.loss.call((flat[0], flat[1]), flat[2])).reshape(rows.shape)
+            losses = keras.ops.convert_to_numpy(photo_losses(self.heads.loss, logits, labels, weights))
             blocks.append([loss[own] for loss, own in zip(losses, present, strict=True)])
             scores.add_answers(present.sum(axis=1), logits[present], labels[present])
         of_photos = [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
