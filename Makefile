@@ -6,6 +6,8 @@ DEMO ?= demo
 FUZZ_SECONDS ?= 60
 # Slow tests wait for processes that they start: three at a time keep two cores busy.
 TEST_OPTIONS := -n 3 --dist loadfile --no-loadscope-reorder
+# NumPy's other threads wait by spinning, on a core that another test could use.
+test test-quick test-all latest: export OPENBLAS_NUM_THREADS := 1
 
 .PHONY: demo test test-quick test-all fuzz latest lint audit fix docs site bench clean
 
