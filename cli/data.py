@@ -147,7 +147,8 @@ def street(out: Path, photos: int, seed: int, layout: str) -> None:
     """
     from keras_sister.street import write_street
 
-    with count("photos", photos) as step:
+    click.echo(f"Drawing {counted(photos, 'photo')} …", err=True)  # its processes take two seconds to start
+    with count("photos", photos, how_to_resume="with the same command") as step:
         write_street(out, photos=photos, seed=seed, layout=layout, on_photo=step)
     following = f"check {out}" if layout == "dcsa" else f"init {out / 'products.csv'} --out {out / 'dataset.yaml'}"
     click.echo(f"{counted(photos, 'photo')} in {out}\nNext: sister-keras data {following}")

@@ -12,6 +12,7 @@ from keras_sister.errors import InputError
 
 from .pedestrian_line import pedestrian_line
 from .percent import percent
+from .quiet import say_loading
 
 _COLUMNS = ("accuracy", "balanced_accuracy", "f1", "average_precision")
 
@@ -31,6 +32,7 @@ def evaluate(run: Path, confusion: str | None, as_json: bool) -> None:
     sister-keras evaluate runs/sister_a
     sister-keras evaluate runs/sister_a --confusion neckline
     """
+    say_loading("scikit-learn")
     from keras_sister.evaluation.attribute_metrics import attribute_metrics
     from keras_sister.evaluation.out_of_fold import read_out_of_fold
     from keras_sister.storage.json_files import to_json

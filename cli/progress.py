@@ -1,4 +1,4 @@
-"""Progress on standard error: bars on a terminal; in a file or pipe a line every 30 seconds."""
+"""Progress on standard error: bars on a terminal; in a file or pipe a line after a second, then every 30."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +24,7 @@ from keras_sister.errors import counted
 if TYPE_CHECKING:
     from keras_sister.run import OnEvent
 
-_INTERVAL = 30.0  # seconds between two lines where the output is no terminal
+_FIRST, _INTERVAL = 1.0, 30.0  # seconds until the first line, and between two, where the output is no terminal
 
 
 class _Lines:
@@ -32,17 +32,18 @@ class _Lines:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.started = self.last = time.monotonic()
+        self.started = time.monotonic()
+        self.due = self.started + _FIRST
         self.counted: dict[str, tuple[float, int, int]] = {}  # since when, from what count, the last count
 
     def update(self, what: str, done: int, total: int | None) -> None:
-        """Take a count; print it if the last line, of whatever kind, is long enough ago."""
+        """Take a count; print it if a line is due: any line, of whatever kind, puts the next one off."""
         now = time.monotonic()
         since, first, last = self.counted.get(what, (now, done, done))
         if done < last:  # counting starts again, for example in the next epoch
             since, first = now, done
         self.counted[what] = (since, first, done)
-        if now - self.last < _INTERVAL:
+        if now < self.due:
             return
         rate = (done - first) / (now - since) if now > since else 0.0
         text = f"{done:,} {what}" if total is None else f"{done:,} of {total:,} {what}"
@@ -54,9 +55,9 @@ class _Lines:
 
     def print(self, text: str) -> None:
         """Print a line with the time since the start."""
-        self.last = time.monotonic()
-        elapsed = self.last - self.started
-        self.console.print(f"[{elapsed:6.0f} s] {text}", markup=False, highlight=False, soft_wrap=True)
+        now = time.monotonic()
+        self.due = now + _INTERVAL
+        self.console.print(f"[{now - self.started:6.0f} s] {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 class RunProgress:
@@ -243,8 +244,14 @@ def both(first: Callable[[dict[str, Any]], None], second: Callable[[dict[str, An
 
 
 @contextmanager
-def count(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """Show the progress of a known number of items; yields a function to call after each."""
+def count(what: str, total: int, *, how_to_resume: str | None = None) -> Iterator[Callable[[], None]]:
+    """Show the progress of a known number of items; yields a function to call after each.
+
+    Args:
+        what: what is counted, such as ``photos``.
+        total: number of items.
+        how_to_resume: what an interruption is told; None for what cannot be resumed.
+    """
     console = Console(stderr=True)
     lines = None if console.is_terminal else _Lines(console)
     columns = (
@@ -255,17 +262,22 @@ def count(what: str, total: int) -> Iterator[Callable[[], None]]:
         TimeRemainingColumn(),
     )
     done = 0
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=total)
+    try:
+        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+            task = bar.add_task(what, total=total)
 
-        def advance() -> None:
-            nonlocal done
-            done += 1
-            bar.advance(task)
-            if lines:
-                lines.update(what, done, total)
+            def advance() -> None:
+                nonlocal done
+                done += 1
+                bar.advance(task)
+                if lines:
+                    lines.update(what, done, total)
 
-        yield advance
+            yield advance
+    except KeyboardInterrupt:
+        if how_to_resume:
+            _say_how_to_resume(console, how_to_resume)
+        raise
 
 
 @contextmanager

@@ -7,9 +7,9 @@ import click
 from keras_sister.tensorflow_start import start_tensorflow
 
 
-def say_loading() -> None:
+def say_loading(what: str = "TensorFlow") -> None:
     """Say on standard error why nothing happens for some seconds."""
-    click.echo("Loading TensorFlow …", err=True)
+    click.echo(f"Loading {what} …", err=True)
 
 
 def import_tensorflow() -> None:

@@ -211,7 +211,7 @@ def apply(
     from keras_sister.segmentation.preprocessor import Preprocessor
 
     files = find(photos)
-    with count("photos", len(files)) as advance:
+    with count("photos", len(files), how_to_resume="with --resume") as advance:
         preprocessor = Preprocessor(
             _open(**finder),
             size=None,

@@ -11,6 +11,7 @@ from rich.table import Table
 from keras_sister.config import GOALS
 
 from .percent import percent
+from .quiet import say_loading
 
 
 @click.command(short_help="Fit thresholds and calibration of one run.")
@@ -39,6 +40,7 @@ def thresholds(run: Path, goal: str | None, precision: float | None, as_json: bo
     """
     if goal and precision is not None:
         raise click.UsageError("--goal and --precision exclude each other.")
+    say_loading("scikit-learn")
     from keras_sister.evaluation.decisions import THRESHOLDS
     from keras_sister.evaluation.thresholds import Goal, write_thresholds
     from keras_sister.run import Run

@@ -1,6 +1,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from cli import progress
 
 
@@ -20,11 +22,25 @@ def test_without_a_terminal_there_is_a_line_with_count_rate_and_remaining_time(c
     assert abs(37 / float(rate) / 60 - int(left)) < 1
 
 
-def test_lines_are_not_printed_more_often_than_every_30_seconds(capsys):
+def test_the_first_line_comes_after_a_second_and_the_others_every_30_seconds(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    printed = []
     with progress.count_in_batches("photos", None) as advance:
-        for _ in range(100):
+        for tenths in range(1, 1000):
+            now[0] = tenths / 10
             advance(512)
-    assert capsys.readouterr().err == ""
+            if capsys.readouterr().err:
+                printed.append(now[0])
+    assert printed == [1.0, 31.0, 61.0, 91.0]
+
+
+def test_an_interruption_says_how_to_go_on_where_that_is_possible(capsys):
+    for how in ("with --resume", None):
+        with pytest.raises(KeyboardInterrupt), progress.count("photos", 3, how_to_resume=how):
+            raise KeyboardInterrupt
+        said = f"Interrupted. What was finished is kept; continue {how}.\n" if how else ""
+        assert capsys.readouterr().err == said
 
 
 def test_the_rate_is_that_of_what_is_counted_now(capsys, monkeypatch):
@@ -68,6 +84,7 @@ def epoch(show, task: str, number: int) -> None:
 
 def test_folds_that_are_trained_at_once_are_shown_together(capsys, monkeypatch):
     """What is counted are the epochs of all folds at work; those of a fold that has ended or was lost are not."""
+    monkeypatch.setattr(progress, "_FIRST", 0.0)
     monkeypatch.setattr(progress, "_INTERVAL", 0.0)
     with progress.RunProgress(folds=3) as shown:
         epoch(shown.show, "fold-00", 0)
@@ -84,6 +101,7 @@ def test_folds_that_are_trained_at_once_are_shown_together(capsys, monkeypatch):
 
 
 def test_lines_of_several_runs_name_run_and_fold_and_counts_are_of_all(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "_FIRST", 0.0)
     monkeypatch.setattr(progress, "_INTERVAL", 0.0)
     with progress.RunProgress(runs=2, folds=4) as shown, shown.of_run(Path("runs/[b]")) as second:
         with shown.of_run(Path("runs/a")) as first:

@@ -285,10 +285,10 @@ def test_the_command_says_what_stays_undecided(run, contents):
     assert found.exit_code == 0, found.output
     assert "Undecided, because precision 0.8 cannot be reached: gender\n" in found.output
     assert (run.folder / "thresholds.json").exists()
-    assert json.loads(thresholds("--precision", "0.8", "--json").output) == contents["precision"]
-    assert json.loads(thresholds("--json").output) == contents["accuracy"]
+    assert json.loads(thresholds("--precision", "0.8", "--json").stdout) == contents["precision"]
+    assert json.loads(thresholds("--json").stdout) == contents["accuracy"]
     by_f1 = thresholds("--goal", "f1")
-    table = by_f1.output.splitlines()[1:9]
+    table = by_f1.stdout.splitlines()[1:9]
     assert "F1" in table[1]
     assert "fitted" in table[2]
     assert all(len(line.rstrip()) < 80 and line.rstrip()[-1] in "┓┃┩│┘" for line in table)  # whole at 80 columns
