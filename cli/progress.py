@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from keras_sister.run import OnEvent
 
 _FIRST, _INTERVAL = 1.0, 30.0  # seconds until the first line, and between two, where the output is no terminal
+_WARM_UP = 5.0  # seconds in which the first batches, slower than those that follow, would make a wrong rate
 
 
 class _Lines:
@@ -45,7 +46,7 @@ class _Lines:
         self.counted[what] = (since, first, done)
         if now < self.due:
             return
-        rate = (done - first) / (now - since) if now > since else 0.0
+        rate = (done - first) / (now - since) if now - since > _WARM_UP else 0.0
         text = f"{done:,} {what}" if total is None else f"{done:,} of {total:,} {what}"
         if rate:
             text += f", {rate:.3g} per second"
