@@ -1,8 +1,8 @@
 """Progress on standard error: bars on a terminal; in a file or pipe a line after a second, then every 30."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -244,67 +245,55 @@ def both(first: Callable[[dict[str, Any]], None], second: Callable[[dict[str, An
     return show
 
 
-@contextmanager
-def count(what: str, total: int, *, how_to_resume: str | None = None) -> Iterator[Callable[[], None]]:
-    """Show the progress of a known number of items; yields a function to call after each.
+def count(what: str, total: int, *, how_to_resume: str | None = None) -> AbstractContextManager[Callable[[], None]]:
+    """Show the progress of a known number of items; the context gives a function to call after each.
 
     Args:
         what: what is counted, such as ``photos``.
         total: number of items.
         how_to_resume: what an interruption is told; None for what cannot be resumed.
     """
-    console = Console(stderr=True)
-    lines = None if console.is_terminal else _Lines(console)
-    columns = (
+    columns = [
         TextColumn("{task.description:<9}"),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-    )
-    done = 0
-    try:
-        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-            task = bar.add_task(what, total=total)
-
-            def advance() -> None:
-                nonlocal done
-                done += 1
-                bar.advance(task)
-                if lines:
-                    lines.update(what, done, total)
-
-            yield advance
-    except KeyboardInterrupt:
-        if how_to_resume:
-            _say_how_to_resume(console, how_to_resume)
-        raise
+    ]
+    return _counting(what, total, columns, how_to_resume)
 
 
-@contextmanager
-def count_in_batches(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def count_in_batches(what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
     """Show the progress of items that are done in batches, for commands with ``--resume``.
 
     Args:
         what: what is counted, such as ``photos``.
         total: number of items; None if it cannot be known, as on standard input.
 
-    Yields a function to call with the number of further items.
+    The context gives a function to call with the number of further items.
     """
-    console = Console(stderr=True)
-    lines = None if console.is_terminal else _Lines(console)
     columns = [
         TextColumn("{task.completed:,.0f} {task.description}" if total is None else "{task.description}"),
         *([] if total is None else [BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn()]),
         TaskProgressColumn(show_speed=True),
         TimeElapsedColumn(),
     ]
+    return _counting(what, total, columns, "with --resume")
+
+
+@contextmanager
+def _counting(
+    what: str, total: int | None, columns: Sequence[ProgressColumn], how_to_resume: str | None
+) -> Iterator[Callable[..., None]]:
+    """Show a bar of these columns, or lines; yields a function to call with the number of further items."""
+    console = Console(stderr=True)
+    lines = None if console.is_terminal else _Lines(console)
     done = 0
     try:
         with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
             task = bar.add_task(what, total=total)
 
-            def advance(items: int) -> None:
+            def advance(items: int = 1) -> None:
                 nonlocal done
                 done += items
                 bar.advance(task, items)
@@ -313,7 +302,8 @@ def count_in_batches(what: str, total: int | None) -> Iterator[Callable[[int], N
 
             yield advance
     except KeyboardInterrupt:
-        _say_how_to_resume(console, "with --resume")
+        if how_to_resume:
+            _say_how_to_resume(console, how_to_resume)
         raise
 
 
