@@ -43,7 +43,7 @@ def train(
     \b
     sister-keras train DCSA --like runs/sister_a --out runs/final
     """
-    (import_quietly if "tensorboard" in track else say_loading)()  # which the worker does
+    say_loading("scikit-learn")
     from keras_sister.run import Run
     from keras_sister.training.final import final_settings, train_final
     from keras_sister.training.tracking import tracked
@@ -52,6 +52,7 @@ def train(
     base = final_settings(validated) if validated else None
     experiment = experiment_to_run(context, out, resume=resume, base=base)
     photos = open_and_show_notes(dataset, on_unknown_value=on_unknown_value)
+    (import_quietly if "tensorboard" in track else say_loading)()  # which the worker does
     with RunProgress() as progress, tracked(Run(out), track) as on_event:
         model = train_final(
             photos, experiment, out, like=validated, resume=resume, on_event=both(progress.show, on_event)

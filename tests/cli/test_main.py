@@ -114,7 +114,8 @@ def test_mistakes_are_one_line_and_name_the_file(tmp_path, dataset_folder):
     for arguments, expected in mistakes.items():
         code, _, error = invoke(*arguments)
         assert code == 1, arguments
-        said = error.removeprefix("Loading TensorFlow …\n")
+        loaded = "scikit-learn" if arguments[0] == "train" else "TensorFlow"
+        said = error.removeprefix(f"Loading {loaded} …\n")
         assert said.startswith("Error: "), arguments
         assert expected in said
         assert len(said.strip().splitlines()) <= 2
